@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  The only place that knows PostgreSQL's major versions.
+ *
+ * Every supported major builds from the same source; what differs between
+ * them is given one name here.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_COMPAT_H
+#define RACEFREE_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "racefree needs PostgreSQL 15 or later"
+#endif
+
+/* PostgreSQL 18 spells the attribute as a prefix and drops the old macro. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* PostgreSQL 18 lets a module tell its name and version. */
+#if PG_VERSION_NUM >= 180000
+#define RACEFREE_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "racefree", .version = "0.1")
+#else
+#define RACEFREE_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif							/* RACEFREE_COMPAT_H */

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.c
+ *	  Reports that several rooms make, so that one cause has one wording and
+ *	  one SQLSTATE.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/heap.h"
+#include "utils/builtins.h"
+
+#include "errors.h"
+
+/* A required argument is NULL. */
+void
+error_null_argument(const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument \"%s\" must not be null", argument)));
+}
+
+/* No live user column of the table has that name. */
+void
+error_undefined_column(Relation rel, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of relation \"%s\" does not exist",
+					column, RelationGetRelationName(rel)),
+			 SystemAttributeByName(column) != NULL
+				 ? errdetail("System columns cannot be named here.")
+				 : 0));
+}
+
+/* Rows cannot be found by a value of this type. */
+void
+error_no_equality(Oid type)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("could not identify an equality operator for type %s",
+					format_type_be(type)),
+			 errhint("A column of this type can be given a value, but it "
+					 "cannot be part of the key.")));
+}
+
+/* A rule turned the statement into another one: its result says nothing. */
+void
+error_rewritten(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot use table \"%s\": a rule rewrites the statement",
+					RelationGetRelationName(rel)),
+			 errhint("Use a trigger instead of a rule.")));
+}
+
+/*
+ * Another transaction made or changed a row that this transaction's snapshot
+ * cannot see.
+ */
+void
+error_serialization(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to concurrent update"),
+			 errdetail("A concurrent transaction created or changed the row "
+					   "of table \"%s\" that matches the key.",
+					   RelationGetRelationName(rel)),
+			 errhint("The transaction might succeed if retried.")));
+}

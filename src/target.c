@@ -1,0 +1,583 @@
+/*-------------------------------------------------------------------------
+ *
+ * target.c
+ *	  The table that a call is about.
+ *
+ * A Target is one call's handle on an open and locked table; it lives in the
+ * memory context that was current at target_open().  Behind it stands what is
+ * worth keeping from call to call, one TargetInfo a table and session, in a
+ * memory context of its own.
+ *
+ * A relcache invalidation only marks a TargetInfo; the next target_open()
+ * builds a new one.  A call further up the stack may still be using the old
+ * one (a trigger can call us on the same table), so that is handed over to
+ * the transaction's memory context, which frees it when nobody can.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/htup_details.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "errors.h"
+#include "target.h"
+
+/* Above this many tables, forget those that were invalidated, say dropped. */
+#define TARGETS_BEFORE_SWEEP 256
+
+typedef struct TargetInfo
+{
+	bool		valid;			/* false: rebuild at next use */
+	bool		nested_types;	/* do any column's types have parts? */
+	Oid			lock_root;		/* table under which keys are locked */
+	Datum		null_row;		/* a row of NULLs, to be filled */
+	FmgrInfo	populate;		/* jsonb_populate_record for the row type */
+	MemoryContext context;		/* holds this struct and what it points to */
+} TargetInfo;
+
+typedef struct TargetSlot
+{
+	Oid			relid;			/* hash key */
+	TargetInfo *info;			/* NULL while it could not be built */
+} TargetSlot;
+
+struct Target
+{
+	Relation	rel;
+	TargetInfo *info;
+};
+
+static HTAB *targets = NULL;
+
+static void target_invalidate(Datum arg, Oid relid);
+static void target_sweep(void);
+static TargetInfo *target_build(Relation rel);
+static void target_retire(TargetInfo *info);
+
+/* Start listening for invalidations.  Called once, when the module loads. */
+void
+target_init(void)
+{
+	HASHCTL		ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(TargetSlot);
+	targets = hash_create("racefree targets", 32, &ctl,
+						  HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
+}
+
+/*
+ * Relcache callback: InvalidOid means every table.  A column's type may have
+ * parts that are relations themselves, so a table with such columns minds
+ * every invalidation.  Nothing is freed here.
+ */
+static void
+target_invalidate(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	TargetSlot *slot;
+
+	hash_seq_init(&status, targets);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->info != NULL &&
+			(!OidIsValid(relid) || slot->relid == relid ||
+			 slot->info->nested_types))
+			slot->info->valid = false;
+	}
+}
+
+/* Forget the tables that were invalidated since their last use. */
+static void
+target_sweep(void)
+{
+	HASH_SEQ_STATUS status;
+	TargetSlot *slot;
+
+	hash_seq_init(&status, targets);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->info != NULL && slot->info->valid)
+			continue;
+		target_retire(slot->info);
+		hash_search(targets, &slot->relid, HASH_REMOVE, NULL);
+	}
+}
+
+/* Free what was kept of a table, but not under a caller that still uses it. */
+static void
+target_retire(TargetInfo *info)
+{
+	if (info != NULL)
+		MemoryContextSetParent(info->context, TopTransactionContext);
+}
+
+/* The table behind a row type, or an error that says what to pass instead. */
+static Relation
+target_open_relation(Oid row_type, LOCKMODE lockmode)
+{
+	Oid			relid = get_typ_typrelid(row_type);
+	Relation	rel;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("type %s is not the row type of a table",
+						format_type_be(row_type)),
+				 errhint("Pass a null value of the table's row type, such as "
+						 "NULL::my_table.")));
+
+	rel = relation_open(relid, lockmode);
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+			return rel;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a table",
+							RelationGetRelationName(rel)),
+					 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+					 errhint("Name the table that holds the rows.")));
+	}
+	return NULL;				/* keep the compiler quiet */
+}
+
+/*
+ * Open the table whose row type this is, locked in the given mode until the
+ * transaction ends.  The lock comes first, so that what is kept of the table
+ * is checked against every change that was committed before.
+ */
+Target *
+target_open(Oid row_type, LOCKMODE lockmode)
+{
+	Relation	rel = target_open_relation(row_type, lockmode);
+	Oid			relid = RelationGetRelid(rel);
+	Target	   *target;
+	TargetSlot *slot;
+	bool		found;
+
+	slot = hash_search(targets, &relid, HASH_FIND, NULL);
+	if (slot == NULL || slot->info == NULL || !slot->info->valid)
+	{
+		/* Catalog look-ups may invalidate: build first, then enter. */
+		TargetInfo *info = target_build(rel);
+
+		if (hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
+			target_sweep();
+		slot = hash_search(targets, &relid, HASH_ENTER, &found);
+		if (found)
+			target_retire(slot->info);
+		slot->info = info;
+	}
+
+	target = palloc(sizeof(Target));
+	target->rel = rel;
+	target->info = slot->info;
+	return target;
+}
+
+/* End a call's use of the table; its lock stays until the transaction ends. */
+void
+target_close(Target *target)
+{
+	relation_close(target->rel, NoLock);
+	pfree(target);
+}
+
+/* Does the type have parts, whose definition can change apart from it? */
+static bool
+type_is_nested(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return base != type || type_is_rowtype(base) ||
+		OidIsValid(get_element_type(base));
+}
+
+/* A row of the table that is NULL in every column. */
+static Datum
+target_build_null_row(TupleDesc tupdesc)
+{
+	Datum	   *values = palloc0(sizeof(Datum) * (tupdesc->natts + 1));
+	bool	   *nulls = palloc(sizeof(bool) * (tupdesc->natts + 1));
+	HeapTuple	tuple;
+	Datum		row;
+
+	memset(nulls, true, sizeof(bool) * (tupdesc->natts + 1));
+	tuple = heap_form_tuple(tupdesc, values, nulls);
+	row = heap_copy_tuple_as_datum(tuple, tupdesc);
+	heap_freetuple(tuple);
+	pfree(nulls);
+	pfree(values);
+	return row;
+}
+
+/*
+ * Collect what is kept of a table.  jsonb_populate_record() learns its result
+ * type from the call's expression, so it gets one: a call whose first
+ * argument is a row of this table.
+ */
+static TargetInfo *
+target_build(Relation rel)
+{
+	TupleDesc	tupdesc = RelationGetDescr(rel);
+	Oid			row_type = rel->rd_rel->reltype;
+	MemoryContext context;
+	MemoryContext old;
+	TargetInfo *info;
+	List	   *args;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "racefree target",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	info = palloc0(sizeof(TargetInfo));
+	info->context = context;
+	info->valid = true;
+
+	info->lock_root = RelationGetRelid(rel);
+	if (rel->rd_rel->relispartition)
+		info->lock_root = llast_oid(get_partition_ancestors(info->lock_root));
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (!att->attisdropped && type_is_nested(att->atttypid))
+			info->nested_types = true;
+	}
+
+	info->null_row = target_build_null_row(tupdesc);
+
+	args = list_make2(makeNullConst(row_type, -1, InvalidOid),
+					  makeNullConst(JSONBOID, -1, InvalidOid));
+	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, &info->populate, context);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSONB_POPULATE_RECORD, row_type,
+											 args, InvalidOid, InvalidOid,
+											 COERCE_EXPLICIT_CALL),
+					   &info->populate);
+
+	MemoryContextSwitchTo(old);
+	/* Nothing can fail from here on: keep it for the session. */
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return info;
+}
+
+/* The open table itself, for its name, columns and triggers. */
+Relation
+target_relation(const Target *target)
+{
+	return target->rel;
+}
+
+/*
+ * The table under whose OID keys are locked: the root of the partition tree,
+ * so that a partition and its parents share their locks.
+ */
+Oid
+target_lock_root(const Target *target)
+{
+	return target->info->lock_root;
+}
+
+/* jsonb_populate_record(), prepared for the table's row type. */
+FmgrInfo *
+target_populate_function(const Target *target)
+{
+	return &target->info->populate;
+}
+
+/* A row of NULLs for jsonb_populate_record() to start from. */
+Datum
+target_null_row(const Target *target)
+{
+	return target->info->null_row;
+}
+
+Form_pg_attribute
+target_column(const Target *target, AttrNumber attnum)
+{
+	return TupleDescAttr(RelationGetDescr(target->rel), attnum - 1);
+}
+
+/* The number of the live user column with that name; an error if none. */
+AttrNumber
+target_find_column(const Target *target, const char *name)
+{
+	TupleDesc	tupdesc = RelationGetDescr(target->rel);
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return att->attnum;
+	}
+	error_undefined_column(target->rel, name);
+}
+
+/* The column that is the primary key by itself; an error if there is none. */
+AttrNumber
+target_primary_key(const Target *target)
+{
+	Bitmapset  *columns;
+	int			column;
+
+	columns = RelationGetIndexAttrBitmap(target->rel,
+										 INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	if (!bms_get_singleton_member(columns, &column))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table \"%s\" has no single-column primary key",
+						RelationGetRelationName(target->rel)),
+				 errhint("Name the column that identifies a row in "
+						 "\"id_column\".")));
+	bms_free(columns);
+	return column + FirstLowInvalidHeapAttributeNumber;
+}
+
+/*
+ * The type cache's entry for a column's type, with the default equality
+ * operator and what else the flags ask for.  A type without equality is an
+ * error, since no row can be found by it.
+ */
+TypeCacheEntry *
+target_column_type(const Target *target, AttrNumber attnum, int flags)
+{
+	Form_pg_attribute att = target_column(target, attnum);
+	TypeCacheEntry *type;
+
+	type = lookup_type_cache(att->atttypid, flags | TYPECACHE_EQ_OPR);
+	if (!OidIsValid(type->eq_opr))
+		error_no_equality(att->atttypid);
+	return type;
+}
+
+/*
+ * Do equal values of the column always conflict in this index column?  They
+ * do if the index uses the column's own equality, or one that is coarser.
+ */
+static bool
+index_column_agrees(const Target *target, Relation index, int i)
+{
+	AttrNumber	attnum = index->rd_index->indkey.values[i];
+	Form_pg_attribute att = target_column(target, attnum);
+	TypeCacheEntry *type;
+	Oid			equality;
+
+	type = target_column_type(target, attnum, 0);
+	equality = get_opfamily_member(index->rd_opfamily[i],
+								   index->rd_opcintype[i],
+								   index->rd_opcintype[i],
+								   BTEqualStrategyNumber);
+	if (equality != type->eq_opr)
+		return false;
+	return !OidIsValid(att->attcollation) ||
+		att->attcollation == index->rd_indcollation[i] ||
+		get_collation_isdeterministic(att->attcollation);
+}
+
+/* Is the column in the key, with a value that a unique index compares? */
+static bool
+key_covers_column(Relation index, AttrNumber attnum, int nkeys,
+				  const AttrNumber *keys, const bool *nulls)
+{
+	for (int k = 0; k < nkeys; k++)
+	{
+		if (keys[k] == attnum)
+			return !nulls[k] || index->rd_index->indnullsnotdistinct;
+	}
+	return false;
+}
+
+/* Are all columns that the index's expressions use in the key? */
+static bool
+key_covers_expressions(Relation index, int nkeys, const AttrNumber *keys,
+					   const bool *nulls)
+{
+	Bitmapset  *columns = NULL;
+	int			column = -1;
+
+	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &columns);
+	while ((column = bms_next_member(columns, column)) >= 0)
+	{
+		if (!key_covers_column(index,
+							   column + FirstLowInvalidHeapAttributeNumber,
+							   nkeys, keys, nulls))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Does inserting a second row with this key always conflict in this unique
+ * index (or, where it is partial, conflict if at all)?
+ */
+static bool
+index_covers_key(const Target *target, Relation index, int nkeys,
+				 const AttrNumber *keys, const bool *nulls)
+{
+	Form_pg_index form = index->rd_index;
+
+	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
+		index->rd_rel->relam != BTREE_AM_OID)
+		return false;
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		AttrNumber	attnum = form->indkey.values[i];
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		if (!key_covers_column(index, attnum, nkeys, keys, nulls) ||
+			!index_column_agrees(target, index, i))
+			return false;
+	}
+	return key_covers_expressions(index, nkeys, keys, nulls);
+}
+
+/* Name an index's columns as ON CONFLICT infers them. */
+static void
+append_inference(const Target *target, StringInfo buf, Relation index)
+{
+	appendStringInfoString(buf, " ON CONFLICT (");
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		AttrNumber	attnum = index->rd_index->indkey.values[i];
+		Form_pg_attribute att = target_column(target, attnum);
+
+		appendStringInfo(buf, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(NameStr(att->attname)));
+	}
+	appendStringInfoString(buf, ") DO NOTHING");
+}
+
+/*
+ * Append the clause that lets an INSERT with this key step back from a row
+ * that has the key already; nothing, and false, where no unique index covers
+ * the key.
+ *
+ * One covering index over plain columns is named by its columns:
+ *		ON CONFLICT (a, b) DO NOTHING
+ * Several, or one over expressions or with a predicate (which could not be
+ * repeated here independently of the search_path), take the general form,
+ * which core accepts only where no unique or exclusion constraint is deferred:
+ *		ON CONFLICT DO NOTHING
+ * Stepping back from a row that has another key is harmless: the caller looks
+ * by key, finds none, and inserts again without the clause.
+ */
+bool
+target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
+					   const AttrNumber *keys, const bool *nulls)
+{
+	Relation	inferred = NULL;
+	int			covering = 0;
+	bool		any_deferrable = false;
+	List	   *indexes;
+	ListCell   *lc;
+
+	/* Core refuses ON CONFLICT where a rule could rewrite the statement. */
+	if (target->rel->rd_rules != NULL)
+		return false;
+
+	indexes = RelationGetIndexList(target->rel);
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if ((form->indisunique || form->indisexclusion) && !form->indimmediate)
+			any_deferrable = true;
+		if (index_covers_key(target, index, nkeys, keys, nulls))
+		{
+			covering++;
+			if (inferred == NULL &&
+				RelationGetIndexExpressions(index) == NIL &&
+				RelationGetIndexPredicate(index) == NIL)
+			{
+				inferred = index;
+				continue;
+			}
+		}
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+
+	if (inferred != NULL && (covering == 1 || any_deferrable))
+		append_inference(target, buf, inferred);
+	else if (covering > 0 && !any_deferrable)
+		appendStringInfoString(buf, " ON CONFLICT DO NOTHING");
+	else
+		covering = 0;
+	if (inferred != NULL)
+		index_close(inferred, AccessShareLock);
+	return covering > 0;
+}
+
+/*
+ * Make a row of the table, as a composite datum in the current memory
+ * context, from a query result that lists its live columns in order.
+ */
+Datum
+target_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
+{
+	TupleDesc	row_desc = RelationGetDescr(target->rel);
+	Datum	   *values;
+	bool	   *nulls;
+	Datum		row;
+	int			column = 0;
+
+	/* No dropped columns: the tuple is laid out as the row is. */
+	if (tupdesc->natts == row_desc->natts)
+		return heap_copy_tuple_as_datum(tuple, row_desc);
+
+	values = palloc0(sizeof(Datum) * (row_desc->natts + 1));
+	nulls = palloc(sizeof(bool) * (row_desc->natts + 1));
+	for (int i = 0; i < row_desc->natts; i++)
+	{
+		if (TupleDescAttr(row_desc, i)->attisdropped)
+			nulls[i] = true;
+		else
+			values[i] = heap_getattr(tuple, ++column, tupdesc, &nulls[i]);
+	}
+	tuple = heap_form_tuple(row_desc, values, nulls);
+	row = heap_copy_tuple_as_datum(tuple, row_desc);
+	heap_freetuple(tuple);
+	pfree(nulls);
+	pfree(values);
+	return row;
+}
+
+/* One column's value in such a query result; it points into the tuple. */
+Datum
+target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
+				 AttrNumber attnum, bool *isnull)
+{
+	int			column = 0;
+
+	for (AttrNumber i = 1; i <= attnum; i++)
+	{
+		if (!target_column(target, i)->attisdropped)
+			column++;
+	}
+	return heap_getattr(tuple, column, tupdesc, isnull);
+}

@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * target.h
+ *	  The table that a call is about: its columns, their types and equality,
+ *	  its keys and its arbiter index.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_TARGET_H
+#define RACEFREE_TARGET_H
+
+#include "access/attnum.h"
+#include "access/htup.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "storage/lockdefs.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+typedef struct Target Target;
+
+extern void target_init(void);
+
+extern Target *target_open(Oid row_type, LOCKMODE lockmode);
+extern void target_close(Target *target);
+
+extern Relation target_relation(const Target *target);
+extern Oid	target_lock_root(const Target *target);
+extern FmgrInfo *target_populate_function(const Target *target);
+extern Datum target_null_row(const Target *target);
+
+extern Form_pg_attribute target_column(const Target *target,
+									   AttrNumber attnum);
+extern AttrNumber target_find_column(const Target *target, const char *name);
+extern AttrNumber target_primary_key(const Target *target);
+extern TypeCacheEntry *target_column_type(const Target *target,
+										  AttrNumber attnum, int flags);
+
+extern bool target_conflict_clause(const Target *target, StringInfo buf,
+								   int nkeys, const AttrNumber *keys,
+								   const bool *nulls);
+
+extern Datum target_form_row(const Target *target, HeapTuple tuple,
+							 TupleDesc tupdesc);
+extern Datum target_row_value(const Target *target, HeapTuple tuple,
+							  TupleDesc tupdesc, AttrNumber attnum,
+							  bool *isnull);
+
+#endif							/* RACEFREE_TARGET_H */

@@ -1,0 +1,687 @@
+/*-------------------------------------------------------------------------
+ *
+ * transfer.c
+ *	  transfer(): money from one account to another.
+ *
+ * The two rows are always locked in the order of their ids, so transfers
+ * never wait for each other in a circle.
+ *
+ * On a plain table whose UPDATEs fire no triggers but those of foreign keys,
+ * two UPDATEs do it all.  Each also asks that the old balance be within the
+ * bounds in which nothing can go wrong.  Where that does not hold, or cannot
+ * be known to suffice, the careful way takes over: lock both rows, judge
+ * them in the documented order, update, and verify what was stored.  Row
+ * locks that the first way took are in order, too, so the ways mix.
+ *
+ * Amounts and balances are compared as numeric, in which every supported
+ * type is exact.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/rls.h"
+
+#include "args.h"
+#include "errors.h"
+#include "plans.h"
+#include "target.h"
+
+PG_FUNCTION_INFO_V1(transfer);
+
+/* The column that holds the balances, and what it can hold. */
+typedef struct BalanceColumn
+{
+	AttrNumber	attnum;
+	Oid			type;			/* of a domain: the base type */
+	int32		typmod;
+	Numeric		lowest;
+	Numeric		highest;
+	bool		bounded;		/* can a sum be out of range at all? */
+} BalanceColumn;
+
+/* One of the two accounts. */
+typedef struct Account
+{
+	ColumnValues id;			/* the id column and its value */
+	AttrNumber	id_attnum;
+	Datum		id_value;
+	bool		id_null;
+	Numeric		change;			/* what is added to the balance */
+	Numeric		floor;			/* below this it must not fall, or NULL */
+	bool		found;
+	bool		updated;
+	bool		balance_null;
+	Numeric		balance;		/* as it was when locked */
+	Datum		row;			/* as it is now */
+} Account;
+
+typedef struct Transfer
+{
+	Target	   *accounts;
+	BalanceColumn balance;
+	Account		from;
+	Account		to;
+	Account    *first;			/* from and to in id order */
+	Account    *second;
+	MemoryContext context;		/* where the result rows go */
+} Transfer;
+
+/* ----------
+ * Numbers
+ * ----------
+ */
+
+static int
+numeric_compare(Numeric a, Numeric b)
+{
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
+											 NumericGetDatum(a),
+											 NumericGetDatum(b)));
+}
+
+static Numeric
+numeric_plus(Numeric a, Numeric b)
+{
+	return DatumGetNumeric(DirectFunctionCall2(numeric_add,
+											   NumericGetDatum(a),
+											   NumericGetDatum(b)));
+}
+
+static Numeric
+numeric_negate(Numeric a)
+{
+	return DatumGetNumeric(DirectFunctionCall1(numeric_uminus,
+											   NumericGetDatum(a)));
+}
+
+static Numeric
+numeric_parse(const char *text)
+{
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
+											   CStringGetDatum(text),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+}
+
+static char *
+numeric_print(Numeric a)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out,
+											   NumericGetDatum(a)));
+}
+
+/* A number as the balance column's type, rounded if that cannot hold it. */
+static Datum
+balance_from_numeric(const BalanceColumn *column, Numeric number)
+{
+	Datum		n = NumericGetDatum(number);
+
+	switch (column->type)
+	{
+		case INT2OID:
+			return DirectFunctionCall1(numeric_int2, n);
+		case INT4OID:
+			return DirectFunctionCall1(numeric_int4, n);
+		case INT8OID:
+			return DirectFunctionCall1(numeric_int8, n);
+		case CASHOID:
+			return DirectFunctionCall1(numeric_cash, n);
+		default:
+			return DirectFunctionCall2(numeric, n,
+									   Int32GetDatum(column->typmod));
+	}
+}
+
+/* A value of the balance column's type as a number. */
+static Numeric
+balance_to_numeric(const BalanceColumn *column, Datum value)
+{
+	switch (column->type)
+	{
+		case INT2OID:
+			return int64_to_numeric(DatumGetInt16(value));
+		case INT4OID:
+			return int64_to_numeric(DatumGetInt32(value));
+		case INT8OID:
+			return int64_to_numeric(DatumGetInt64(value));
+		case CASHOID:
+			return DatumGetNumeric(DirectFunctionCall1(cash_numeric, value));
+		default:
+			return DatumGetNumeric(value);
+	}
+}
+
+/*
+ * The largest number that the column can hold.  For numeric(p, s) these are p
+ * nines; without p there is no limit that a sum of balances could meet, and
+ * any number that is finite will do.
+ */
+static Numeric
+balance_highest(const BalanceColumn *column)
+{
+	int			precision;
+	int			scale;
+	StringInfoData digits;
+
+	switch (column->type)
+	{
+		case INT2OID:
+			return int64_to_numeric(PG_INT16_MAX);
+		case INT4OID:
+			return int64_to_numeric(PG_INT32_MAX);
+		case INT8OID:
+			return int64_to_numeric(PG_INT64_MAX);
+		case CASHOID:
+			return DatumGetNumeric(DirectFunctionCall1(cash_numeric,
+													   Int64GetDatum(PG_INT64_MAX)));
+	}
+	if (!column->bounded)
+		return numeric_parse("1e131071");
+
+	precision = ((column->typmod - VARHDRSZ) >> 16) & 0xffff;
+	scale = (((column->typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+	initStringInfo(&digits);
+	for (int i = 0; i < precision; i++)
+		appendStringInfoChar(&digits, '9');
+	appendStringInfo(&digits, "e%d", -scale);
+	return numeric_parse(digits.data);
+}
+
+/* ----------
+ * Arguments
+ * ----------
+ */
+
+/* The column that holds the balances: it must be of an exact type. */
+static void
+resolve_balance(Transfer *transfer, const char *name)
+{
+	BalanceColumn *column = &transfer->balance;
+	Form_pg_attribute att;
+
+	column->attnum = target_find_column(transfer->accounts, name);
+	att = target_column(transfer->accounts, column->attnum);
+	column->typmod = att->atttypmod;
+	column->type = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
+
+	switch (column->type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case CASHOID:
+		case NUMERICOID:
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("balance column \"%s\" is of type %s, which cannot "
+							"hold money exactly",
+							name, format_type_be(att->atttypid)),
+					 errhint("Use smallint, integer, bigint, numeric or "
+							 "money.")));
+	}
+	column->bounded = column->type != NUMERICOID ||
+		column->typmod >= (int32) VARHDRSZ;
+	column->highest = balance_highest(column);
+	column->lowest = numeric_negate(column->highest);
+}
+
+/*
+ * An id as a value of the id column's type: as it is where the types agree,
+ * else by its text form, so that ids from drivers that send text work.
+ */
+static Datum
+convert_id(Oid from, Oid to, Datum id)
+{
+	Oid			function;
+	Oid			io_param;
+	bool		is_varlena;
+
+	if (IsBinaryCoercible(from, to))
+		return id;
+	getTypeOutputInfo(from, &function, &is_varlena);
+	id = CStringGetDatum(OidOutputFunctionCall(function, id));
+	getTypeInputInfo(to, &function, &io_param);
+	return OidInputFunctionCall(function, DatumGetCString(id), io_param, -1);
+}
+
+static void
+set_account(Account *account, AttrNumber attnum, Datum id, Numeric change)
+{
+	account->id_attnum = attnum;
+	account->id_value = id;
+	account->id.ncolumns = 1;
+	account->id.attnums = &account->id_attnum;
+	account->id.values = &account->id_value;
+	account->id.nulls = &account->id_null;
+	account->change = change;
+}
+
+/* Find out which two rows are meant, and which of them comes first. */
+static void
+resolve_accounts(Transfer *transfer, FunctionCallInfo fcinfo, Numeric amount)
+{
+	Target	   *accounts = transfer->accounts;
+	AttrNumber	attnum;
+	Form_pg_attribute att;
+	TypeCacheEntry *type;
+	Oid			id_type;
+	int			order;
+
+	attnum = PG_ARGISNULL(5) ? target_primary_key(accounts)
+		: target_find_column(accounts, NameStr(*PG_GETARG_NAME(5)));
+	att = target_column(accounts, attnum);
+	type = target_column_type(accounts, attnum, TYPECACHE_CMP_PROC_FINFO);
+	if (!OidIsValid(type->cmp_proc))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("could not identify an ordering operator for type %s",
+						format_type_be(att->atttypid)),
+				 errdetail("Accounts are locked in the order of their ids.")));
+
+	id_type = getBaseType(att->atttypid);
+	set_account(&transfer->from, attnum,
+				convert_id(get_fn_expr_argtype(fcinfo->flinfo, 1), id_type,
+						   PG_GETARG_DATUM(1)),
+				numeric_negate(amount));
+	set_account(&transfer->to, attnum,
+				convert_id(get_fn_expr_argtype(fcinfo->flinfo, 2), id_type,
+						   PG_GETARG_DATUM(2)),
+				amount);
+
+	order = DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo,
+											att->attcollation,
+											transfer->from.id_value,
+											transfer->to.id_value));
+	if (order == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot transfer from an account to itself")));
+	transfer->first = order < 0 ? &transfer->from : &transfer->to;
+	transfer->second = order < 0 ? &transfer->to : &transfer->from;
+}
+
+static void
+check_amount(Numeric amount)
+{
+	if (numeric_is_nan(amount) || numeric_is_inf(amount) ||
+		numeric_compare(amount, int64_to_numeric(0)) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount must be positive and finite")));
+}
+
+/* What leaves one account must be what arrives at the other. */
+static void
+check_amount_is_exact(Transfer *transfer, Numeric amount)
+{
+	BalanceColumn *column = &transfer->balance;
+	Form_pg_attribute att = target_column(transfer->accounts, column->attnum);
+	Datum		rounded = balance_from_numeric(column, amount);
+
+	if (numeric_compare(balance_to_numeric(column, rounded), amount) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amount %s cannot be held exactly in column \"%s\" of "
+						"type %s",
+						numeric_print(amount), NameStr(att->attname),
+						format_type_with_typemod(column->type,
+												 column->typmod))));
+}
+
+/* ----------
+ * Judging
+ * ----------
+ */
+
+static char *
+account_name(const Transfer *transfer, const Account *account)
+{
+	Form_pg_attribute att = target_column(transfer->accounts,
+										  account->id_attnum);
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+	return OidOutputFunctionCall(output, account->id_value);
+}
+
+static const char *
+table_name(const Transfer *transfer)
+{
+	return RelationGetRelationName(target_relation(transfer->accounts));
+}
+
+static void
+check_found(const Transfer *transfer, const Account *account)
+{
+	Relation	rel = target_relation(transfer->accounts);
+
+	if (!account->found)
+		ereport(ERROR,
+				(errcode(ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND),
+				 errmsg("account \"%s\" does not exist in table \"%s\"",
+						account_name(transfer, account),
+						table_name(transfer)),
+				 check_enable_rls(RelationGetRelid(rel), InvalidOid,
+								  true) == RLS_ENABLED
+					 ? errhint("Row-level security may hide the account.")
+					 : 0));
+}
+
+static void
+check_balance(const Transfer *transfer, const Account *account)
+{
+	if (account->updated)
+		return;
+	if (account->balance_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("balance of account \"%s\" in table \"%s\" is null",
+						account_name(transfer, account),
+						table_name(transfer))));
+	if (numeric_is_nan(account->balance) || numeric_is_inf(account->balance))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("balance of account \"%s\" in table \"%s\" is not "
+						"finite",
+						account_name(transfer, account),
+						table_name(transfer))));
+}
+
+static void
+check_funds(const Transfer *transfer, const Account *account)
+{
+	if (account->updated || account->floor == NULL)
+		return;
+	if (numeric_compare(numeric_plus(account->balance, account->change),
+						account->floor) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RACEFREE_INSUFFICIENT_FUNDS),
+				 errmsg("insufficient funds in account \"%s\" of table \"%s\"",
+						account_name(transfer, account),
+						table_name(transfer)),
+				 errdetail("The balance is %s, the amount %s, the minimum "
+						   "balance %s.",
+						   numeric_print(account->balance),
+						   numeric_print(numeric_negate(account->change)),
+						   numeric_print(account->floor))));
+}
+
+/* Both rows are locked (or updated, then nothing is wrong with them): judge. */
+static void
+check_accounts(const Transfer *transfer)
+{
+	check_found(transfer, &transfer->from);
+	check_found(transfer, &transfer->to);
+	check_balance(transfer, &transfer->from);
+	check_balance(transfer, &transfer->to);
+	check_funds(transfer, &transfer->from);
+}
+
+/* ----------
+ * Moving
+ * ----------
+ */
+
+/* Keep the row that a statement gave as the account's; false if none. */
+static bool
+take_row(Transfer *transfer, Account *account, uint64 nrows)
+{
+	MemoryContext old;
+	HeapTuple	tuple;
+	TupleDesc	tupdesc;
+	Datum		balance;
+
+	if (nrows > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("more than one row of table \"%s\" has the id \"%s\"",
+						table_name(transfer),
+						account_name(transfer, account))));
+	account->found = nrows == 1;
+	if (!account->found)
+		return false;
+
+	tuple = SPI_tuptable->vals[0];
+	tupdesc = SPI_tuptable->tupdesc;
+	balance = target_row_value(transfer->accounts, tuple, tupdesc,
+							   transfer->balance.attnum,
+							   &account->balance_null);
+	if (!account->balance_null)
+		account->balance = balance_to_numeric(&transfer->balance, balance);
+
+	old = MemoryContextSwitchTo(transfer->context);
+	account->row = target_form_row(transfer->accounts, tuple, tupdesc);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* The change to an account's balance, as the statements take it. */
+static ColumnValues
+change_values(Transfer *transfer, Account *account, Datum *value, bool *isnull)
+{
+	ColumnValues change = {1, &transfer->balance.attnum, value, isnull};
+
+	*value = balance_from_numeric(&transfer->balance, account->change);
+	*isnull = false;
+	return change;
+}
+
+/*
+ * Change the balance if the row is there and nothing can go wrong with it.
+ * False if it was left alone; it may be locked or not.
+ */
+static bool
+update_if_sound(Transfer *transfer, Account *account)
+{
+	BalanceColumn *column = &transfer->balance;
+	Datum		value;
+	bool		isnull;
+	ColumnValues change = change_values(transfer, account, &value, &isnull);
+	Numeric		low = column->lowest;
+	Numeric		high = column->highest;
+	Numeric		floor = account->floor;
+
+	/* The new balance must be within the column's range, and over the floor. */
+	if (account == &transfer->to && column->bounded)
+		high = numeric_plus(high, numeric_negate(account->change));
+	if (floor != NULL && numeric_compare(floor, low) > 0)
+		low = numeric_plus(floor, numeric_negate(account->change));
+	else if (account == &transfer->from && column->bounded)
+		low = numeric_plus(low, numeric_negate(account->change));
+
+	account->updated =
+		take_row(transfer, account,
+				 plan_run_bounded(transfer->accounts, &account->id, &change,
+								  NumericGetDatum(low),
+								  NumericGetDatum(high)));
+	return account->updated;
+}
+
+static void
+lock_account(Transfer *transfer, Account *account)
+{
+	if (!account->updated)
+		(void) take_row(transfer, account,
+						plan_run(transfer->accounts, PLAN_LOCK, &account->id,
+								 NULL, InvalidSnapshot));
+}
+
+/* The row must hold what was computed, whatever triggers do. */
+static void
+check_stored(const Transfer *transfer, const Account *account,
+			 Numeric expected)
+{
+	if (!account->found || account->balance_null ||
+		numeric_compare(account->balance, expected) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("balance of account \"%s\" in table \"%s\" was not "
+						"stored as computed",
+						account_name(transfer, account),
+						table_name(transfer)),
+				 errdetail("The balance should be %s.",
+						   numeric_print(expected)),
+				 errhint("A trigger on the table seems to change or suppress "
+						 "the update.")));
+}
+
+static void
+update_account(Transfer *transfer, Account *account)
+{
+	Datum		value;
+	bool		isnull;
+	ColumnValues change;
+	Numeric		expected;
+
+	if (account->updated)
+		return;
+	expected = numeric_plus(account->balance, account->change);
+	change = change_values(transfer, account, &value, &isnull);
+	(void) take_row(transfer, account,
+					plan_run(transfer->accounts, PLAN_ADD, &account->id,
+							 &change, InvalidSnapshot));
+	check_stored(transfer, account, expected);
+	account->updated = true;
+}
+
+/* Read a row again after all triggers have run. */
+static void
+reread_account(Transfer *transfer, Account *account)
+{
+	Numeric		expected = account->balance;
+
+	(void) take_row(transfer, account,
+					plan_run(transfer->accounts, PLAN_LOOK, &account->id,
+							 NULL, InvalidSnapshot));
+	check_stored(transfer, account, expected);
+}
+
+/* Does an UPDATE fire triggers other than those of constraints? */
+static bool
+has_update_triggers(Relation rel)
+{
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
+		 i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal &&
+			trigger->tgenabled != TRIGGER_DISABLED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Move the money.  The caller is connected to SPI.
+ */
+static void
+move(Transfer *transfer)
+{
+	Relation	rel = target_relation(transfer->accounts);
+	bool		triggers = has_update_triggers(rel);
+	bool		plain = rel->rd_rel->relkind == RELKIND_RELATION &&
+		!rel->rd_rel->relhassubclass && !triggers;
+
+	if (plain && update_if_sound(transfer, transfer->first) &&
+		update_if_sound(transfer, transfer->second))
+		return;
+
+	lock_account(transfer, transfer->first);
+	lock_account(transfer, transfer->second);
+	check_accounts(transfer);
+	update_account(transfer, transfer->first);
+	update_account(transfer, transfer->second);
+	if (triggers)
+	{
+		reread_account(transfer, transfer->first);
+		reread_account(transfer, transfer->second);
+	}
+}
+
+/* Arguments without which there is nothing to do. */
+static void
+check_null_arguments(FunctionCallInfo fcinfo)
+{
+	static const struct
+	{
+		int			argno;
+		const char *name;
+	}			required[] = {
+		{1, "from_id"}, {2, "to_id"}, {3, "amount"}, {6, "balance_column"}
+	};
+
+	for (int i = 0; i < lengthof(required); i++)
+	{
+		if (PG_ARGISNULL(required[i].argno))
+			error_null_argument(required[i].name);
+	}
+}
+
+static Datum
+form_result(FunctionCallInfo fcinfo, Datum from_row, Datum to_row)
+{
+	TupleDesc	tupdesc;
+	Datum		values[2] = {from_row, to_row};
+	bool		nulls[2] = {false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
+											 nulls));
+}
+
+/*
+ * transfer(accounts anyelement, from_id anycompatible, to_id anycompatible,
+ *			amount numeric, min_balance numeric, id_column name,
+ *			balance_column name,
+ *			OUT from_account anyelement, OUT to_account anyelement)
+ */
+Datum
+transfer(PG_FUNCTION_ARGS)
+{
+	Transfer	transfer = {.context = CurrentMemoryContext};
+	Numeric		amount;
+	Numeric		min_balance;
+
+	check_null_arguments(fcinfo);
+	amount = PG_GETARG_NUMERIC(3);
+	min_balance = PG_ARGISNULL(4) ? NULL : PG_GETARG_NUMERIC(4);
+
+	transfer.accounts = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+									RowExclusiveLock);
+	resolve_balance(&transfer, NameStr(*PG_GETARG_NAME(6)));
+	check_amount(amount);
+	if (min_balance != NULL && numeric_is_nan(min_balance))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("min_balance must not be NaN")));
+	resolve_accounts(&transfer, fcinfo, amount);
+	transfer.from.floor = min_balance;
+	check_amount_is_exact(&transfer, amount);
+
+	SPI_connect();
+	move(&transfer);
+	SPI_finish();
+
+	target_close(transfer.accounts);
+	PG_RETURN_DATUM(form_result(fcinfo, transfer.from.row,
+								transfer.to.row));
+}

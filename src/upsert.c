@@ -1,0 +1,357 @@
+/*-------------------------------------------------------------------------
+ *
+ * upsert.c
+ *	  get_or_create() and update_or_create().
+ *
+ * Both first try without any lock of ours.  Only where no row matches do they
+ * lock the key, look again with a snapshot taken under the lock, and insert.
+ * Whoever else goes through racefree waits at the lock, so one row is created
+ * whether or not a unique index watches.  Against writers that do not, a
+ * unique index over the key is the judge: the INSERT steps back from their
+ * row, and we look once more.
+ *
+ * What the calls allocate lives in the caller's memory context, which the
+ * executor resets; what SPI allocates goes with SPI_finish().
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/snapmgr.h"
+
+#include "args.h"
+#include "errors.h"
+#include "keylock.h"
+#include "plans.h"
+#include "target.h"
+
+PG_FUNCTION_INFO_V1(get_or_create);
+PG_FUNCTION_INFO_V1(update_or_create);
+
+/*
+ * How often to step back from another writer's row that is gone again when we
+ * look for it.  Then the INSERT stands its ground and core has the last word.
+ */
+#define MAX_YIELDS 3
+
+typedef struct Upsert
+{
+	const char *function;		/* for messages: "get_or_create()" */
+	Target	   *target;
+	ColumnValues *key;
+	ColumnValues *update;		/* what to set in a row found, or NULL */
+	ColumnValues *create;		/* what to add to the key in a new row */
+	Jsonb	   *create_object;	/* where create's values come from */
+	MemoryContext context;		/* where the result row goes */
+	Datum		row;			/* the result row, once there is one */
+} Upsert;
+
+/* Several rows match: which one is meant, nobody can say. */
+pg_noreturn static void
+error_several(const Upsert *upsert)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg("more than one row of table \"%s\" matches the key",
+					RelationGetRelationName(target_relation(upsert->target))),
+			 upsert->key->ncolumns > 0
+				 ? errdetail("Key %s is not unique.",
+							 args_describe(upsert->target, upsert->key))
+				 : errdetail("The empty key matches every row.")));
+}
+
+/*
+ * Run a statement that should give the one row, and keep that row as the
+ * result.  False if it gives none; several are an error.
+ */
+static bool
+run_for_row(Upsert *upsert, PlanKind kind, const ColumnValues *data,
+			Snapshot snapshot)
+{
+	uint64		nrows = plan_run(upsert->target, kind, upsert->key, data,
+								 snapshot);
+	MemoryContext old;
+
+	if (nrows == 0)
+		return false;
+	if (nrows > 1)
+		error_several(upsert);
+
+	old = MemoryContextSwitchTo(upsert->context);
+	upsert->row = target_form_row(upsert->target, SPI_tuptable->vals[0],
+								  SPI_tuptable->tupdesc);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* Set the row that matches the key, or lock it where there is nothing to set. */
+static bool
+update_row(Upsert *upsert)
+{
+	if (upsert->update->ncolumns == 0)
+		return run_for_row(upsert, PLAN_LOCK, NULL, InvalidSnapshot);
+	return run_for_row(upsert, PLAN_UPDATE, upsert->update, InvalidSnapshot);
+}
+
+/*
+ * A row matches, but the UPDATE did not touch it.  A trigger that suppresses
+ * the UPDATE means the row to stay as it is, and so it is the result.  Row
+ * security that lets the row be seen but not changed is an error.  False if
+ * the row is gone by now.
+ */
+static bool
+accept_unchanged_row(Upsert *upsert)
+{
+	Relation	rel = target_relation(upsert->target);
+
+	if (run_for_row(upsert, PLAN_LOCK, NULL, InvalidSnapshot))
+		return true;
+	if (run_for_row(upsert, PLAN_LOOK, NULL, InvalidSnapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security policy for table \"%s\" does not "
+						"allow the matching row to be updated",
+						RelationGetRelationName(rel)),
+				 errdetail("Key %s.",
+						   args_describe(upsert->target, upsert->key))));
+	return false;
+}
+
+/*
+ * A row was found under the key lock.  It is another transaction's, committed
+ * while we waited: under REPEATABLE READ and SERIALIZABLE our snapshot may be
+ * too old to see it.  Otherwise it is the row to return, updated if asked.
+ * False if it is gone by now.
+ */
+static bool
+take_found_row(Upsert *upsert)
+{
+	if (IsolationUsesXactSnapshot() &&
+		!run_for_row(upsert, PLAN_LOOK, NULL, InvalidSnapshot))
+		error_serialization(target_relation(upsert->target));
+	if (upsert->update == NULL)
+		return true;
+	return update_row(upsert) || accept_unchanged_row(upsert);
+}
+
+/*
+ * A trigger may have changed the key on its way into the table.  Then the row
+ * is not what was asked for, and the next call would create another one.
+ */
+static void
+check_created_key(Upsert *upsert)
+{
+	HeapTuple	tuple = SPI_tuptable->vals[0];
+
+	for (int i = 0; i < upsert->key->ncolumns; i++)
+	{
+		AttrNumber	attnum = upsert->key->attnums[i];
+		Form_pg_attribute att = target_column(upsert->target, attnum);
+		TypeCacheEntry *type;
+		Datum		value;
+		bool		isnull;
+
+		value = target_row_value(upsert->target, tuple,
+								 SPI_tuptable->tupdesc, attnum, &isnull);
+		type = target_column_type(upsert->target, attnum,
+								  TYPECACHE_EQ_OPR_FINFO);
+		if (isnull != upsert->key->nulls[i] ||
+			(!isnull &&
+			 !DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo,
+											 att->attcollation, value,
+											 upsert->key->values[i]))))
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("column \"%s\" of the row created in table \"%s\" "
+							"differs from the key",
+							NameStr(att->attname),
+							RelationGetRelationName(target_relation(upsert->target))),
+					 errhint("A trigger on the table seems to change the "
+							 "column.  Give the key as the trigger would "
+							 "write it.")));
+	}
+}
+
+static bool
+insert_row(Upsert *upsert, PlanKind kind, const ColumnValues *values)
+{
+	if (!run_for_row(upsert, kind, values, InvalidSnapshot))
+		return false;
+	check_created_key(upsert);
+	return true;
+}
+
+/*
+ * The INSERT inserted nothing, though it could not have met another row: a
+ * trigger swallowed it, or diverted it to where the key finds it.
+ */
+static void
+take_diverted_row(Upsert *upsert)
+{
+	if (!run_for_row(upsert, PLAN_LOOK, NULL, GetLatestSnapshot()))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("could not create the row in table \"%s\": the insert "
+						"was suppressed",
+						RelationGetRelationName(target_relation(upsert->target))),
+				 errhint("A trigger on the table seems to suppress the "
+						 "insert.")));
+}
+
+/* Does the INSERT step back from a row that has the key already? */
+static bool
+insert_can_yield(const Upsert *upsert)
+{
+	StringInfoData clause;
+
+	initStringInfo(&clause);
+	return target_conflict_clause(upsert->target, &clause,
+								  upsert->key->ncolumns,
+								  upsert->key->attnums, upsert->key->nulls);
+}
+
+/*
+ * Return the row that matches the key under the key lock, creating it if
+ * there is none.  True if it was created.
+ *
+ * Each round looks with a snapshot that is newer than the lock, and then
+ * tries to insert.  What ends in neither (the row is deleted again, or hidden
+ * by row security, or in conflict only because a trigger rewrites the key)
+ * ends with the INSERT that reports its conflict.
+ */
+static bool
+find_or_insert(Upsert *upsert, const ColumnValues *values)
+{
+	for (int round = 0;; round++)
+	{
+		bool		last = round == MAX_YIELDS;
+
+		if (run_for_row(upsert, PLAN_LOOK, NULL, GetLatestSnapshot()) &&
+			take_found_row(upsert))
+			return false;
+		if (insert_row(upsert, last ? PLAN_INSERT : PLAN_INSERT_OR_YIELD,
+					   values))
+			return true;
+		if (last || !insert_can_yield(upsert))
+			break;
+	}
+	take_diverted_row(upsert);
+	return true;
+}
+
+/* No row matched: lock the key, then see. */
+static bool
+create_row(Upsert *upsert)
+{
+	Relation	rel = target_relation(upsert->target);
+
+	if (!rel->rd_islocaltemp)
+		PreventCommandIfReadOnly(upsert->function);
+
+	args_convert(upsert->target, upsert->create_object, upsert->create);
+	keylock_acquire(upsert->target, upsert->key);
+	/* Lock the table before the plans that write to it are fetched. */
+	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
+	return find_or_insert(upsert, args_merge(upsert->key, upsert->create));
+}
+
+/* The argument as a JSON object, which must not be NULL. */
+static Jsonb *
+get_object(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	if (PG_ARGISNULL(argno))
+		error_null_argument(argument);
+	return PG_GETARG_JSONB_P(argno);
+}
+
+/* The result record: the row, and whether it was created. */
+static Datum
+form_result(FunctionCallInfo fcinfo, Datum row, bool created)
+{
+	TupleDesc	tupdesc;
+	Datum		values[2] = {row, BoolGetDatum(created)};
+	bool		nulls[2] = {false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
+											 nulls));
+}
+
+/*
+ * get_or_create(target anyelement, key jsonb, defaults jsonb,
+ *				 OUT object anyelement, OUT created boolean)
+ */
+Datum
+get_or_create(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *key = get_object(fcinfo, 1, "key");
+	Jsonb	   *defaults = get_object(fcinfo, 2, "defaults");
+	Upsert		upsert = {.function = "get_or_create()"};
+	bool		created;
+
+	upsert.context = CurrentMemoryContext;
+	upsert.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+								AccessShareLock);
+	upsert.key = args_columns(upsert.target, key, "key");
+	upsert.create = args_columns(upsert.target, defaults, "defaults");
+	upsert.create_object = defaults;
+	args_check_disjoint(upsert.target, upsert.key, upsert.create, "defaults");
+	args_convert(upsert.target, key, upsert.key);
+
+	SPI_connect();
+	created = !run_for_row(&upsert, PLAN_LOOK, NULL, InvalidSnapshot) &&
+		create_row(&upsert);
+	SPI_finish();
+
+	target_close(upsert.target);
+	PG_RETURN_DATUM(form_result(fcinfo, upsert.row, created));
+}
+
+/*
+ * update_or_create(target anyelement, key jsonb, defaults jsonb,
+ *					create_defaults jsonb,
+ *					OUT object anyelement, OUT created boolean)
+ */
+Datum
+update_or_create(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *key = get_object(fcinfo, 1, "key");
+	Jsonb	   *defaults = get_object(fcinfo, 2, "defaults");
+	Upsert		upsert = {.function = "update_or_create()"};
+	bool		created;
+
+	upsert.context = CurrentMemoryContext;
+	upsert.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+								RowExclusiveLock);
+	upsert.key = args_columns(upsert.target, key, "key");
+	upsert.update = args_columns(upsert.target, defaults, "defaults");
+	args_check_disjoint(upsert.target, upsert.key, upsert.update, "defaults");
+	upsert.create = upsert.update;
+	upsert.create_object = defaults;
+	if (!PG_ARGISNULL(3))
+	{
+		upsert.create_object = PG_GETARG_JSONB_P(3);
+		upsert.create = args_columns(upsert.target, upsert.create_object,
+									 "create_defaults");
+		args_check_disjoint(upsert.target, upsert.key, upsert.create,
+							"create_defaults");
+	}
+	args_convert(upsert.target, key, upsert.key);
+	args_convert(upsert.target, defaults, upsert.update);
+
+	SPI_connect();
+	created = !update_row(&upsert) && create_row(&upsert);
+	SPI_finish();
+
+	target_close(upsert.target);
+	PG_RETURN_DATUM(form_result(fcinfo, upsert.row, created));
+}
