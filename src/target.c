@@ -25,6 +25,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
@@ -48,6 +49,7 @@ typedef struct TargetInfo
 	Oid			lock_root;		/* table under which keys are locked */
 	Datum		null_row;		/* a row of NULLs, to be filled */
 	FmgrInfo	populate;		/* jsonb_populate_record for the row type */
+	TupleDesc	records[NUM_TARGET_RECORDS];	/* NULL until needed */
 	MemoryContext context;		/* holds this struct and what it points to */
 } TargetInfo;
 
@@ -580,4 +582,46 @@ target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
 			column++;
 	}
 	return heap_getattr(tuple, column, tupdesc, isnull);
+}
+
+static TupleDesc
+build_record(TargetRecord record, Oid row_type)
+{
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(2);
+
+	switch (record)
+	{
+		case RECORD_UPSERT:
+			TupleDescInitEntry(tupdesc, 1, "object", row_type, -1, 0);
+			TupleDescInitEntry(tupdesc, 2, "created", BOOLOID, -1, 0);
+			break;
+		case RECORD_TRANSFER:
+			TupleDescInitEntry(tupdesc, 1, "from_account", row_type, -1, 0);
+			TupleDescInitEntry(tupdesc, 2, "to_account", row_type, -1, 0);
+			break;
+	}
+	return BlessTupleDesc(tupdesc);
+}
+
+/*
+ * Make a function's result record in the current memory context.  No value is
+ * NULL.  The record's type is kept, since get_call_result_type() would work
+ * it out anew for each statement.
+ */
+Datum
+target_form_record(const Target *target, TargetRecord record, Datum *values)
+{
+	TargetInfo *info = target->info;
+	bool		nulls[2] = {false, false};
+
+	if (info->records[record] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(info->context);
+
+		info->records[record] = build_record(record,
+											 target->rel->rd_rel->reltype);
+		MemoryContextSwitchTo(old);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(info->records[record], values,
+											 nulls));
 }

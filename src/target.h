@@ -21,6 +21,15 @@
 
 typedef struct Target Target;
 
+/* The records that functions return. */
+typedef enum TargetRecord
+{
+	RECORD_UPSERT,				/* object anyelement, created boolean */
+	RECORD_TRANSFER				/* from_account, to_account anyelement */
+} TargetRecord;
+
+#define NUM_TARGET_RECORDS 2
+
 extern void target_init(void);
 
 extern Target *target_open(Oid row_type, LOCKMODE lockmode);
@@ -47,5 +56,8 @@ extern Datum target_form_row(const Target *target, HeapTuple tuple,
 extern Datum target_row_value(const Target *target, HeapTuple tuple,
 							  TupleDesc tupdesc, AttrNumber attnum,
 							  bool *isnull);
+
+extern Datum target_form_record(const Target *target, TargetRecord record,
+								Datum *values);
 
 #endif							/* RACEFREE_TARGET_H */

@@ -22,12 +22,10 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "funcapi.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -635,19 +633,6 @@ check_null_arguments(FunctionCallInfo fcinfo)
 	}
 }
 
-static Datum
-form_result(FunctionCallInfo fcinfo, Datum from_row, Datum to_row)
-{
-	TupleDesc	tupdesc;
-	Datum		values[2] = {from_row, to_row};
-	bool		nulls[2] = {false, false};
-
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
-											 nulls));
-}
-
 /*
  * transfer(accounts anyelement, from_id anycompatible, to_id anycompatible,
  *			amount numeric, min_balance numeric, id_column name,
@@ -660,6 +645,8 @@ transfer(PG_FUNCTION_ARGS)
 	Transfer	transfer = {.context = CurrentMemoryContext};
 	Numeric		amount;
 	Numeric		min_balance;
+	Datum		rows[2];
+	Datum		result;
 
 	check_null_arguments(fcinfo);
 	amount = PG_GETARG_NUMERIC(3);
@@ -681,7 +668,9 @@ transfer(PG_FUNCTION_ARGS)
 	move(&transfer);
 	SPI_finish();
 
+	rows[0] = transfer.from.row;
+	rows[1] = transfer.to.row;
+	result = target_form_record(transfer.accounts, RECORD_TRANSFER, rows);
 	target_close(transfer.accounts);
-	PG_RETURN_DATUM(form_result(fcinfo, transfer.from.row,
-								transfer.to.row));
+	PG_RETURN_DATUM(result);
 }

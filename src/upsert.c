@@ -19,10 +19,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "executor/spi.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
@@ -274,16 +272,14 @@ get_object(FunctionCallInfo fcinfo, int argno, const char *argument)
 
 /* The result record: the row, and whether it was created. */
 static Datum
-form_result(FunctionCallInfo fcinfo, Datum row, bool created)
+finish(Upsert *upsert, bool created)
 {
-	TupleDesc	tupdesc;
-	Datum		values[2] = {row, BoolGetDatum(created)};
-	bool		nulls[2] = {false, false};
+	Datum		values[2] = {upsert->row, BoolGetDatum(created)};
+	Datum		result;
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values,
-											 nulls));
+	result = target_form_record(upsert->target, RECORD_UPSERT, values);
+	target_close(upsert->target);
+	return result;
 }
 
 /*
@@ -311,9 +307,7 @@ get_or_create(PG_FUNCTION_ARGS)
 	created = !run_for_row(&upsert, PLAN_LOOK, NULL, InvalidSnapshot) &&
 		create_row(&upsert);
 	SPI_finish();
-
-	target_close(upsert.target);
-	PG_RETURN_DATUM(form_result(fcinfo, upsert.row, created));
+	PG_RETURN_DATUM(finish(&upsert, created));
 }
 
 /*
@@ -351,7 +345,5 @@ update_or_create(PG_FUNCTION_ARGS)
 	SPI_connect();
 	created = !update_row(&upsert) && create_row(&upsert);
 	SPI_finish();
-
-	target_close(upsert.target);
-	PG_RETURN_DATUM(form_result(fcinfo, upsert.row, created));
+	PG_RETURN_DATUM(finish(&upsert, created));
 }
