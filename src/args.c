@@ -51,8 +51,8 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 	ColumnValues *columns;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
-	JsonbValue	field;
-	int			n = 0;
+	JsonbValue field;
+	int n = 0;
 
 	if (!JB_ROOT_IS_OBJECT(object))
 		ereport(ERROR,
@@ -65,7 +65,7 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 	it = JsonbIteratorInit(&object->root);
 	while ((token = JsonbIteratorNext(&it, &field, true)) != WJB_DONE)
 	{
-		char	   *name;
+		char *name;
 
 		if (token != WJB_KEY)
 			continue;
@@ -85,7 +85,7 @@ void
 args_convert(const Target *target, Jsonb *object, ColumnValues *columns)
 {
 	LOCAL_FCINFO(fcinfo, 2);
-	TupleDesc	tupdesc = RelationGetDescr(target_relation(target));
+	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
 	HeapTupleHeader row;
 	HeapTupleData tuple;
 
@@ -104,8 +104,8 @@ args_convert(const Target *target, Jsonb *object, ColumnValues *columns)
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = row;
 	for (int i = 0; i < columns->ncolumns; i++)
-		columns->values[i] = heap_getattr(&tuple, columns->attnums[i],
-										  tupdesc, &columns->nulls[i]);
+		columns->values[i] = heap_getattr(&tuple, columns->attnums[i], tupdesc,
+										  &columns->nulls[i]);
 }
 
 /* The key says which row, the other argument what to put there: not both. */
@@ -113,12 +113,12 @@ void
 args_check_disjoint(const Target *target, const ColumnValues *key,
 					const ColumnValues *other, const char *argument)
 {
-	int			k = 0;
-	int			o = 0;
+	int k = 0;
+	int o = 0;
 
 	while (k < key->ncolumns && o < other->ncolumns)
 	{
-		AttrNumber	attnum = key->attnums[k];
+		AttrNumber attnum = key->attnums[k];
 
 		if (attnum == other->attnums[o])
 			ereport(ERROR,
@@ -138,15 +138,15 @@ ColumnValues *
 args_merge(const ColumnValues *a, const ColumnValues *b)
 {
 	ColumnValues *merged = make_columns(a->ncolumns + b->ncolumns);
-	int			i = 0;
-	int			j = 0;
+	int i = 0;
+	int j = 0;
 
 	for (int n = 0; n < merged->ncolumns; n++)
 	{
-		bool		from_a = j >= b->ncolumns ||
-			(i < a->ncolumns && a->attnums[i] < b->attnums[j]);
+		bool from_a = j >= b->ncolumns ||
+					  (i < a->ncolumns && a->attnums[i] < b->attnums[j]);
 		const ColumnValues *from = from_a ? a : b;
-		int			k = from_a ? i++ : j++;
+		int k = from_a ? i++ : j++;
 
 		merged->attnums[n] = from->attnums[k];
 		merged->values[n] = from->values[k];
@@ -176,8 +176,8 @@ args_describe(const Target *target, const ColumnValues *columns)
 
 		if (!columns->nulls[i])
 		{
-			Oid			output;
-			bool		is_varlena;
+			Oid output;
+			bool is_varlena;
 
 			getTypeOutputInfo(att->atttypid, &output, &is_varlena);
 			value = OidOutputFunctionCall(output, columns->values[i]);

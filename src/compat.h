@@ -30,4 +30,4 @@
 #define RACEFREE_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
-#endif							/* RACEFREE_COMPAT_H */
+#endif /* RACEFREE_COMPAT_H */

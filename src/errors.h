@@ -14,8 +14,10 @@
 
 #include "compat.h"
 
-#define ERRCODE_RACEFREE_INSUFFICIENT_FUNDS MAKE_SQLSTATE('R', 'F', '0', '0', '1')
-#define ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND MAKE_SQLSTATE('R', 'F', '0', '0', '2')
+#define ERRCODE_RACEFREE_INSUFFICIENT_FUNDS \
+	MAKE_SQLSTATE('R', 'F', '0', '0', '1')
+#define ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND \
+	MAKE_SQLSTATE('R', 'F', '0', '0', '2')
 
 pg_noreturn extern void error_null_argument(const char *argument);
 pg_noreturn extern void error_undefined_column(Relation rel,
@@ -24,4 +26,4 @@ pg_noreturn extern void error_no_equality(Oid type);
 pg_noreturn extern void error_rewritten(Relation rel);
 pg_noreturn extern void error_serialization(Relation rel);
 
-#endif							/* RACEFREE_ERRORS_H */
+#endif /* RACEFREE_ERRORS_H */

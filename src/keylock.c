@@ -41,7 +41,7 @@
 static void
 acquire(Oid root, uint32 hash, LOCKMODE mode)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
 	(void) LockAcquire(&tag, mode, false, false);
@@ -57,26 +57,26 @@ acquire(Oid root, uint32 hash, LOCKMODE mode)
 static bool
 hash_key(const Target *target, const ColumnValues *key, uint32 *result)
 {
-	uint64		sum = 0;
+	uint64 sum = 0;
 
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		Form_pg_attribute att = target_column(target, key->attnums[i]);
 		const char *name = NameStr(att->attname);
 		TypeCacheEntry *type;
-		uint64		hash;
+		uint64 hash;
 
-		hash = hash_bytes_extended((const unsigned char *) name,
-								   strlen(name), 0);
+		hash = hash_bytes_extended((const unsigned char *) name, strlen(name),
+								   0);
 		type = target_column_type(target, key->attnums[i],
 								  TYPECACHE_HASH_EXTENDED_PROC_FINFO);
 		if (!OidIsValid(type->hash_extended_proc))
 			return false;
 		if (!key->nulls[i])
-			hash = DatumGetUInt64(FunctionCall2Coll(&type->hash_extended_proc_finfo,
-													att->attcollation,
-													key->values[i],
-													UInt64GetDatum(hash)));
+			hash = DatumGetUInt64(
+				FunctionCall2Coll(&type->hash_extended_proc_finfo,
+								  att->attcollation, key->values[i],
+								  UInt64GetDatum(hash)));
 		sum += hash;
 	}
 
@@ -96,8 +96,8 @@ hash_key(const Target *target, const ColumnValues *key, uint32 *result)
 void
 keylock_acquire(const Target *target, const ColumnValues *key)
 {
-	Oid			root = target_lock_root(target);
-	uint32		hash;
+	Oid root = target_lock_root(target);
+	uint32 hash;
 
 	if (hash_key(target, key, &hash))
 	{

@@ -14,4 +14,4 @@
 
 extern void keylock_acquire(const Target *target, const ColumnValues *key);
 
-#endif							/* RACEFREE_KEYLOCK_H */
+#endif /* RACEFREE_KEYLOCK_H */

@@ -47,17 +47,17 @@
 
 typedef struct PlanEntry
 {
-	dlist_node	node;			/* in PlanTable.plans, or in retired */
-	SPIPlanPtr	plan;
-	int			nshape;
-	int16		shape[FLEXIBLE_ARRAY_MEMBER];
+	dlist_node node; /* in PlanTable.plans, or in retired */
+	SPIPlanPtr plan;
+	int nshape;
+	int16 shape[FLEXIBLE_ARRAY_MEMBER];
 } PlanEntry;
 
 typedef struct PlanTable
 {
-	Oid			relid;			/* hash key */
-	int			nplans;
-	dlist_head	plans;			/* last used first */
+	Oid relid; /* hash key */
+	int nplans;
+	dlist_head plans; /* last used first */
 } PlanTable;
 
 static HTAB *tables = NULL;
@@ -69,7 +69,7 @@ static void plan_at_xact_end(XactEvent event, void *arg);
 void
 plan_init(void)
 {
-	HASHCTL		ctl;
+	HASHCTL ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(Oid);
@@ -87,10 +87,9 @@ plan_at_xact_end(XactEvent event, void *arg)
 		return;
 	while (!dlist_is_empty(&retired))
 	{
-		PlanEntry  *entry;
+		PlanEntry *entry;
 
-		entry = dlist_container(PlanEntry, node,
-								dlist_pop_head_node(&retired));
+		entry = dlist_container(PlanEntry, node, dlist_pop_head_node(&retired));
 		SPI_freeplan(entry->plan);
 		pfree(entry);
 	}
@@ -109,7 +108,7 @@ static void
 plan_sweep(void)
 {
 	HASH_SEQ_STATUS status;
-	PlanTable  *table;
+	PlanTable *table;
 
 	hash_seq_init(&status, tables);
 	while ((table = hash_seq_search(&status)) != NULL)
@@ -118,7 +117,7 @@ plan_sweep(void)
 
 		dlist_foreach_modify(iter, &table->plans)
 		{
-			PlanEntry  *entry = dlist_container(PlanEntry, node, iter.cur);
+			PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
 			if (!SPI_plan_is_valid(entry->plan))
 				plan_retire(table, entry);
@@ -132,8 +131,8 @@ plan_sweep(void)
 static PlanTable *
 plan_table(Oid relid)
 {
-	PlanTable  *table;
-	bool		found;
+	PlanTable *table;
+	bool found;
 
 	table = hash_search(tables, &relid, HASH_FIND, NULL);
 	if (table != NULL)
@@ -156,8 +155,8 @@ typedef struct Statement
 {
 	const Target *target;
 	StringInfoData text;
-	int			nparams;
-	Oid		   *types;
+	int nparams;
+	Oid *types;
 } Statement;
 
 /* Declare the next parameter.  Domains are checked where a value is stored. */
@@ -171,27 +170,27 @@ add_param(Statement *stmt, Oid type)
 static const char *
 column_name(Statement *stmt, AttrNumber attnum)
 {
-	return quote_identifier(NameStr(target_column(stmt->target,
-												  attnum)->attname));
+	return quote_identifier(
+		NameStr(target_column(stmt->target, attnum)->attname));
 }
 
 static void
 append_table(Statement *stmt)
 {
-	Relation	rel = target_relation(stmt->target);
-	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+	Relation rel = target_relation(stmt->target);
+	char *schema = get_namespace_name(RelationGetNamespace(rel));
 
-	appendStringInfoString(&stmt->text,
-						   quote_qualified_identifier(schema,
-													  RelationGetRelationName(rel)));
+	appendStringInfoString(
+		&stmt->text,
+		quote_qualified_identifier(schema, RelationGetRelationName(rel)));
 }
 
 /* All live columns, in order. */
 static void
 append_columns(Statement *stmt)
 {
-	TupleDesc	tupdesc = RelationGetDescr(target_relation(stmt->target));
-	bool		any = false;
+	TupleDesc tupdesc = RelationGetDescr(target_relation(stmt->target));
+	bool any = false;
 
 	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
 	{
@@ -209,9 +208,9 @@ append_columns(Statement *stmt)
 static void
 append_collation(Statement *stmt, Oid collation)
 {
-	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
 	Form_pg_collation form;
-	char	   *schema;
+	char *schema;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for collation %u", collation);
@@ -228,15 +227,13 @@ static void
 append_equality(Statement *stmt, AttrNumber attnum)
 {
 	Form_pg_attribute att = target_column(stmt->target, attnum);
-	Oid			type = getBaseType(att->atttypid);
-	char		param[16];
+	Oid type = getBaseType(att->atttypid);
+	char param[16];
 
 	snprintf(param, sizeof(param), "$%d", add_param(stmt, type));
-	generate_operator_clause(&stmt->text,
-							 column_name(stmt, attnum), att->atttypid,
-							 target_column_type(stmt->target, attnum,
-												0)->eq_opr,
-							 param, type);
+	generate_operator_clause(
+		&stmt->text, column_name(stmt, attnum), att->atttypid,
+		target_column_type(stmt->target, attnum, 0)->eq_opr, param, type);
 	if (OidIsValid(att->attcollation))
 		append_collation(stmt, att->attcollation);
 }
@@ -247,7 +244,7 @@ append_where(Statement *stmt, const ColumnValues *key)
 {
 	for (int i = 0; i < key->ncolumns; i++)
 	{
-		AttrNumber	attnum = key->attnums[i];
+		AttrNumber attnum = key->attnums[i];
 
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
 		/* A type without equality is no key, not even to ask for NULL. */
@@ -281,8 +278,8 @@ build_select(Statement *stmt, const ColumnValues *key, bool lock)
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  */
 static void
-build_insert(Statement *stmt, const ColumnValues *key,
-			 const ColumnValues *data, bool yield)
+build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
+			 bool yield)
 {
 	appendStringInfoString(&stmt->text, "INSERT INTO ");
 	append_table(stmt);
@@ -296,8 +293,7 @@ build_insert(Statement *stmt, const ColumnValues *key,
 		appendStringInfoString(&stmt->text, ") VALUES (");
 		for (int i = 0; i < data->ncolumns; i++)
 		{
-			Oid			type = target_column(stmt->target,
-											 data->attnums[i])->atttypid;
+			Oid type = target_column(stmt->target, data->attnums[i])->atttypid;
 
 			appendStringInfo(&stmt->text, "%s$%d", i == 0 ? "" : ", ",
 							 add_param(stmt, type));
@@ -305,9 +301,8 @@ build_insert(Statement *stmt, const ColumnValues *key,
 		appendStringInfoChar(&stmt->text, ')');
 	}
 	if (yield)
-		(void) target_conflict_clause(stmt->target, &stmt->text,
-									  key->ncolumns, key->attnums,
-									  key->nulls);
+		(void) target_conflict_clause(stmt->target, &stmt->text, key->ncolumns,
+									  key->attnums, key->nulls);
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt);
 }
@@ -316,15 +311,14 @@ build_insert(Statement *stmt, const ColumnValues *key,
  * UPDATE schema.table SET b = $1 WHERE a = $2 RETURNING a, b, c
  */
 static void
-build_update(Statement *stmt, const ColumnValues *key,
-			 const ColumnValues *data)
+build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
 {
 	appendStringInfoString(&stmt->text, "UPDATE ");
 	append_table(stmt);
 	for (int i = 0; i < data->ncolumns; i++)
 	{
-		AttrNumber	attnum = data->attnums[i];
-		Oid			type = target_column(stmt->target, attnum)->atttypid;
+		AttrNumber attnum = data->attnums[i];
+		Oid type = target_column(stmt->target, attnum)->atttypid;
 
 		appendStringInfo(&stmt->text, "%s%s = $%d", i == 0 ? " SET " : ", ",
 						 column_name(stmt, attnum), add_param(stmt, type));
@@ -346,21 +340,20 @@ static void
 build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 		  bool within)
 {
-	Oid			type = getBaseType(target_column(stmt->target,
-												 data->attnums[0])->atttypid);
+	Oid type = getBaseType(
+		target_column(stmt->target, data->attnums[0])->atttypid);
 	const char *name = column_name(stmt, data->attnums[0]);
 
 	appendStringInfoString(&stmt->text, "UPDATE ");
 	append_table(stmt);
-	appendStringInfo(&stmt->text,
-					 " SET %s = %s::%s OPERATOR(pg_catalog.+) $%d",
+	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) $%d",
 					 name, name, format_type_be_qualified(type),
 					 add_param(stmt, type));
 	append_where(stmt, key);
 	if (within)
 	{
-		int			low = add_param(stmt, NUMERICOID);
-		int			high = add_param(stmt, NUMERICOID);
+		int low = add_param(stmt, NUMERICOID);
+		int high = add_param(stmt, NUMERICOID);
 
 		appendStringInfo(&stmt->text,
 						 " AND %s::pg_catalog.numeric"
@@ -380,9 +373,9 @@ static SPIPlanPtr
 plan_prepare(const Target *target, PlanKind kind, const ColumnValues *key,
 			 const ColumnValues *data)
 {
-	int			max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
-	Statement	stmt;
-	SPIPlanPtr	plan;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
+	Statement stmt;
+	SPIPlanPtr plan;
 
 	stmt.target = target;
 	stmt.nparams = 0;
@@ -431,9 +424,9 @@ static int16 *
 plan_shape(PlanKind kind, const ColumnValues *key, const ColumnValues *data,
 		   int *nshape)
 {
-	int			ndata = data ? data->ncolumns : 0;
-	int16	   *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + 2));
-	int			n = 0;
+	int ndata = data ? data->ncolumns : 0;
+	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + 2));
+	int n = 0;
 
 	shape[n++] = kind;
 	for (int i = 0; i < key->ncolumns; i++)
@@ -453,7 +446,7 @@ plan_find(PlanTable *table, const int16 *shape, int nshape)
 
 	dlist_foreach_modify(iter, &table->plans)
 	{
-		PlanEntry  *entry = dlist_container(PlanEntry, node, iter.cur);
+		PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
 		if (entry->nshape != nshape ||
 			memcmp(entry->shape, shape, sizeof(int16) * nshape) != 0)
@@ -473,11 +466,10 @@ plan_find(PlanTable *table, const int16 *shape, int nshape)
 static void
 plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 {
-	PlanEntry  *entry;
+	PlanEntry *entry;
 
-	entry = MemoryContextAlloc(TopMemoryContext,
-							   offsetof(PlanEntry, shape) +
-							   sizeof(int16) * nshape);
+	entry = MemoryContextAlloc(TopMemoryContext, offsetof(PlanEntry, shape) +
+													 sizeof(int16) * nshape);
 	entry->plan = plan;
 	entry->nshape = nshape;
 	memcpy(entry->shape, shape, sizeof(int16) * nshape);
@@ -486,18 +478,17 @@ plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 
 	dlist_push_head(&table->plans, &entry->node);
 	if (++table->nplans > PLANS_PER_TABLE)
-		plan_retire(table, dlist_tail_element(PlanEntry, node,
-											  &table->plans));
+		plan_retire(table, dlist_tail_element(PlanEntry, node, &table->plans));
 }
 
 static SPIPlanPtr
 plan_fetch(const Target *target, PlanKind kind, const ColumnValues *key,
 		   const ColumnValues *data)
 {
-	Oid			relid = RelationGetRelid(target_relation(target));
-	int			nshape;
-	int16	   *shape = plan_shape(kind, key, data, &nshape);
-	SPIPlanPtr	plan = plan_find(plan_table(relid), shape, nshape);
+	Oid relid = RelationGetRelid(target_relation(target));
+	int nshape;
+	int16 *shape = plan_shape(kind, key, data, &nshape);
+	SPIPlanPtr plan = plan_find(plan_table(relid), shape, nshape);
 
 	if (plan == NULL)
 	{
@@ -542,14 +533,13 @@ expected_result(PlanKind kind)
 
 static uint64
 plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
-			 const ColumnValues *data, const Datum *bounds,
-			 Snapshot snapshot)
+			 const ColumnValues *data, const Datum *bounds, Snapshot snapshot)
 {
-	int			max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
-	Datum	   *values = palloc(sizeof(Datum) * max_params);
-	char	   *nulls = palloc(max_params);
-	int			n = 0;
-	int			result;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
+	Datum *values = palloc(sizeof(Datum) * max_params);
+	char *nulls = palloc(max_params);
+	int n = 0;
+	int result;
 
 	if (data != NULL)
 		n = bind(data, false, n, values, nulls);
@@ -562,9 +552,9 @@ plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
 	}
 
 	/* One row is what everybody wants; a second one tells of more. */
-	result = SPI_execute_snapshot(plan_fetch(target, kind, key, data),
-								  values, nulls, snapshot, InvalidSnapshot,
-								  false, true, 2);
+	result = SPI_execute_snapshot(plan_fetch(target, kind, key, data), values,
+								  nulls, snapshot, InvalidSnapshot, false, true,
+								  2);
 	if (result == SPI_OK_REWRITTEN)
 		error_rewritten(target_relation(target));
 	if (result != expected_result(kind))
@@ -596,7 +586,7 @@ uint64
 plan_run_bounded(const Target *target, const ColumnValues *key,
 				 const ColumnValues *data, Datum low, Datum high)
 {
-	Datum		bounds[2] = {low, high};
+	Datum bounds[2] = {low, high};
 
 	return plan_execute(target, PLAN_ADD_WITHIN, key, data, bounds,
 						InvalidSnapshot);

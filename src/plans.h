@@ -15,13 +15,13 @@
 
 typedef enum PlanKind
 {
-	PLAN_LOOK,					/* SELECT by key */
-	PLAN_LOCK,					/* SELECT by key FOR NO KEY UPDATE */
-	PLAN_INSERT,				/* INSERT, conflicts are errors */
-	PLAN_INSERT_OR_YIELD,		/* INSERT ON CONFLICT DO NOTHING */
-	PLAN_UPDATE,				/* UPDATE by key */
-	PLAN_ADD,					/* UPDATE by key, adding to a column */
-	PLAN_ADD_WITHIN				/* same, if the old value is within bounds */
+	PLAN_LOOK,			  /* SELECT by key */
+	PLAN_LOCK,			  /* SELECT by key FOR NO KEY UPDATE */
+	PLAN_INSERT,		  /* INSERT, conflicts are errors */
+	PLAN_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
+	PLAN_UPDATE,		  /* UPDATE by key */
+	PLAN_ADD,			  /* UPDATE by key, adding to a column */
+	PLAN_ADD_WITHIN		  /* same, if the old value is within bounds */
 } PlanKind;
 
 extern void plan_init(void);
@@ -30,7 +30,6 @@ extern uint64 plan_run(const Target *target, PlanKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
 					   Snapshot snapshot);
 extern uint64 plan_run_bounded(const Target *target, const ColumnValues *key,
-							   const ColumnValues *data, Datum low,
-							   Datum high);
+							   const ColumnValues *data, Datum low, Datum high);
 
-#endif							/* RACEFREE_PLANS_H */
+#endif /* RACEFREE_PLANS_H */

@@ -44,24 +44,24 @@
 
 typedef struct TargetInfo
 {
-	bool		valid;			/* false: rebuild at next use */
-	bool		nested_types;	/* do any column's types have parts? */
-	Oid			lock_root;		/* table under which keys are locked */
-	Datum		null_row;		/* a row of NULLs, to be filled */
-	FmgrInfo	populate;		/* jsonb_populate_record for the row type */
-	TupleDesc	records[NUM_TARGET_RECORDS];	/* NULL until needed */
-	MemoryContext context;		/* holds this struct and what it points to */
+	bool valid;		   /* false: rebuild at next use */
+	bool nested_types; /* do any column's types have parts? */
+	Oid lock_root;	   /* table under which keys are locked */
+	Datum null_row;	   /* a row of NULLs, to be filled */
+	FmgrInfo populate; /* jsonb_populate_record for the row type */
+	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
+	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
 
 typedef struct TargetSlot
 {
-	Oid			relid;			/* hash key */
-	TargetInfo *info;			/* NULL while it could not be built */
+	Oid relid;		  /* hash key */
+	TargetInfo *info; /* NULL while it could not be built */
 } TargetSlot;
 
 struct Target
 {
-	Relation	rel;
+	Relation rel;
 	TargetInfo *info;
 };
 
@@ -76,13 +76,12 @@ static void target_retire(TargetInfo *info);
 void
 target_init(void)
 {
-	HASHCTL		ctl;
+	HASHCTL ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(Oid);
 	ctl.entrysize = sizeof(TargetSlot);
-	targets = hash_create("racefree targets", 32, &ctl,
-						  HASH_ELEM | HASH_BLOBS);
+	targets = hash_create("racefree targets", 32, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
 }
 
@@ -100,9 +99,8 @@ target_invalidate(Datum arg, Oid relid)
 	hash_seq_init(&status, targets);
 	while ((slot = hash_seq_search(&status)) != NULL)
 	{
-		if (slot->info != NULL &&
-			(!OidIsValid(relid) || slot->relid == relid ||
-			 slot->info->nested_types))
+		if (slot->info != NULL && (!OidIsValid(relid) || slot->relid == relid ||
+								   slot->info->nested_types))
 			slot->info->valid = false;
 	}
 }
@@ -136,8 +134,8 @@ target_retire(TargetInfo *info)
 static Relation
 target_open_relation(Oid row_type, LOCKMODE lockmode)
 {
-	Oid			relid = get_typ_typrelid(row_type);
-	Relation	rel;
+	Oid relid = get_typ_typrelid(row_type);
+	Relation rel;
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,
@@ -162,7 +160,7 @@ target_open_relation(Oid row_type, LOCKMODE lockmode)
 					 errdetail_relkind_not_supported(rel->rd_rel->relkind),
 					 errhint("Name the table that holds the rows.")));
 	}
-	return NULL;				/* keep the compiler quiet */
+	return NULL; /* keep the compiler quiet */
 }
 
 /*
@@ -173,11 +171,11 @@ target_open_relation(Oid row_type, LOCKMODE lockmode)
 Target *
 target_open(Oid row_type, LOCKMODE lockmode)
 {
-	Relation	rel = target_open_relation(row_type, lockmode);
-	Oid			relid = RelationGetRelid(rel);
-	Target	   *target;
+	Relation rel = target_open_relation(row_type, lockmode);
+	Oid relid = RelationGetRelid(rel);
+	Target *target;
 	TargetSlot *slot;
-	bool		found;
+	bool found;
 
 	slot = hash_search(targets, &relid, HASH_FIND, NULL);
 	if (slot == NULL || slot->info == NULL || !slot->info->valid)
@@ -211,20 +209,20 @@ target_close(Target *target)
 static bool
 type_is_nested(Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid base = getBaseType(type);
 
 	return base != type || type_is_rowtype(base) ||
-		OidIsValid(get_element_type(base));
+		   OidIsValid(get_element_type(base));
 }
 
 /* A row of the table that is NULL in every column. */
 static Datum
 target_build_null_row(TupleDesc tupdesc)
 {
-	Datum	   *values = palloc0(sizeof(Datum) * (tupdesc->natts + 1));
-	bool	   *nulls = palloc(sizeof(bool) * (tupdesc->natts + 1));
-	HeapTuple	tuple;
-	Datum		row;
+	Datum *values = palloc0(sizeof(Datum) * (tupdesc->natts + 1));
+	bool *nulls = palloc(sizeof(bool) * (tupdesc->natts + 1));
+	HeapTuple tuple;
+	Datum row;
 
 	memset(nulls, true, sizeof(bool) * (tupdesc->natts + 1));
 	tuple = heap_form_tuple(tupdesc, values, nulls);
@@ -243,12 +241,12 @@ target_build_null_row(TupleDesc tupdesc)
 static TargetInfo *
 target_build(Relation rel)
 {
-	TupleDesc	tupdesc = RelationGetDescr(rel);
-	Oid			row_type = rel->rd_rel->reltype;
+	TupleDesc tupdesc = RelationGetDescr(rel);
+	Oid row_type = rel->rd_rel->reltype;
 	MemoryContext context;
 	MemoryContext old;
 	TargetInfo *info;
-	List	   *args;
+	List *args;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "racefree target",
 									ALLOCSET_SMALL_SIZES);
@@ -326,7 +324,7 @@ target_column(const Target *target, AttrNumber attnum)
 AttrNumber
 target_find_column(const Target *target, const char *name)
 {
-	TupleDesc	tupdesc = RelationGetDescr(target->rel);
+	TupleDesc tupdesc = RelationGetDescr(target->rel);
 
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
@@ -342,8 +340,8 @@ target_find_column(const Target *target, const char *name)
 AttrNumber
 target_primary_key(const Target *target)
 {
-	Bitmapset  *columns;
-	int			column;
+	Bitmapset *columns;
+	int column;
 
 	columns = RelationGetIndexAttrBitmap(target->rel,
 										 INDEX_ATTR_BITMAP_PRIMARY_KEY);
@@ -382,10 +380,10 @@ target_column_type(const Target *target, AttrNumber attnum, int flags)
 static bool
 index_column_agrees(const Target *target, Relation index, int i)
 {
-	AttrNumber	attnum = index->rd_index->indkey.values[i];
+	AttrNumber attnum = index->rd_index->indkey.values[i];
 	Form_pg_attribute att = target_column(target, attnum);
 	TypeCacheEntry *type;
-	Oid			equality;
+	Oid equality;
 
 	type = target_column_type(target, attnum, 0);
 	equality = get_opfamily_member(index->rd_opfamily[i],
@@ -395,8 +393,8 @@ index_column_agrees(const Target *target, Relation index, int i)
 	if (equality != type->eq_opr)
 		return false;
 	return !OidIsValid(att->attcollation) ||
-		att->attcollation == index->rd_indcollation[i] ||
-		get_collation_isdeterministic(att->attcollation);
+		   att->attcollation == index->rd_indcollation[i] ||
+		   get_collation_isdeterministic(att->attcollation);
 }
 
 /* Is the column in the key, with a value that a unique index compares? */
@@ -417,8 +415,8 @@ static bool
 key_covers_expressions(Relation index, int nkeys, const AttrNumber *keys,
 					   const bool *nulls)
 {
-	Bitmapset  *columns = NULL;
-	int			column = -1;
+	Bitmapset *columns = NULL;
+	int column = -1;
 
 	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &columns);
 	while ((column = bms_next_member(columns, column)) >= 0)
@@ -446,7 +444,7 @@ index_covers_key(const Target *target, Relation index, int nkeys,
 		return false;
 	for (int i = 0; i < form->indnkeyatts; i++)
 	{
-		AttrNumber	attnum = form->indkey.values[i];
+		AttrNumber attnum = form->indkey.values[i];
 
 		if (attnum == InvalidAttrNumber)
 			continue;
@@ -464,7 +462,7 @@ append_inference(const Target *target, StringInfo buf, Relation index)
 	appendStringInfoString(buf, " ON CONFLICT (");
 	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
 	{
-		AttrNumber	attnum = index->rd_index->indkey.values[i];
+		AttrNumber attnum = index->rd_index->indkey.values[i];
 		Form_pg_attribute att = target_column(target, attnum);
 
 		appendStringInfo(buf, "%s%s", i > 0 ? ", " : "",
@@ -491,11 +489,11 @@ bool
 target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 					   const AttrNumber *keys, const bool *nulls)
 {
-	Relation	inferred = NULL;
-	int			covering = 0;
-	bool		any_deferrable = false;
-	List	   *indexes;
-	ListCell   *lc;
+	Relation inferred = NULL;
+	int covering = 0;
+	bool any_deferrable = false;
+	List *indexes;
+	ListCell *lc;
 
 	/* Core refuses ON CONFLICT where a rule could rewrite the statement. */
 	if (target->rel->rd_rules != NULL)
@@ -504,7 +502,7 @@ target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 	indexes = RelationGetIndexList(target->rel);
 	foreach(lc, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
 		if ((form->indisunique || form->indisexclusion) && !form->indimmediate)
@@ -512,8 +510,7 @@ target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 		if (index_covers_key(target, index, nkeys, keys, nulls))
 		{
 			covering++;
-			if (inferred == NULL &&
-				RelationGetIndexExpressions(index) == NIL &&
+			if (inferred == NULL && RelationGetIndexExpressions(index) == NIL &&
 				RelationGetIndexPredicate(index) == NIL)
 			{
 				inferred = index;
@@ -542,11 +539,11 @@ target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 Datum
 target_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 {
-	TupleDesc	row_desc = RelationGetDescr(target->rel);
-	Datum	   *values;
-	bool	   *nulls;
-	Datum		row;
-	int			column = 0;
+	TupleDesc row_desc = RelationGetDescr(target->rel);
+	Datum *values;
+	bool *nulls;
+	Datum row;
+	int column = 0;
 
 	/* No dropped columns: the tuple is laid out as the row is. */
 	if (tupdesc->natts == row_desc->natts)
@@ -574,7 +571,7 @@ Datum
 target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
 				 AttrNumber attnum, bool *isnull)
 {
-	int			column = 0;
+	int column = 0;
 
 	for (AttrNumber i = 1; i <= attnum; i++)
 	{
@@ -587,7 +584,7 @@ target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
 static TupleDesc
 build_record(TargetRecord record, Oid row_type)
 {
-	TupleDesc	tupdesc = CreateTemplateTupleDesc(2);
+	TupleDesc tupdesc = CreateTemplateTupleDesc(2);
 
 	switch (record)
 	{
@@ -612,7 +609,7 @@ Datum
 target_form_record(const Target *target, TargetRecord record, Datum *values)
 {
 	TargetInfo *info = target->info;
-	bool		nulls[2] = {false, false};
+	bool nulls[2] = {false, false};
 
 	if (info->records[record] == NULL)
 	{
@@ -622,6 +619,6 @@ target_form_record(const Target *target, TargetRecord record, Datum *values)
 											 target->rel->rd_rel->reltype);
 		MemoryContextSwitchTo(old);
 	}
-	return HeapTupleGetDatum(heap_form_tuple(info->records[record], values,
-											 nulls));
+	return HeapTupleGetDatum(
+		heap_form_tuple(info->records[record], values, nulls));
 }

@@ -24,8 +24,8 @@ typedef struct Target Target;
 /* The records that functions return. */
 typedef enum TargetRecord
 {
-	RECORD_UPSERT,				/* object anyelement, created boolean */
-	RECORD_TRANSFER				/* from_account, to_account anyelement */
+	RECORD_UPSERT,	/* object anyelement, created boolean */
+	RECORD_TRANSFER /* from_account, to_account anyelement */
 } TargetRecord;
 
 #define NUM_TARGET_RECORDS 2
@@ -36,12 +36,11 @@ extern Target *target_open(Oid row_type, LOCKMODE lockmode);
 extern void target_close(Target *target);
 
 extern Relation target_relation(const Target *target);
-extern Oid	target_lock_root(const Target *target);
+extern Oid target_lock_root(const Target *target);
 extern FmgrInfo *target_populate_function(const Target *target);
 extern Datum target_null_row(const Target *target);
 
-extern Form_pg_attribute target_column(const Target *target,
-									   AttrNumber attnum);
+extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
 extern AttrNumber target_find_column(const Target *target, const char *name);
 extern AttrNumber target_primary_key(const Target *target);
 extern TypeCacheEntry *target_column_type(const Target *target,
@@ -60,4 +59,4 @@ extern Datum target_row_value(const Target *target, HeapTuple tuple,
 extern Datum target_form_record(const Target *target, TargetRecord record,
 								Datum *values);
 
-#endif							/* RACEFREE_TARGET_H */
+#endif /* RACEFREE_TARGET_H */

@@ -43,39 +43,39 @@ PG_FUNCTION_INFO_V1(transfer);
 /* The column that holds the balances, and what it can hold. */
 typedef struct BalanceColumn
 {
-	AttrNumber	attnum;
-	Oid			type;			/* of a domain: the base type */
-	int32		typmod;
-	Numeric		lowest;
-	Numeric		highest;
-	bool		bounded;		/* can a sum be out of range at all? */
+	AttrNumber attnum;
+	Oid type; /* of a domain: the base type */
+	int32 typmod;
+	Numeric lowest;
+	Numeric highest;
+	bool bounded; /* can a sum be out of range at all? */
 } BalanceColumn;
 
 /* One of the two accounts. */
 typedef struct Account
 {
-	ColumnValues id;			/* the id column and its value */
-	AttrNumber	id_attnum;
-	Datum		id_value;
-	bool		id_null;
-	Numeric		change;			/* what is added to the balance */
-	Numeric		floor;			/* below this it must not fall, or NULL */
-	bool		found;
-	bool		updated;
-	bool		balance_null;
-	Numeric		balance;		/* as it was when locked */
-	Datum		row;			/* as it is now */
+	ColumnValues id; /* the id column and its value */
+	AttrNumber id_attnum;
+	Datum id_value;
+	bool id_null;
+	Numeric change; /* what is added to the balance */
+	Numeric floor;	/* below this it must not fall, or NULL */
+	bool found;
+	bool updated;
+	bool balance_null;
+	Numeric balance; /* as it was when locked */
+	Datum row;		 /* as it is now */
 } Account;
 
 typedef struct Transfer
 {
-	Target	   *accounts;
+	Target *accounts;
 	BalanceColumn balance;
-	Account		from;
-	Account		to;
-	Account    *first;			/* from and to in id order */
-	Account    *second;
-	MemoryContext context;		/* where the result rows go */
+	Account from;
+	Account to;
+	Account *first; /* from and to in id order */
+	Account *second;
+	MemoryContext context; /* where the result rows go */
 } Transfer;
 
 /* ----------
@@ -86,47 +86,44 @@ typedef struct Transfer
 static int
 numeric_compare(Numeric a, Numeric b)
 {
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
-											 NumericGetDatum(a),
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
 											 NumericGetDatum(b)));
 }
 
 static Numeric
 numeric_plus(Numeric a, Numeric b)
 {
-	return DatumGetNumeric(DirectFunctionCall2(numeric_add,
-											   NumericGetDatum(a),
+	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a),
 											   NumericGetDatum(b)));
 }
 
 static Numeric
 numeric_negate(Numeric a)
 {
-	return DatumGetNumeric(DirectFunctionCall1(numeric_uminus,
-											   NumericGetDatum(a)));
+	return DatumGetNumeric(
+		DirectFunctionCall1(numeric_uminus, NumericGetDatum(a)));
 }
 
 static Numeric
 numeric_parse(const char *text)
 {
-	return DatumGetNumeric(DirectFunctionCall3(numeric_in,
-											   CStringGetDatum(text),
-											   ObjectIdGetDatum(InvalidOid),
-											   Int32GetDatum(-1)));
+	return DatumGetNumeric(
+		DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
 static char *
 numeric_print(Numeric a)
 {
-	return DatumGetCString(DirectFunctionCall1(numeric_out,
-											   NumericGetDatum(a)));
+	return DatumGetCString(
+		DirectFunctionCall1(numeric_out, NumericGetDatum(a)));
 }
 
 /* A number as the balance column's type, rounded if that cannot hold it. */
 static Datum
 balance_from_numeric(const BalanceColumn *column, Numeric number)
 {
-	Datum		n = NumericGetDatum(number);
+	Datum n = NumericGetDatum(number);
 
 	switch (column->type)
 	{
@@ -171,8 +168,8 @@ balance_to_numeric(const BalanceColumn *column, Datum value)
 static Numeric
 balance_highest(const BalanceColumn *column)
 {
-	int			precision;
-	int			scale;
+	int precision;
+	int scale;
 	StringInfoData digits;
 
 	switch (column->type)
@@ -184,8 +181,8 @@ balance_highest(const BalanceColumn *column)
 		case INT8OID:
 			return int64_to_numeric(PG_INT64_MAX);
 		case CASHOID:
-			return DatumGetNumeric(DirectFunctionCall1(cash_numeric,
-													   Int64GetDatum(PG_INT64_MAX)));
+			return DatumGetNumeric(
+				DirectFunctionCall1(cash_numeric, Int64GetDatum(PG_INT64_MAX)));
 	}
 	if (!column->bounded)
 		return numeric_parse("1e131071");
@@ -234,7 +231,7 @@ resolve_balance(Transfer *transfer, const char *name)
 							 "money.")));
 	}
 	column->bounded = column->type != NUMERICOID ||
-		column->typmod >= (int32) VARHDRSZ;
+					  column->typmod >= (int32) VARHDRSZ;
 	column->highest = balance_highest(column);
 	column->lowest = numeric_negate(column->highest);
 }
@@ -246,9 +243,9 @@ resolve_balance(Transfer *transfer, const char *name)
 static Datum
 convert_id(Oid from, Oid to, Datum id)
 {
-	Oid			function;
-	Oid			io_param;
-	bool		is_varlena;
+	Oid function;
+	Oid io_param;
+	bool is_varlena;
 
 	if (IsBinaryCoercible(from, to))
 		return id;
@@ -274,15 +271,16 @@ set_account(Account *account, AttrNumber attnum, Datum id, Numeric change)
 static void
 resolve_accounts(Transfer *transfer, FunctionCallInfo fcinfo, Numeric amount)
 {
-	Target	   *accounts = transfer->accounts;
-	AttrNumber	attnum;
+	Target *accounts = transfer->accounts;
+	AttrNumber attnum;
 	Form_pg_attribute att;
 	TypeCacheEntry *type;
-	Oid			id_type;
-	int			order;
+	Oid id_type;
+	int order;
 
-	attnum = PG_ARGISNULL(5) ? target_primary_key(accounts)
-		: target_find_column(accounts, NameStr(*PG_GETARG_NAME(5)));
+	attnum = PG_ARGISNULL(5)
+				 ? target_primary_key(accounts)
+				 : target_find_column(accounts, NameStr(*PG_GETARG_NAME(5)));
 	att = target_column(accounts, attnum);
 	type = target_column_type(accounts, attnum, TYPECACHE_CMP_PROC_FINFO);
 	if (!OidIsValid(type->cmp_proc))
@@ -302,10 +300,9 @@ resolve_accounts(Transfer *transfer, FunctionCallInfo fcinfo, Numeric amount)
 						   PG_GETARG_DATUM(2)),
 				amount);
 
-	order = DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo,
-											att->attcollation,
-											transfer->from.id_value,
-											transfer->to.id_value));
+	order = DatumGetInt32(
+		FunctionCall2Coll(&type->cmp_proc_finfo, att->attcollation,
+						  transfer->from.id_value, transfer->to.id_value));
 	if (order == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -330,7 +327,7 @@ check_amount_is_exact(Transfer *transfer, Numeric amount)
 {
 	BalanceColumn *column = &transfer->balance;
 	Form_pg_attribute att = target_column(transfer->accounts, column->attnum);
-	Datum		rounded = balance_from_numeric(column, amount);
+	Datum rounded = balance_from_numeric(column, amount);
 
 	if (numeric_compare(balance_to_numeric(column, rounded), amount) != 0)
 		ereport(ERROR,
@@ -352,8 +349,8 @@ account_name(const Transfer *transfer, const Account *account)
 {
 	Form_pg_attribute att = target_column(transfer->accounts,
 										  account->id_attnum);
-	Oid			output;
-	bool		is_varlena;
+	Oid output;
+	bool is_varlena;
 
 	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
 	return OidOutputFunctionCall(output, account->id_value);
@@ -368,7 +365,7 @@ table_name(const Transfer *transfer)
 static void
 check_found(const Transfer *transfer, const Account *account)
 {
-	Relation	rel = target_relation(transfer->accounts);
+	Relation rel = target_relation(transfer->accounts);
 
 	if (!account->found)
 		ereport(ERROR,
@@ -442,9 +439,9 @@ static bool
 take_row(Transfer *transfer, Account *account, uint64 nrows)
 {
 	MemoryContext old;
-	HeapTuple	tuple;
-	TupleDesc	tupdesc;
-	Datum		balance;
+	HeapTuple tuple;
+	TupleDesc tupdesc;
+	Datum balance;
 
 	if (nrows > 1)
 		ereport(ERROR,
@@ -489,12 +486,12 @@ static bool
 update_if_sound(Transfer *transfer, Account *account)
 {
 	BalanceColumn *column = &transfer->balance;
-	Datum		value;
-	bool		isnull;
+	Datum value;
+	bool isnull;
 	ColumnValues change = change_values(transfer, account, &value, &isnull);
-	Numeric		low = column->lowest;
-	Numeric		high = column->highest;
-	Numeric		floor = account->floor;
+	Numeric low = column->lowest;
+	Numeric high = column->highest;
+	Numeric floor = account->floor;
 
 	/* The new balance must be within the column's range, and over the floor. */
 	if (account == &transfer->to && column->bounded)
@@ -507,8 +504,7 @@ update_if_sound(Transfer *transfer, Account *account)
 	account->updated =
 		take_row(transfer, account,
 				 plan_run_bounded(transfer->accounts, &account->id, &change,
-								  NumericGetDatum(low),
-								  NumericGetDatum(high)));
+								  NumericGetDatum(low), NumericGetDatum(high)));
 	return account->updated;
 }
 
@@ -523,8 +519,7 @@ lock_account(Transfer *transfer, Account *account)
 
 /* The row must hold what was computed, whatever triggers do. */
 static void
-check_stored(const Transfer *transfer, const Account *account,
-			 Numeric expected)
+check_stored(const Transfer *transfer, const Account *account, Numeric expected)
 {
 	if (!account->found || account->balance_null ||
 		numeric_compare(account->balance, expected) != 0)
@@ -543,10 +538,10 @@ check_stored(const Transfer *transfer, const Account *account,
 static void
 update_account(Transfer *transfer, Account *account)
 {
-	Datum		value;
-	bool		isnull;
+	Datum value;
+	bool isnull;
 	ColumnValues change;
-	Numeric		expected;
+	Numeric expected;
 
 	if (account->updated)
 		return;
@@ -563,11 +558,11 @@ update_account(Transfer *transfer, Account *account)
 static void
 reread_account(Transfer *transfer, Account *account)
 {
-	Numeric		expected = account->balance;
+	Numeric expected = account->balance;
 
 	(void) take_row(transfer, account,
-					plan_run(transfer->accounts, PLAN_LOOK, &account->id,
-							 NULL, InvalidSnapshot));
+					plan_run(transfer->accounts, PLAN_LOOK, &account->id, NULL,
+							 InvalidSnapshot));
 	check_stored(transfer, account, expected);
 }
 
@@ -578,7 +573,7 @@ has_update_triggers(Relation rel)
 	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
 		 i++)
 	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
+		Trigger *trigger = &rel->trigdesc->triggers[i];
 
 		if (TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal &&
 			trigger->tgenabled != TRIGGER_DISABLED)
@@ -593,10 +588,10 @@ has_update_triggers(Relation rel)
 static void
 move(Transfer *transfer)
 {
-	Relation	rel = target_relation(transfer->accounts);
-	bool		triggers = has_update_triggers(rel);
-	bool		plain = rel->rd_rel->relkind == RELKIND_RELATION &&
-		!rel->rd_rel->relhassubclass && !triggers;
+	Relation rel = target_relation(transfer->accounts);
+	bool triggers = has_update_triggers(rel);
+	bool plain = rel->rd_rel->relkind == RELKIND_RELATION &&
+				 !rel->rd_rel->relhassubclass && !triggers;
 
 	if (plain && update_if_sound(transfer, transfer->first) &&
 		update_if_sound(transfer, transfer->second))
@@ -620,11 +615,12 @@ check_null_arguments(FunctionCallInfo fcinfo)
 {
 	static const struct
 	{
-		int			argno;
+		int argno;
 		const char *name;
-	}			required[] = {
-		{1, "from_id"}, {2, "to_id"}, {3, "amount"}, {6, "balance_column"}
-	};
+	} required[] = {{1, "from_id"},
+					{2, "to_id"},
+					{3, "amount"},
+					{6, "balance_column"}};
 
 	for (int i = 0; i < lengthof(required); i++)
 	{
@@ -642,11 +638,11 @@ check_null_arguments(FunctionCallInfo fcinfo)
 Datum
 transfer(PG_FUNCTION_ARGS)
 {
-	Transfer	transfer = {.context = CurrentMemoryContext};
-	Numeric		amount;
-	Numeric		min_balance;
-	Datum		rows[2];
-	Datum		result;
+	Transfer transfer = {.context = CurrentMemoryContext};
+	Numeric amount;
+	Numeric min_balance;
+	Datum rows[2];
+	Datum result;
 
 	check_null_arguments(fcinfo);
 	amount = PG_GETARG_NUMERIC(3);

@@ -42,14 +42,14 @@ PG_FUNCTION_INFO_V1(update_or_create);
 
 typedef struct Upsert
 {
-	const char *function;		/* for messages: "get_or_create()" */
-	Target	   *target;
+	const char *function; /* for messages: "get_or_create()" */
+	Target *target;
 	ColumnValues *key;
-	ColumnValues *update;		/* what to set in a row found, or NULL */
-	ColumnValues *create;		/* what to add to the key in a new row */
-	Jsonb	   *create_object;	/* where create's values come from */
-	MemoryContext context;		/* where the result row goes */
-	Datum		row;			/* the result row, once there is one */
+	ColumnValues *update;  /* what to set in a row found, or NULL */
+	ColumnValues *create;  /* what to add to the key in a new row */
+	Jsonb *create_object;  /* where create's values come from */
+	MemoryContext context; /* where the result row goes */
+	Datum row;			   /* the result row, once there is one */
 } Upsert;
 
 /* Several rows match: which one is meant, nobody can say. */
@@ -74,8 +74,7 @@ static bool
 run_for_row(Upsert *upsert, PlanKind kind, const ColumnValues *data,
 			Snapshot snapshot)
 {
-	uint64		nrows = plan_run(upsert->target, kind, upsert->key, data,
-								 snapshot);
+	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, snapshot);
 	MemoryContext old;
 
 	if (nrows == 0)
@@ -108,7 +107,7 @@ update_row(Upsert *upsert)
 static bool
 accept_unchanged_row(Upsert *upsert)
 {
-	Relation	rel = target_relation(upsert->target);
+	Relation rel = target_relation(upsert->target);
 
 	if (run_for_row(upsert, PLAN_LOCK, NULL, InvalidSnapshot))
 		return true;
@@ -147,18 +146,18 @@ take_found_row(Upsert *upsert)
 static void
 check_created_key(Upsert *upsert)
 {
-	HeapTuple	tuple = SPI_tuptable->vals[0];
+	HeapTuple tuple = SPI_tuptable->vals[0];
 
 	for (int i = 0; i < upsert->key->ncolumns; i++)
 	{
-		AttrNumber	attnum = upsert->key->attnums[i];
+		AttrNumber attnum = upsert->key->attnums[i];
 		Form_pg_attribute att = target_column(upsert->target, attnum);
 		TypeCacheEntry *type;
-		Datum		value;
-		bool		isnull;
+		Datum value;
+		bool isnull;
 
-		value = target_row_value(upsert->target, tuple,
-								 SPI_tuptable->tupdesc, attnum, &isnull);
+		value = target_row_value(upsert->target, tuple, SPI_tuptable->tupdesc,
+								 attnum, &isnull);
 		type = target_column_type(upsert->target, attnum,
 								  TYPECACHE_EQ_OPR_FINFO);
 		if (isnull != upsert->key->nulls[i] ||
@@ -212,8 +211,8 @@ insert_can_yield(const Upsert *upsert)
 
 	initStringInfo(&clause);
 	return target_conflict_clause(upsert->target, &clause,
-								  upsert->key->ncolumns,
-								  upsert->key->attnums, upsert->key->nulls);
+								  upsert->key->ncolumns, upsert->key->attnums,
+								  upsert->key->nulls);
 }
 
 /*
@@ -230,7 +229,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 {
 	for (int round = 0;; round++)
 	{
-		bool		last = round == MAX_YIELDS;
+		bool last = round == MAX_YIELDS;
 
 		if (run_for_row(upsert, PLAN_LOOK, NULL, GetLatestSnapshot()) &&
 			take_found_row(upsert))
@@ -249,7 +248,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 static bool
 create_row(Upsert *upsert)
 {
-	Relation	rel = target_relation(upsert->target);
+	Relation rel = target_relation(upsert->target);
 
 	if (!rel->rd_islocaltemp)
 		PreventCommandIfReadOnly(upsert->function);
@@ -274,8 +273,8 @@ get_object(FunctionCallInfo fcinfo, int argno, const char *argument)
 static Datum
 finish(Upsert *upsert, bool created)
 {
-	Datum		values[2] = {upsert->row, BoolGetDatum(created)};
-	Datum		result;
+	Datum values[2] = {upsert->row, BoolGetDatum(created)};
+	Datum result;
 
 	result = target_form_record(upsert->target, RECORD_UPSERT, values);
 	target_close(upsert->target);
@@ -289,10 +288,10 @@ finish(Upsert *upsert, bool created)
 Datum
 get_or_create(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *key = get_object(fcinfo, 1, "key");
-	Jsonb	   *defaults = get_object(fcinfo, 2, "defaults");
-	Upsert		upsert = {.function = "get_or_create()"};
-	bool		created;
+	Jsonb *key = get_object(fcinfo, 1, "key");
+	Jsonb *defaults = get_object(fcinfo, 2, "defaults");
+	Upsert upsert = {.function = "get_or_create()"};
+	bool created;
 
 	upsert.context = CurrentMemoryContext;
 	upsert.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
@@ -305,7 +304,7 @@ get_or_create(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	created = !run_for_row(&upsert, PLAN_LOOK, NULL, InvalidSnapshot) &&
-		create_row(&upsert);
+			  create_row(&upsert);
 	SPI_finish();
 	PG_RETURN_DATUM(finish(&upsert, created));
 }
@@ -318,10 +317,10 @@ get_or_create(PG_FUNCTION_ARGS)
 Datum
 update_or_create(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *key = get_object(fcinfo, 1, "key");
-	Jsonb	   *defaults = get_object(fcinfo, 2, "defaults");
-	Upsert		upsert = {.function = "update_or_create()"};
-	bool		created;
+	Jsonb *key = get_object(fcinfo, 1, "key");
+	Jsonb *defaults = get_object(fcinfo, 2, "defaults");
+	Upsert upsert = {.function = "update_or_create()"};
+	bool created;
 
 	upsert.context = CurrentMemoryContext;
 	upsert.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),

@@ -1,0 +1,84 @@
+# Makefile of racefree
+#
+# The PostgreSQL goals (all, install, installcheck, clean, ...) are those of
+# PGXS and need a server's development files.  The goals in TASKS each stand
+# alone on a machine that has nothing but git and make: they install or name
+# what they need, and work on a copy of the PostgreSQL tree in a temporary
+# folder.  "make help" lists them.
+
+TASKS = help demo psql test bench format format-check
+
+MODULE_big = racefree
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+PGFILEDESC = "racefree - get_or_create, update_or_create and transfer without races"
+
+EXTENSION = racefree
+DATA = $(sort $(wildcard racefree--*.sql))
+
+REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=racefree
+
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=racefree
+
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+# Bitcode is built by clang, which sees PG_CPPFLAGS but not PG_CFLAGS: what
+# only gcc knows belongs in the latter.
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+
+EXTRA_CLEAN = tmp_check
+
+.DEFAULT_GOAL = all
+
+ifneq ($(filter-out $(TASKS),$(or $(MAKECMDGOALS),all)),)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error PostgreSQL's server development files are missing: install them \
+(Debian, Ubuntu: postgresql-server-dev-NN) or name the server's pg_config, as in make PG_CONFIG=/path/to/pg_config)
+endif
+include $(PGXS)
+
+# PGXS knows nothing about our headers.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+
+endif
+
+.PHONY: $(TASKS)
+
+help:
+	@echo 'make [PG_CONFIG=...]    build for the server that pg_config belongs to'
+	@echo 'make install            install into that server'
+	@echo 'make installcheck       run its test suites against that running server'
+	@echo
+	@echo 'On a server of their own, in a temporary folder:'
+	@echo 'make demo               the scenario, with real clients'
+	@echo 'make psql               psql on the server of the last demo'
+	@echo 'make test               every test suite'
+	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
+	@echo '     KEEP=1                                leave the folder behind'
+	@echo 'make bench              speed, side by side with the plain ways'
+	@echo
+	@echo 'make format             lay out the C sources'
+	@echo 'make format-check       fail where that would change something'
+
+demo psql:
+	@examples/demo/$(subst demo,run,$@)
+
+test:
+	@test/run
+
+bench:
+	@test/bench
+
+format:
+	@test/format
+
+format-check:
+	@test/format --check

@@ -1,0 +1,284 @@
+# shellcheck shell=bash
+# deps.sh - what the commands need: installed where apt-get is, else named
+#
+# To be sourced.  "need GROUP..." returns with everything in place and
+# PG_CONFIG set, or says in one line each what is missing, and exits.
+#
+#   server   compiler, PostgreSQL server, its development files, pgbench
+#   test     pgTAP, and what PostgreSQL's own Perl test modules need
+#   demo     a Python that has psycopg2
+#   format   clang-format
+#
+# A PG_CONFIG in the environment always wins.  Without one, Debian's packages
+# are asked for the newest server that is installed, else for the newest there
+# is, and any other system for the pg_config on PATH.
+
+set -euo pipefail
+
+oldest_major=15
+clang_format_major=14
+
+say() { printf '%s\n' "$*"; }
+
+die()
+{
+	printf 'racefree: %s\n' "$*" >&2
+	exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+need()
+{
+	if have apt-get; then
+		# What the packages install, before what a version manager put on PATH.
+		PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+		install_missing "$@"
+	fi
+	: "${PG_CONFIG:=pg_config}"
+	export PG_CONFIG
+
+	local group missing=0
+	for group in "$@"; do
+		"check_$group" || missing=1
+	done
+	[ "$missing" -eq 0 ] || exit 1
+}
+
+# ---------------------------------------------------------------------------
+# Any system: is it there?
+
+lack()
+{
+	printf 'racefree: missing: %s\n' "$*" >&2
+	return 1
+}
+
+check_server()
+{
+	local bindir ok=0
+
+	have "${MAKE:-make}" || lack "make" || ok=1
+	if ! have "$PG_CONFIG"; then
+		lack "pg_config of a PostgreSQL server, version $oldest_major or later (set PG_CONFIG to its path)"
+		return
+	fi
+	if [ "$(pg_major)" -lt "$oldest_major" ]; then
+		lack "PostgreSQL $oldest_major or later ($PG_CONFIG is of $("$PG_CONFIG" --version))"
+		return
+	fi
+	bindir=$("$PG_CONFIG" --bindir)
+	[ -x "$bindir/postgres" ] && [ -x "$bindir/initdb" ] ||
+		lack "the PostgreSQL server programs (no postgres, initdb in $bindir)" || ok=1
+	[ -x "$bindir/pgbench" ] || lack "pgbench (not in $bindir)" || ok=1
+	[ -e "$("$PG_CONFIG" --pgxs)" ] ||
+		lack "PostgreSQL's server development files (PGXS)" || ok=1
+	have "$("$PG_CONFIG" --cc | cut -d' ' -f1)" ||
+		lack "the C compiler $("$PG_CONFIG" --cc)" || ok=1
+	return "$ok"
+}
+
+check_test()
+{
+	local ok=0
+
+	! have "$PG_CONFIG" || [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] ||
+		lack "pgTAP for $("$PG_CONFIG" --version)" || ok=1
+	have prove || lack "prove (Perl's test runner)" || ok=1
+	perl -MIPC::Run -e 1 2>/dev/null || lack "Perl's module IPC::Run" || ok=1
+	return "$ok"
+}
+
+check_demo()
+{
+	[ -n "$(python_with_psycopg2)" ] || lack "Python 3 with psycopg2"
+}
+
+check_format()
+{
+	[ -n "$(clang_format)" ] ||
+		lack "clang-format $clang_format_major (other versions lay out differently; CLANG_FORMAT=... to insist on one)"
+}
+
+pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
+
+# A python3 earlier on PATH may not be the one the package is for.
+python_with_psycopg2()
+{
+	local python
+
+	for python in "${PYTHON:-python3}" /usr/bin/python3; do
+		if "$python" -c 'import psycopg2' 2>/dev/null; then
+			command -v "$python"
+			return
+		fi
+	done
+}
+
+clang_format()
+{
+	local program
+
+	if [ -n "${CLANG_FORMAT:-}" ]; then
+		command -v "$CLANG_FORMAT" || true
+		return
+	fi
+	for program in "clang-format-$clang_format_major" clang-format; do
+		if have "$program" &&
+			"$program" --version | grep -q "version $clang_format_major\."; then
+			command -v "$program"
+			return
+		fi
+	done
+}
+
+# ---------------------------------------------------------------------------
+# Debian, Ubuntu: install what is missing, and nothing else
+
+install_missing()
+{
+	local major missing
+
+	major=$(package_major)
+	missing=$(missing_packages "$major" "$@")
+	if [ -n "$missing" ]; then
+		as_root true ||
+			die "missing packages; as root: apt-get install --no-install-recommends $missing"
+		say "reading the package lists"
+		apt_get update
+		if [[ $missing == *NN* ]]; then
+			major=$(newest_major)
+			missing=$(missing_packages "$major" "$@")
+		fi
+		say "installing $missing(takes a minute or two)"
+		# Split into words on purpose: one package each.
+		# shellcheck disable=SC2086
+		install_packages "$major" $missing
+	fi
+	if [ -n "$major" ] && [ "$major" != NN ]; then
+		: "${PG_CONFIG:=/usr/lib/postgresql/$major/bin/pg_config}"
+	fi
+}
+
+# The major version whose packages are meant: NN if none is installed, nothing
+# if PG_CONFIG is of a server that came from elsewhere.
+package_major()
+{
+	local bindir newest
+
+	if [ -n "${PG_CONFIG:-}" ]; then
+		bindir=$("$PG_CONFIG" --bindir 2>/dev/null || dirname "$PG_CONFIG")
+		say "$bindir" | sed -n 's,^/usr/lib/postgresql/\([0-9]*\)/bin$,\1,p'
+		return
+	fi
+	newest=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'postgresql-*' 2>/dev/null |
+		sed -n 's/^installed postgresql-\([0-9]*\)$/\1/p' | sort -n | tail -n 1) || true
+	if [ "${newest:-0}" -ge "$oldest_major" ]; then
+		say "$newest"
+	else
+		say NN
+	fi
+}
+
+newest_major()
+{
+	apt-cache search --names-only '^postgresql-server-dev-[0-9]+$' |
+		sed -n 's/^postgresql-server-dev-\([0-9]*\) .*/\1/p' | sort -n |
+		awk -v oldest="$oldest_major" '$1 >= oldest { newest = $1 } END { print newest }' |
+		grep . || die "apt has no PostgreSQL $oldest_major or later: the PostgreSQL project has packages of its own"
+}
+
+missing_packages()
+{
+	local major=$1 group package packages=()
+	shift
+
+	for group in "$@"; do
+		case $group in
+			server)
+				packages+=(gcc libc6-dev make)
+				[ -z "$major" ] ||
+					packages+=("postgresql-$major" "postgresql-server-dev-$major")
+				;;
+			test)
+				packages+=(perl libipc-run-perl)
+				[ -z "$major" ] || packages+=("postgresql-$major-pgtap")
+				;;
+			demo)
+				packages+=(python3 python3-psycopg2)
+				;;
+			format)
+				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")
+				;;
+		esac
+	done
+	for package in ${packages[@]+"${packages[@]}"}; do
+		installed_version "$package" >/dev/null || printf '%s ' "$package"
+	done
+}
+
+installed_version()
+{
+	dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null |
+		sed -n 's/^installed //p' | grep -m 1 .
+}
+
+# An installed server is not ours to upgrade: its packages stay at their
+# version, and its development files are chosen to match.  Nor are clusters
+# ours to create: a server package that is new here makes none.
+install_packages()
+(
+	major=$1
+	shift
+	scratch=$(mktemp -d)
+	settings=/etc/postgresql-common/createcluster.d
+	no_cluster=$settings/zz-racefree.conf
+	made=
+	[ -d "$settings" ] || made=$settings
+	trap 'rm -rf "$scratch"; as_root rm -f "$no_cluster"; [ -z "$made" ] || as_root rmdir "$made"' EXIT
+
+	keep_versions "$major" >"$scratch/preferences"
+	as_root mkdir -p "$settings"
+	say "create_main_cluster = false" | as_root tee "$no_cluster" >/dev/null
+	if ! apt_get -o Dir::Etc::Preferences="$scratch/preferences" \
+		install --no-install-recommends "$@" >"$scratch/log" 2>&1; then
+		cat "$scratch/log" >&2
+		die "apt-get could not install $*"
+	fi
+)
+
+# The machine's apt preferences, and ours.
+keep_versions()
+{
+	local major=$1 state package version
+
+	cat /etc/apt/preferences 2>/dev/null || true
+	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' 'postgresql-*' 2>/dev/null |
+		while read -r state package version; do
+			[ "$state" != installed ] || pin "$package" "$version"
+		done || true
+	if version=$(installed_version "postgresql-$major"); then
+		pin "postgresql-server-dev-$major" "$version"
+	fi
+	if version=$(installed_version libpq5); then
+		pin libpq-dev "$version"
+	fi
+}
+
+pin() { printf '\nPackage: %s\nPin: version %s\nPin-Priority: 1001\n' "$1" "$2"; }
+
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# Waits for another apt to finish, asks nothing, restarts no service.
+apt_get()
+{
+	as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+		apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
