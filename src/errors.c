@@ -45,8 +45,7 @@ error_no_equality(Oid type)
 			(errcode(ERRCODE_UNDEFINED_FUNCTION),
 			 errmsg("could not identify an equality operator for type %s",
 					format_type_be(type)),
-			 errhint("A column of this type can be given a value, but it "
-					 "cannot be part of the key.")));
+			 errhint("Rows cannot be found by a column of this type.")));
 }
 
 /* A rule turned the statement into another one: its result says nothing. */

@@ -30,6 +30,8 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
+#include "rewrite/prs2lock.h"
+#include "rewrite/rewriteDefine.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -367,6 +369,23 @@ build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 }
 
 /*
+ * Refuse a table of which a rule turns the command into something else: what
+ * the statement would return then says nothing about the table.
+ */
+static void
+check_no_instead_rule(Relation rel, CmdType command)
+{
+	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
+	{
+		RewriteRule *rule = rel->rd_rules->rules[i];
+
+		if (rule->event == command && rule->isInstead &&
+			rule->enabled != RULE_DISABLED)
+			error_rewritten(rel);
+	}
+}
+
+/*
  * Prepare a statement.  This is the only place that does.
  */
 static SPIPlanPtr
@@ -390,13 +409,16 @@ plan_prepare(const Target *target, PlanKind kind, const ColumnValues *key,
 			break;
 		case PLAN_INSERT:
 		case PLAN_INSERT_OR_YIELD:
+			check_no_instead_rule(target_relation(target), CMD_INSERT);
 			build_insert(&stmt, key, data, kind == PLAN_INSERT_OR_YIELD);
 			break;
 		case PLAN_UPDATE:
+			check_no_instead_rule(target_relation(target), CMD_UPDATE);
 			build_update(&stmt, key, data);
 			break;
 		case PLAN_ADD:
 		case PLAN_ADD_WITHIN:
+			check_no_instead_rule(target_relation(target), CMD_UPDATE);
 			build_add(&stmt, key, data, kind == PLAN_ADD_WITHIN);
 			break;
 	}
@@ -555,8 +577,6 @@ plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
 	result = SPI_execute_snapshot(plan_fetch(target, kind, key, data), values,
 								  nulls, snapshot, InvalidSnapshot, false, true,
 								  2);
-	if (result == SPI_OK_REWRITTEN)
-		error_rewritten(target_relation(target));
 	if (result != expected_result(kind))
 		elog(ERROR, "SPI_execute_snapshot returned %s",
 			 SPI_result_code_string(result));

@@ -44,11 +44,12 @@
 
 typedef struct TargetInfo
 {
-	bool valid;		   /* false: rebuild at next use */
-	bool nested_types; /* do any column's types have parts? */
-	Oid lock_root;	   /* table under which keys are locked */
-	Datum null_row;	   /* a row of NULLs, to be filled */
-	FmgrInfo populate; /* jsonb_populate_record for the row type */
+	bool valid;				   /* false: rebuild at next use */
+	bool nested_types;		   /* do any column's types have parts? */
+	Oid lock_root;			   /* table under which keys are locked */
+	Datum null_row;			   /* a row of NULLs, to be filled */
+	Bitmapset *unique_columns; /* each unique by itself, at all times */
+	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
 	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
@@ -215,6 +216,29 @@ type_is_nested(Oid type)
 		   OidIsValid(get_element_type(base));
 }
 
+/* The columns that are unique by themselves, by an index that says so. */
+static Bitmapset *
+find_unique_columns(Relation rel)
+{
+	Bitmapset *columns = NULL;
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisunique && form->indisvalid && form->indimmediate &&
+			form->indnkeyatts == 1 && form->indkey.values[0] > 0 &&
+			RelationGetIndexPredicate(index) == NIL)
+			columns = bms_add_member(columns, form->indkey.values[0]);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+	return columns;
+}
+
 /* A row of the table that is NULL in every column. */
 static Datum
 target_build_null_row(TupleDesc tupdesc)
@@ -268,6 +292,7 @@ target_build(Relation rel)
 	}
 
 	info->null_row = target_build_null_row(tupdesc);
+	info->unique_columns = find_unique_columns(rel);
 
 	args = list_make2(makeNullConst(row_type, -1, InvalidOid),
 					  makeNullConst(JSONBOID, -1, InvalidOid));
@@ -354,6 +379,13 @@ target_primary_key(const Target *target)
 						 "\"id_column\".")));
 	bms_free(columns);
 	return column + FirstLowInvalidHeapAttributeNumber;
+}
+
+/* Can no two rows have the same value in the column? */
+bool
+target_is_unique(const Target *target, AttrNumber attnum)
+{
+	return bms_is_member(attnum, target->info->unique_columns);
 }
 
 /*
@@ -455,17 +487,77 @@ index_covers_key(const Target *target, Relation index, int nkeys,
 	return key_covers_expressions(index, nkeys, keys, nulls);
 }
 
-/* Name an index's columns as ON CONFLICT infers them. */
-static void
-append_inference(const Target *target, StringInfo buf, Relation index)
+/* The columns of an index that infers by columns; NULL if it has others. */
+static Bitmapset *
+index_plain_columns(Relation index)
 {
-	appendStringInfoString(buf, " ON CONFLICT (");
-	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
-	{
-		AttrNumber attnum = index->rd_index->indkey.values[i];
-		Form_pg_attribute att = target_column(target, attnum);
+	Bitmapset *columns = NULL;
 
-		appendStringInfo(buf, "%s%s", i > 0 ? ", " : "",
+	if (RelationGetIndexExpressions(index) != NIL)
+		return NULL;
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+		columns = bms_add_member(columns, index->rd_index->indkey.values[i]);
+	return columns;
+}
+
+/* What a table's unique indexes and exclusion constraints say of a key. */
+typedef struct Arbiters
+{
+	int covering;	  /* how many cover the key */
+	List *plain;	  /* those of them over columns, no predicate */
+	List *deferrable; /* column sets of the deferrable ones */
+	bool any_deferrable;
+} Arbiters;
+
+static void
+examine_index(const Target *target, Relation index, int nkeys,
+			  const AttrNumber *keys, const bool *nulls, Arbiters *arbiters)
+{
+	Form_pg_index form = index->rd_index;
+
+	if ((form->indisunique || form->indisexclusion) && !form->indimmediate)
+	{
+		arbiters->any_deferrable = true;
+		arbiters->deferrable = lappend(arbiters->deferrable,
+									   index_plain_columns(index));
+	}
+	if (!index_covers_key(target, index, nkeys, keys, nulls))
+		return;
+	arbiters->covering++;
+	if (RelationGetIndexExpressions(index) == NIL &&
+		RelationGetIndexPredicate(index) == NIL)
+		arbiters->plain = lappend(arbiters->plain, index_plain_columns(index));
+}
+
+/* Columns from which core would not infer a deferrable constraint as well. */
+static Bitmapset *
+choose_inference(const Arbiters *arbiters)
+{
+	ListCell *plain;
+	ListCell *deferrable;
+
+	foreach(plain, arbiters->plain)
+	{
+		bool ambiguous = false;
+
+		foreach(deferrable, arbiters->deferrable)
+			ambiguous |= bms_equal(lfirst(plain), lfirst(deferrable));
+		if (!ambiguous)
+			return lfirst(plain);
+	}
+	return NULL;
+}
+
+static void
+append_inference(const Target *target, StringInfo buf, Bitmapset *columns)
+{
+	int column = -1;
+
+	for (int i = 0; (column = bms_next_member(columns, column)) >= 0; i++)
+	{
+		Form_pg_attribute att = target_column(target, column);
+
+		appendStringInfo(buf, "%s%s", i == 0 ? " ON CONFLICT (" : ", ",
 						 quote_identifier(NameStr(att->attname)));
 	}
 	appendStringInfoString(buf, ") DO NOTHING");
@@ -489,9 +581,8 @@ bool
 target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 					   const AttrNumber *keys, const bool *nulls)
 {
-	Relation inferred = NULL;
-	int covering = 0;
-	bool any_deferrable = false;
+	Arbiters arbiters = {0};
+	Bitmapset *inference;
 	List *indexes;
 	ListCell *lc;
 
@@ -503,33 +594,21 @@ target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 	foreach(lc, indexes)
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
 
-		if ((form->indisunique || form->indisexclusion) && !form->indimmediate)
-			any_deferrable = true;
-		if (index_covers_key(target, index, nkeys, keys, nulls))
-		{
-			covering++;
-			if (inferred == NULL && RelationGetIndexExpressions(index) == NIL &&
-				RelationGetIndexPredicate(index) == NIL)
-			{
-				inferred = index;
-				continue;
-			}
-		}
+		examine_index(target, index, nkeys, keys, nulls, &arbiters);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
 
-	if (inferred != NULL && (covering == 1 || any_deferrable))
-		append_inference(target, buf, inferred);
-	else if (covering > 0 && !any_deferrable)
+	inference = choose_inference(&arbiters);
+	if (inference != NULL &&
+		(arbiters.covering == 1 || arbiters.any_deferrable))
+		append_inference(target, buf, inference);
+	else if (arbiters.covering > 0 && !arbiters.any_deferrable)
 		appendStringInfoString(buf, " ON CONFLICT DO NOTHING");
 	else
-		covering = 0;
-	if (inferred != NULL)
-		index_close(inferred, AccessShareLock);
-	return covering > 0;
+		return false;
+	return true;
 }
 
 /*

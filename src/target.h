@@ -43,6 +43,7 @@ extern Datum target_null_row(const Target *target);
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
 extern AttrNumber target_find_column(const Target *target, const char *name);
 extern AttrNumber target_primary_key(const Target *target);
+extern bool target_is_unique(const Target *target, AttrNumber attnum);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);
 

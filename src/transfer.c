@@ -6,8 +6,8 @@
  * The two rows are always locked in the order of their ids, so transfers
  * never wait for each other in a circle.
  *
- * On a plain table whose UPDATEs fire no triggers but those of foreign keys,
- * two UPDATEs do it all.  Each also asks that the old balance be within the
+ * On a plain table with unique ids, whose UPDATEs fire no triggers but those
+ * of foreign keys, two UPDATEs do it all.  Each also asks that the old balance be within the
  * bounds in which nothing can go wrong.  Where that does not hold, or cannot
  * be known to suffice, the careful way takes over: lock both rows, judge
  * them in the documented order, update, and verify what was stored.  Row
@@ -327,9 +327,17 @@ check_amount_is_exact(Transfer *transfer, Numeric amount)
 {
 	BalanceColumn *column = &transfer->balance;
 	Form_pg_attribute att = target_column(transfer->accounts, column->attnum);
-	Datum rounded = balance_from_numeric(column, amount);
+	bool exact = !column->bounded ||
+				 numeric_compare(amount, column->highest) <= 0;
 
-	if (numeric_compare(balance_to_numeric(column, rounded), amount) != 0)
+	if (exact)
+	{
+		Datum rounded = balance_from_numeric(column, amount);
+
+		exact = numeric_compare(balance_to_numeric(column, rounded), amount) ==
+				0;
+	}
+	if (!exact)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("amount %s cannot be held exactly in column \"%s\" of "
@@ -493,6 +501,11 @@ update_if_sound(Transfer *transfer, Account *account)
 	Numeric high = column->highest;
 	Numeric floor = account->floor;
 
+	/* Such sums would be out of range themselves. */
+	if (numeric_compare(transfer->to.change, column->highest) > 0 ||
+		(floor != NULL && numeric_compare(floor, column->highest) > 0))
+		return false;
+
 	/* The new balance must be within the column's range, and over the floor. */
 	if (account == &transfer->to && column->bounded)
 		high = numeric_plus(high, numeric_negate(account->change));
@@ -589,11 +602,12 @@ static void
 move(Transfer *transfer)
 {
 	Relation rel = target_relation(transfer->accounts);
-	bool triggers = has_update_triggers(rel);
 	bool plain = rel->rd_rel->relkind == RELKIND_RELATION &&
-				 !rel->rd_rel->relhassubclass && !triggers;
+				 !rel->rd_rel->relhassubclass && !has_update_triggers(rel);
 
-	if (plain && update_if_sound(transfer, transfer->first) &&
+	if (plain &&
+		target_is_unique(transfer->accounts, transfer->from.id_attnum) &&
+		update_if_sound(transfer, transfer->first) &&
 		update_if_sound(transfer, transfer->second))
 		return;
 
@@ -602,7 +616,7 @@ move(Transfer *transfer)
 	check_accounts(transfer);
 	update_account(transfer, transfer->first);
 	update_account(transfer, transfer->second);
-	if (triggers)
+	if (!plain)
 	{
 		reread_account(transfer, transfer->first);
 		reread_account(transfer, transfer->second);
