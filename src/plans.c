@@ -332,15 +332,14 @@ build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
 
 /*
  * UPDATE schema.table SET b = b::type OPERATOR(pg_catalog.+) $1
- *		WHERE a = $2
- *		[ AND b::numeric OPERATOR(pg_catalog.>=) $3
- *		  AND b::numeric OPERATOR(pg_catalog.<=) $4 ] RETURNING a, b, c
+ *		WHERE a = $2 [ AND b::numeric OPERATOR(pg_catalog.>=) $3 ]
+ *		RETURNING a, b, c
  *
- * The bounds are on the old value.
+ * The bound is on the old value.
  */
 static void
 build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
-		  bool within)
+		  PlanKind kind)
 {
 	Oid type = getBaseType(
 		target_column(stmt->target, data->attnums[0])->atttypid);
@@ -352,18 +351,11 @@ build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 					 name, name, format_type_be_qualified(type),
 					 add_param(stmt, type));
 	append_where(stmt, key);
-	if (within)
-	{
-		int low = add_param(stmt, NUMERICOID);
-		int high = add_param(stmt, NUMERICOID);
-
-		appendStringInfo(&stmt->text,
-						 " AND %s::pg_catalog.numeric"
-						 " OPERATOR(pg_catalog.>=) $%d"
-						 " AND %s::pg_catalog.numeric"
-						 " OPERATOR(pg_catalog.<=) $%d",
-						 name, low, name, high);
-	}
+	if (kind != PLAN_ADD)
+		appendStringInfo(
+			&stmt->text,
+			" AND %s::pg_catalog.numeric OPERATOR(pg_catalog.%s) $%d", name,
+			kind == PLAN_ADD_ABOVE ? ">=" : "<=", add_param(stmt, NUMERICOID));
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt);
 }
@@ -392,7 +384,7 @@ static SPIPlanPtr
 plan_prepare(const Target *target, PlanKind kind, const ColumnValues *key,
 			 const ColumnValues *data)
 {
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 1;
 	Statement stmt;
 	SPIPlanPtr plan;
 
@@ -417,9 +409,10 @@ plan_prepare(const Target *target, PlanKind kind, const ColumnValues *key,
 			build_update(&stmt, key, data);
 			break;
 		case PLAN_ADD:
-		case PLAN_ADD_WITHIN:
+		case PLAN_ADD_ABOVE:
+		case PLAN_ADD_BELOW:
 			check_no_instead_rule(target_relation(target), CMD_UPDATE);
-			build_add(&stmt, key, data, kind == PLAN_ADD_WITHIN);
+			build_add(&stmt, key, data, kind);
 			break;
 	}
 
@@ -555,9 +548,9 @@ expected_result(PlanKind kind)
 
 static uint64
 plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
-			 const ColumnValues *data, const Datum *bounds, Snapshot snapshot)
+			 const ColumnValues *data, Datum bound, Snapshot snapshot)
 {
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 1;
 	Datum *values = palloc(sizeof(Datum) * max_params);
 	char *nulls = palloc(max_params);
 	int n = 0;
@@ -567,9 +560,9 @@ plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
 		n = bind(data, false, n, values, nulls);
 	if (kind != PLAN_INSERT && kind != PLAN_INSERT_OR_YIELD)
 		n = bind(key, true, n, values, nulls);
-	for (int i = 0; bounds != NULL && i < 2; i++)
+	if (kind == PLAN_ADD_ABOVE || kind == PLAN_ADD_BELOW)
 	{
-		values[n] = bounds[i];
+		values[n] = bound;
 		nulls[n++] = ' ';
 	}
 
@@ -598,16 +591,16 @@ uint64
 plan_run(const Target *target, PlanKind kind, const ColumnValues *key,
 		 const ColumnValues *data, Snapshot snapshot)
 {
-	return plan_execute(target, kind, key, data, NULL, snapshot);
+	return plan_execute(target, kind, key, data, (Datum) 0, snapshot);
 }
 
-/* Run PLAN_ADD_WITHIN; the bounds on the old value are numeric. */
+/*
+ * Run one of the statements that add to a column.  The bound on the old value
+ * is numeric; PLAN_ADD has none.
+ */
 uint64
-plan_run_bounded(const Target *target, const ColumnValues *key,
-				 const ColumnValues *data, Datum low, Datum high)
+plan_run_bounded(const Target *target, PlanKind kind, const ColumnValues *key,
+				 const ColumnValues *data, Datum bound)
 {
-	Datum bounds[2] = {low, high};
-
-	return plan_execute(target, PLAN_ADD_WITHIN, key, data, bounds,
-						InvalidSnapshot);
+	return plan_execute(target, kind, key, data, bound, InvalidSnapshot);
 }

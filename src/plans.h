@@ -21,7 +21,8 @@ typedef enum PlanKind
 	PLAN_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
 	PLAN_UPDATE,		  /* UPDATE by key */
 	PLAN_ADD,			  /* UPDATE by key, adding to a column */
-	PLAN_ADD_WITHIN		  /* same, if the old value is within bounds */
+	PLAN_ADD_ABOVE,		  /* same, if the old value is not below a bound */
+	PLAN_ADD_BELOW		  /* same, if the old value is not above a bound */
 } PlanKind;
 
 extern void plan_init(void);
@@ -29,7 +30,8 @@ extern void plan_init(void);
 extern uint64 plan_run(const Target *target, PlanKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
 					   Snapshot snapshot);
-extern uint64 plan_run_bounded(const Target *target, const ColumnValues *key,
-							   const ColumnValues *data, Datum low, Datum high);
+extern uint64 plan_run_bounded(const Target *target, PlanKind kind,
+							   const ColumnValues *key,
+							   const ColumnValues *data, Datum bound);
 
 #endif /* RACEFREE_PLANS_H */

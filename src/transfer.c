@@ -8,7 +8,7 @@
  *
  * On a plain table with unique ids, whose UPDATEs fire no triggers but those
  * of foreign keys, two UPDATEs do it all.  Each also asks that the old balance be within the
- * bounds in which nothing can go wrong.  Where that does not hold, or cannot
+ * bound in which nothing can go wrong.  Where that does not hold, or cannot
  * be known to suffice, the careful way takes over: lock both rows, judge
  * them in the documented order, update, and verify what was stored.  Row
  * locks that the first way took are in order, too, so the ways mix.
@@ -90,6 +90,12 @@ numeric_compare(Numeric a, Numeric b)
 											 NumericGetDatum(b)));
 }
 
+static bool
+is_finite(Numeric a)
+{
+	return !numeric_is_nan(a) && !numeric_is_inf(a);
+}
+
 static Numeric
 numeric_plus(Numeric a, Numeric b)
 {
@@ -160,18 +166,29 @@ balance_to_numeric(const BalanceColumn *column, Datum value)
 	}
 }
 
+/* The largest numeric(precision, scale): so many nines. */
+static Numeric
+highest_numeric(int32 typmod)
+{
+	int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
+	int scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+	StringInfoData digits;
+
+	initStringInfo(&digits);
+	for (int i = 0; i < precision; i++)
+		appendStringInfoChar(&digits, '9');
+	appendStringInfo(&digits, "e%d", -scale);
+	return numeric_parse(digits.data);
+}
+
 /*
- * The largest number that the column can hold.  For numeric(p, s) these are p
- * nines; without p there is no limit that a sum of balances could meet, and
- * any number that is finite will do.
+ * The largest number that the column can hold.  For numeric without precision
+ * there is no limit that a sum of balances could meet, and any number that is
+ * large will do.
  */
 static Numeric
 balance_highest(const BalanceColumn *column)
 {
-	int precision;
-	int scale;
-	StringInfoData digits;
-
 	switch (column->type)
 	{
 		case INT2OID:
@@ -183,17 +200,10 @@ balance_highest(const BalanceColumn *column)
 		case CASHOID:
 			return DatumGetNumeric(
 				DirectFunctionCall1(cash_numeric, Int64GetDatum(PG_INT64_MAX)));
+		default:
+			return column->bounded ? highest_numeric(column->typmod)
+								   : numeric_parse("1e131071");
 	}
-	if (!column->bounded)
-		return numeric_parse("1e131071");
-
-	precision = ((column->typmod - VARHDRSZ) >> 16) & 0xffff;
-	scale = (((column->typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
-	initStringInfo(&digits);
-	for (int i = 0; i < precision; i++)
-		appendStringInfoChar(&digits, '9');
-	appendStringInfo(&digits, "e%d", -scale);
-	return numeric_parse(digits.data);
 }
 
 /* ----------
@@ -247,10 +257,17 @@ convert_id(Oid from, Oid to, Datum id)
 	Oid io_param;
 	bool is_varlena;
 
-	if (IsBinaryCoercible(from, to))
+	if (from == to || IsBinaryCoercible(from, to))
 		return id;
-	getTypeOutputInfo(from, &function, &is_varlena);
-	id = CStringGetDatum(OidOutputFunctionCall(function, id));
+	if (from == TEXTOID)
+		id = CStringGetDatum(TextDatumGetCString(id));
+	else if (from == INT4OID && to == INT8OID)
+		return Int64GetDatum(DatumGetInt32(id));
+	else
+	{
+		getTypeOutputInfo(from, &function, &is_varlena);
+		id = CStringGetDatum(OidOutputFunctionCall(function, id));
+	}
 	getTypeInputInfo(to, &function, &io_param);
 	return OidInputFunctionCall(function, DatumGetCString(id), io_param, -1);
 }
@@ -314,8 +331,7 @@ resolve_accounts(Transfer *transfer, FunctionCallInfo fcinfo, Numeric amount)
 static void
 check_amount(Numeric amount)
 {
-	if (numeric_is_nan(amount) || numeric_is_inf(amount) ||
-		numeric_compare(amount, int64_to_numeric(0)) <= 0)
+	if (!is_finite(amount) || numeric_compare(amount, int64_to_numeric(0)) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("amount must be positive and finite")));
@@ -398,7 +414,7 @@ check_balance(const Transfer *transfer, const Account *account)
 				 errmsg("balance of account \"%s\" in table \"%s\" is null",
 						account_name(transfer, account),
 						table_name(transfer))));
-	if (numeric_is_nan(account->balance) || numeric_is_inf(account->balance))
+	if (!is_finite(account->balance))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("balance of account \"%s\" in table \"%s\" is not "
@@ -494,31 +510,43 @@ static bool
 update_if_sound(Transfer *transfer, Account *account)
 {
 	BalanceColumn *column = &transfer->balance;
+	bool pays = account == &transfer->from;
 	Datum value;
 	bool isnull;
 	ColumnValues change = change_values(transfer, account, &value, &isnull);
-	Numeric low = column->lowest;
-	Numeric high = column->highest;
-	Numeric floor = account->floor;
+	PlanKind kind = PLAN_ADD;
+	Numeric bound = NULL;
+	uint64 nrows;
 
-	/* Such sums would be out of range themselves. */
-	if (numeric_compare(transfer->to.change, column->highest) > 0 ||
-		(floor != NULL && numeric_compare(floor, column->highest) > 0))
-		return false;
+	/* The new balance must be over the floor, and in the column's range. */
+	if (pays && account->floor != NULL &&
+		numeric_compare(account->floor, column->lowest) > 0)
+		bound = account->floor;
+	else if (column->bounded)
+		bound = pays ? column->lowest : column->highest;
+	if (bound != NULL)
+	{
+		kind = pays ? PLAN_ADD_ABOVE : PLAN_ADD_BELOW;
+		bound = numeric_plus(bound, numeric_negate(account->change));
+	}
 
-	/* The new balance must be within the column's range, and over the floor. */
-	if (account == &transfer->to && column->bounded)
-		high = numeric_plus(high, numeric_negate(account->change));
-	if (floor != NULL && numeric_compare(floor, low) > 0)
-		low = numeric_plus(floor, numeric_negate(account->change));
-	else if (account == &transfer->from && column->bounded)
-		low = numeric_plus(low, numeric_negate(account->change));
-
-	account->updated =
-		take_row(transfer, account,
-				 plan_run_bounded(transfer->accounts, &account->id, &change,
-								  NumericGetDatum(low), NumericGetDatum(high)));
+	nrows = plan_run_bounded(transfer->accounts, kind, &account->id, &change,
+							 NumericGetDatum(bound));
+	/* A balance that was no number is none now: see what to say of it. */
+	account->updated = take_row(transfer, account, nrows) &&
+					   !account->balance_null && is_finite(account->balance);
 	return account->updated;
+}
+
+/* Can bounds on the old balance be computed without leaving numeric's range? */
+static bool
+bounds_are_sound(const Transfer *transfer)
+{
+	Numeric highest = transfer->balance.highest;
+	Numeric floor = transfer->from.floor;
+
+	return numeric_compare(transfer->to.change, highest) <= 0 &&
+		   (floor == NULL || numeric_compare(floor, highest) <= 0);
 }
 
 static void
@@ -607,6 +635,7 @@ move(Transfer *transfer)
 
 	if (plain &&
 		target_is_unique(transfer->accounts, transfer->from.id_attnum) &&
+		bounds_are_sound(transfer) &&
 		update_if_sound(transfer, transfer->first) &&
 		update_if_sound(transfer, transfer->second))
 		return;
