@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the racefree developers
+
+# On a hot standby a row that is there can be had; what would have to write
+# is refused, and works once the standby is promoted.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', 'statement_timeout = 60s');
+$primary->start;
+$primary->safe_psql(
+	'postgres', q(
+CREATE EXTENSION racefree;
+CREATE TABLE test (id serial, str varchar(100));
+SELECT created FROM get_or_create(NULL::test, '{"str": "old"}');
+CREATE TABLE account (id integer PRIMARY KEY, balance numeric);
+INSERT INTO account VALUES (1, 100), (2, 100);
+));
+$primary->backup('base');
+
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+# A row that was created after the standby was made.
+$primary->safe_psql('postgres',
+	q(SELECT created FROM get_or_create(NULL::test, '{"str": "new"}')));
+$primary->wait_for_catchup($standby);
+
+for my $key ('old', 'new')
+{
+	is( $standby->safe_psql(
+			'postgres', qq(
+SELECT (object).str, created FROM get_or_create(NULL::test, '{"str": "$key"}');
+)),
+		"$key|f",
+		"get_or_create() gives the row that is there ($key)");
+}
+
+sub refused
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($statement, $name) = @_;
+	my ($status, $out, $err) = $standby->psql(
+		'postgres',
+		"\\set VERBOSITY verbose\n$statement",
+		on_error_stop => 1);
+
+	is($out, '', "$name returns nothing");
+	like($err, qr/ERROR:  25006: /, "$name gives 25006");
+	return;
+}
+
+refused(q(SELECT * FROM get_or_create(NULL::test, '{"str": "absent"}');),
+	'get_or_create() without a row');
+refused(
+	q(SELECT * FROM update_or_create(NULL::test, '{"str": "old"}', '{"id": 9}');),
+	'update_or_create()');
+refused(q(SELECT * FROM transfer(NULL::account, 1, 2, 1);), 'transfer()');
+is( $standby->safe_psql(
+		'postgres', "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+	),
+	0,
+	'no key lock is left on the standby');
+
+$standby->promote;
+is( $standby->safe_psql(
+		'postgres', q(
+SELECT (object).str, created FROM get_or_create(NULL::test, '{"str": "absent"}');
+SELECT (object).str, created FROM update_or_create(NULL::test, '{"str": "old"}');
+SELECT (from_account).balance, (to_account).balance
+FROM transfer(NULL::account, 1, 2, 1);
+)),
+	"absent|t\nold|f\n99|101",
+	'all three work once it is promoted');
+
+$standby->stop;
+$primary->stop;
+
+done_testing();
