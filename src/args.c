@@ -17,6 +17,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -29,8 +31,16 @@ compare_attnums(const void *a, const void *b)
 	return *(const AttrNumber *) a - *(const AttrNumber *) b;
 }
 
-static ColumnValues *
-make_columns(int ncolumns)
+/* Put columns into ascending order. */
+void
+args_sort_attnums(AttrNumber *attnums, int n)
+{
+	qsort(attnums, n, sizeof(AttrNumber), compare_attnums);
+}
+
+/* Columns to be filled in. */
+ColumnValues *
+args_make_columns(int ncolumns)
 {
 	ColumnValues *columns = palloc(sizeof(ColumnValues));
 
@@ -39,6 +49,30 @@ make_columns(int ncolumns)
 	columns->values = palloc(sizeof(Datum) * ncolumns);
 	columns->nulls = palloc(sizeof(bool) * ncolumns);
 	return columns;
+}
+
+/* Put columns, with their values, into ascending order. */
+void
+args_sort_columns(ColumnValues *columns)
+{
+	/* There are few, and most often they are in order already. */
+	for (int i = 1; i < columns->ncolumns; i++)
+	{
+		AttrNumber attnum = columns->attnums[i];
+		Datum value = columns->values[i];
+		bool isnull = columns->nulls[i];
+		int j;
+
+		for (j = i; j > 0 && columns->attnums[j - 1] > attnum; j--)
+		{
+			columns->attnums[j] = columns->attnums[j - 1];
+			columns->values[j] = columns->values[j - 1];
+			columns->nulls[j] = columns->nulls[j - 1];
+		}
+		columns->attnums[j] = attnum;
+		columns->values[j] = value;
+		columns->nulls[j] = isnull;
+	}
 }
 
 /*
@@ -61,7 +95,7 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 				 errhint("Name columns and their values, such as "
 						 "{\"name\": \"x\"}.")));
 
-	columns = make_columns(JB_ROOT_COUNT(object));
+	columns = args_make_columns(JB_ROOT_COUNT(object));
 	it = JsonbIteratorInit(&object->root);
 	while ((token = JsonbIteratorNext(&it, &field, true)) != WJB_DONE)
 	{
@@ -73,7 +107,7 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 		columns->attnums[n++] = target_find_column(target, name);
 		pfree(name);
 	}
-	qsort(columns->attnums, n, sizeof(AttrNumber), compare_attnums);
+	args_sort_attnums(columns->attnums, n);
 	return columns;
 }
 
@@ -137,7 +171,7 @@ args_check_disjoint(const Target *target, const ColumnValues *key,
 ColumnValues *
 args_merge(const ColumnValues *a, const ColumnValues *b)
 {
-	ColumnValues *merged = make_columns(a->ncolumns + b->ncolumns);
+	ColumnValues *merged = args_make_columns(a->ncolumns + b->ncolumns);
 	int i = 0;
 	int j = 0;
 
@@ -153,6 +187,50 @@ args_merge(const ColumnValues *a, const ColumnValues *b)
 		merged->nulls[n] = from->nulls[k];
 	}
 	return merged;
+}
+
+/*
+ * The first column in which two keys of the same columns differ, by its own
+ * equality and collation, NULLs being equal; InvalidAttrNumber if they ask
+ * for the same row.
+ */
+AttrNumber
+args_find_difference(const Target *target, const ColumnValues *a,
+					 const ColumnValues *b)
+{
+	for (int i = 0; i < a->ncolumns; i++)
+	{
+		AttrNumber attnum = a->attnums[i];
+		TypeCacheEntry *type = target_column_type(target, attnum,
+												  TYPECACHE_EQ_OPR_FINFO);
+
+		if (a->nulls[i] != b->nulls[i])
+			return attnum;
+		if (!a->nulls[i] &&
+			!DatumGetBool(
+				FunctionCall2Coll(&type->eq_opr_finfo,
+								  target_column(target, attnum)->attcollation,
+								  a->values[i], b->values[i])))
+			return attnum;
+	}
+	return InvalidAttrNumber;
+}
+
+/* The values that a row which a statement gave has in these columns. */
+ColumnValues *
+args_from_row(const Target *target, const ColumnValues *columns,
+			  HeapTuple tuple, TupleDesc tupdesc)
+{
+	ColumnValues *result = args_make_columns(columns->ncolumns);
+
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		result->attnums[i] = columns->attnums[i];
+		result->values[i] = target_row_value(target, tuple, tupdesc,
+											 columns->attnums[i],
+											 &result->nulls[i]);
+	}
+	return result;
 }
 
 /*
@@ -186,4 +264,53 @@ args_describe(const Target *target, const ColumnValues *columns)
 		appendStringInfo(&values, "%s%s", separator, value);
 	}
 	return psprintf("(%s)=(%s)", names.data, values.data);
+}
+
+/*
+ * An id as a value of the id column's base type: as it is where the types
+ * agree, else by its text form, so that ids from drivers that send text work.
+ */
+Datum
+args_convert_id(Oid from, Oid to, Datum id)
+{
+	Oid function;
+	Oid io_param;
+	bool is_varlena;
+
+	if (from == to || IsBinaryCoercible(from, to))
+		return id;
+	if (from == TEXTOID)
+		id = CStringGetDatum(TextDatumGetCString(id));
+	else if (from == INT4OID && to == INT8OID)
+		return Int64GetDatum(DatumGetInt32(id));
+	else
+	{
+		getTypeOutputInfo(from, &function, &is_varlena);
+		id = CStringGetDatum(OidOutputFunctionCall(function, id));
+	}
+	getTypeInputInfo(to, &function, &io_param);
+	return OidInputFunctionCall(function, DatumGetCString(id), io_param, -1);
+}
+
+/* An id's text form, for messages. */
+char *
+args_print_id(const Target *target, AttrNumber attnum, Datum id)
+{
+	Oid output;
+	bool is_varlena;
+
+	getTypeOutputInfo(target_column(target, attnum)->atttypid, &output,
+					  &is_varlena);
+	return OidOutputFunctionCall(output, id);
+}
+
+/* Several rows have an id that should name one. */
+void
+args_error_id_not_unique(const Target *target, AttrNumber attnum, Datum id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg("more than one row of table \"%s\" has the id \"%s\"",
+					RelationGetRelationName(target_relation(target)),
+					args_print_id(target, attnum, id))));
 }

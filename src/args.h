@@ -12,6 +12,7 @@
 
 #include "utils/jsonb.h"
 
+#include "compat.h"
 #include "target.h"
 
 /* Columns of a table in ascending order, with a value for each. */
@@ -23,6 +24,7 @@ typedef struct ColumnValues
 	bool *nulls;   /* set by args_convert() */
 } ColumnValues;
 
+extern ColumnValues *args_make_columns(int ncolumns);
 extern ColumnValues *args_columns(const Target *target, Jsonb *object,
 								  const char *argument);
 extern void args_convert(const Target *target, Jsonb *object,
@@ -31,6 +33,19 @@ extern void args_check_disjoint(const Target *target, const ColumnValues *key,
 								const ColumnValues *other,
 								const char *argument);
 extern ColumnValues *args_merge(const ColumnValues *a, const ColumnValues *b);
+extern AttrNumber args_find_difference(const Target *target,
+									   const ColumnValues *a,
+									   const ColumnValues *b);
+extern ColumnValues *args_from_row(const Target *target,
+								   const ColumnValues *columns, HeapTuple tuple,
+								   TupleDesc tupdesc);
+extern void args_sort_attnums(AttrNumber *attnums, int n);
+extern void args_sort_columns(ColumnValues *columns);
 extern char *args_describe(const Target *target, const ColumnValues *columns);
+
+extern Datum args_convert_id(Oid from, Oid to, Datum id);
+extern char *args_print_id(const Target *target, AttrNumber attnum, Datum id);
+pg_noreturn extern void args_error_id_not_unique(const Target *target,
+												 AttrNumber attnum, Datum id);
 
 #endif /* RACEFREE_ARGS_H */

@@ -30,4 +30,11 @@
 #define RACEFREE_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* PostgreSQL 17 can be asked for stronger modes as well. */
+#if PG_VERSION_NUM >= 170000
+#define lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
 #endif /* RACEFREE_COMPAT_H */

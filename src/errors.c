@@ -48,6 +48,57 @@ error_no_equality(Oid type)
 			 errhint("Rows cannot be found by a column of this type.")));
 }
 
+/* Several rows match a key: which one is meant, nobody can say. */
+void
+error_several_rows(Relation rel, const char *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CARDINALITY_VIOLATION),
+			 errmsg("more than one row of table \"%s\" matches the key",
+					RelationGetRelationName(rel)),
+			 errdetail("%s is not unique.", key)));
+}
+
+/* Row-level security shows the row, but forbids to change it. */
+void
+error_update_denied(Relation rel, const char *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("row-level security policy for table \"%s\" does not "
+					"allow the matching row to be updated",
+					RelationGetRelationName(rel)),
+			 errdetail("%s is visible, but not for update.", key)));
+}
+
+/*
+ * The row that was created does not have the key that was asked for, so the
+ * next call would create another one.
+ */
+void
+error_key_changed(Relation rel, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("column \"%s\" of the row created in table \"%s\" "
+					"differs from the key",
+					column, RelationGetRelationName(rel)),
+			 errhint("A trigger on the table seems to change the column.  "
+					 "Give the key as the trigger would write it.")));
+}
+
+/* The row was neither created nor is it to be found. */
+void
+error_insert_suppressed(Relation rel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("could not create the row in table \"%s\": the insert "
+					"was suppressed",
+					RelationGetRelationName(rel)),
+			 errhint("A trigger on the table seems to suppress the insert.")));
+}
+
 /* A rule turned the statement into another one: its result says nothing. */
 void
 error_rewritten(Relation rel)

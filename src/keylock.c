@@ -29,14 +29,36 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/lmgr.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 
+#include "compat.h"
 #include "keylock.h"
 
 /* Field 4 of the tags of all locks that racefree takes. */
 #define KEYLOCK_CLASS 21062
 
-/* Field 3 where the lock is on the table's whole key space. */
-#define KEYLOCK_WHOLE 0
+/*
+ * The lock manager's memory is shared by all sessions, and by default holds
+ * some 14,000 locks.  So who locks more keys of one table than this in one
+ * call, or one by one in one transaction, locks the table's keys as a whole
+ * instead.  The two exclude each other exactly when they must, whoever runs
+ * them; the numbers are fixed so that nobody has to know other sessions'
+ * settings to tell who waits for whom.
+ */
+#define MAX_KEYS_PER_CALL		 500
+#define MAX_KEYS_PER_TRANSACTION 4000
+
+/* How many keys of a table this transaction has locked, or a bit fewer. */
+typedef struct KeyCount
+{
+	Oid root; /* hash key */
+	int nkeys;
+} KeyCount;
+
+/* Lives in the transaction's memory context, and goes with it. */
+static HTAB *key_counts = NULL;
 
 static void
 acquire(Oid root, uint32 hash, LOCKMODE mode)
@@ -51,14 +73,15 @@ acquire(Oid root, uint32 hash, LOCKMODE mode)
  * Hash a key so that keys that are equal, by the columns' own equality and
  * collations, have equal hashes.  Columns count by name and in any order, so
  * that a partition whose columns are laid out differently agrees with its
- * root.  False if a column's type has an equality but no hash that agrees
- * with it.
+ * root.  The hash is not complete if a column's type has an equality but no
+ * hash that agrees with it: such values do not count.
  */
-static bool
-hash_key(const Target *target, const ColumnValues *key, uint32 *result)
+uint64
+keylock_hash(const Target *target, const ColumnValues *key, bool *complete)
 {
 	uint64 sum = 0;
 
+	*complete = true;
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		Form_pg_attribute att = target_column(target, key->attnums[i]);
@@ -71,39 +94,150 @@ hash_key(const Target *target, const ColumnValues *key, uint32 *result)
 		type = target_column_type(target, key->attnums[i],
 								  TYPECACHE_HASH_EXTENDED_PROC_FINFO);
 		if (!OidIsValid(type->hash_extended_proc))
-			return false;
-		if (!key->nulls[i])
+			*complete = false;
+		else if (!key->nulls[i])
 			hash = DatumGetUInt64(
 				FunctionCall2Coll(&type->hash_extended_proc_finfo,
 								  att->attcollation, key->values[i],
 								  UInt64GetDatum(hash)));
 		sum += hash;
 	}
-
-	*result = (uint32) (sum ^ (sum >> 32));
-	if (*result == KEYLOCK_WHOLE)
-		*result = 1;
-	return true;
+	return sum;
 }
 
 /*
- * Wait until no other transaction holds this key, and hold it until this
- * transaction (or the savepoint in which it was taken) ends.
+ * The lock of a key.  Keys that are equal have the same lock.  Where the hash
+ * is not complete, the lock is on the table's keys as a whole.
+ */
+KeyLock
+keylock_of(const Target *target, const ColumnValues *key)
+{
+	KeyLock lock = {target_lock_root(target), KEYLOCK_WHOLE};
+	bool complete;
+	uint64 hash = keylock_hash(target, key, &complete);
+
+	if (complete)
+	{
+		lock.hash = (uint32) (hash ^ (hash >> 32));
+		if (lock.hash == KEYLOCK_WHOLE)
+			lock.hash = 1;
+	}
+	return lock;
+}
+
+/* The order in which everybody takes locks: the order of their tags. */
+static int
+compare_locks(const void *a, const void *b)
+{
+	const KeyLock *left = a;
+	const KeyLock *right = b;
+
+	if (left->root != right->root)
+		return left->root < right->root ? -1 : 1;
+	if (left->hash != right->hash)
+		return left->hash < right->hash ? -1 : 1;
+	return 0;
+}
+
+static void
+forget_counts(void *arg)
+{
+	key_counts = NULL;
+}
+
+/*
+ * Count keys that are about to be locked, and return how many the transaction
+ * will have locked then.  Locks that a rolled back savepoint gave up are still
+ * counted, which does no harm.
+ */
+static int
+count_keys(Oid root, int nkeys)
+{
+	KeyCount *count;
+	bool found;
+
+	if (key_counts == NULL)
+	{
+		MemoryContextCallback *callback;
+		HASHCTL ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(KeyCount);
+		ctl.hcxt = TopTransactionContext;
+		callback = MemoryContextAlloc(TopTransactionContext,
+									  sizeof(MemoryContextCallback));
+		callback->func = forget_counts;
+		callback->arg = NULL;
+		key_counts = hash_create("racefree key counts", 8, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	}
+	count = hash_search(key_counts, &root, HASH_ENTER, &found);
+	if (!found)
+		count->nkeys = 0;
+	count->nkeys += nkeys;
+	return count->nkeys;
+}
+
+/* Does this transaction hold the table's keys as a whole? */
+static bool
+holds_whole(Oid root)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, KEYLOCK_WHOLE, KEYLOCK_CLASS);
+	return lock_held_by_me(&tag, ExclusiveLock);
+}
+
+/* Take the locks on one table's keys, which are in order. */
+static void
+acquire_of_table(const KeyLock *locks, int nlocks)
+{
+	Oid root = locks[0].root;
+	int nkeys = 1;
+
+	for (int i = 1; i < nlocks; i++)
+	{
+		if (locks[i].hash != locks[i - 1].hash)
+			nkeys++;
+	}
+	if (holds_whole(root))
+		return;
+	if (locks[0].hash == KEYLOCK_WHOLE || nkeys > MAX_KEYS_PER_CALL ||
+		count_keys(root, nkeys) > MAX_KEYS_PER_TRANSACTION)
+	{
+		acquire(root, KEYLOCK_WHOLE, ExclusiveLock);
+		return;
+	}
+	acquire(root, KEYLOCK_WHOLE, RowExclusiveLock);
+	for (int i = 0; i < nlocks; i++)
+	{
+		if (i == 0 || locks[i].hash != locks[i - 1].hash)
+			acquire(root, locks[i].hash, ExclusiveLock);
+	}
+}
+
+/*
+ * Wait until no other transaction holds any of these keys, and hold them
+ * until this transaction (or the savepoint in which they were taken) ends.
+ * The array is sorted in place: whoever takes all its locks in one call
+ * cannot deadlock with others that do.
  *
- * Rows that the former holder committed are visible only to snapshots taken
+ * Rows that the former holders committed are visible only to snapshots taken
  * after this returns.
  */
 void
-keylock_acquire(const Target *target, const ColumnValues *key)
+keylock_acquire(KeyLock *locks, int nlocks)
 {
-	Oid root = target_lock_root(target);
-	uint32 hash;
+	int start = 0;
 
-	if (hash_key(target, key, &hash))
+	qsort(locks, nlocks, sizeof(KeyLock), compare_locks);
+	for (int i = 1; i <= nlocks; i++)
 	{
-		acquire(root, KEYLOCK_WHOLE, RowExclusiveLock);
-		acquire(root, hash, ExclusiveLock);
+		if (i < nlocks && locks[i].root == locks[start].root)
+			continue;
+		acquire_of_table(&locks[start], i - start);
+		start = i;
 	}
-	else
-		acquire(root, KEYLOCK_WHOLE, ExclusiveLock);
 }

@@ -12,6 +12,19 @@
 
 #include "args.h"
 
-extern void keylock_acquire(const Target *target, const ColumnValues *key);
+/* What is locked for a key; the same for keys that are equal. */
+typedef struct KeyLock
+{
+	Oid root;	 /* the table, of a partition the root */
+	uint32 hash; /* of the key, or KEYLOCK_WHOLE */
+} KeyLock;
+
+/* The lock is on the keys of the table as a whole. */
+#define KEYLOCK_WHOLE 0
+
+extern uint64 keylock_hash(const Target *target, const ColumnValues *key,
+						   bool *complete);
+extern KeyLock keylock_of(const Target *target, const ColumnValues *key);
+extern void keylock_acquire(KeyLock *locks, int nlocks);
 
 #endif /* RACEFREE_KEYLOCK_H */

@@ -9,10 +9,6 @@
  * table itself changes, the text may be wrong too (a renamed column), so an
  * invalid plan is thrown away and built from the catalogs again.
  *
- * All names are quoted and schema-qualified, all operators qualified, all
- * values parameters: a statement means the same under any search_path.  It
- * names its columns, so that the result's layout is known.
- *
  * Plans live until the session ends or they fall out of their table's list,
  * which is kept in order of last use.  A plan that is thrown away may still
  * be running further up the stack (a trigger can call us), so it is freed
@@ -24,19 +20,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
-#include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 
 #include "errors.h"
 #include "plans.h"
@@ -148,216 +138,27 @@ plan_table(Oid relid)
 	return table;
 }
 
-/* ----------
- * The text of a statement, and the types of its parameters
- * ----------
- */
-
-typedef struct Statement
-{
-	const Target *target;
-	StringInfoData text;
-	int nparams;
-	Oid *types;
-} Statement;
-
-/* Declare the next parameter.  Domains are checked where a value is stored. */
+/* What SPI says of a statement that ran. */
 static int
-add_param(Statement *stmt, Oid type)
+expected_result(StatementKind kind)
 {
-	stmt->types[stmt->nparams++] = getBaseType(type);
-	return stmt->nparams;
-}
-
-static const char *
-column_name(Statement *stmt, AttrNumber attnum)
-{
-	return quote_identifier(
-		NameStr(target_column(stmt->target, attnum)->attname));
-}
-
-static void
-append_table(Statement *stmt)
-{
-	Relation rel = target_relation(stmt->target);
-	char *schema = get_namespace_name(RelationGetNamespace(rel));
-
-	appendStringInfoString(
-		&stmt->text,
-		quote_qualified_identifier(schema, RelationGetRelationName(rel)));
-}
-
-/* All live columns, in order. */
-static void
-append_columns(Statement *stmt)
-{
-	TupleDesc tupdesc = RelationGetDescr(target_relation(stmt->target));
-	bool any = false;
-
-	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
+	switch (kind)
 	{
-		if (target_column(stmt->target, attnum)->attisdropped)
-			continue;
-		appendStringInfo(&stmt->text, "%s%s", any ? ", " : "",
-						 column_name(stmt, attnum));
-		any = true;
+		case STMT_LOOK:
+		case STMT_LOCK:
+		case STMT_EXISTS:
+		case STMT_LOCK_IDS:
+		case STMT_BATCH_LOOK:
+		case STMT_BATCH_LOCK:
+			return SPI_OK_SELECT;
+		case STMT_INSERT:
+		case STMT_INSERT_OR_YIELD:
+		case STMT_BATCH_INSERT:
+		case STMT_BATCH_INSERT_OR_YIELD:
+			return SPI_OK_INSERT_RETURNING;
+		default:
+			return SPI_OK_UPDATE_RETURNING;
 	}
-	/* A table need not have columns, but RETURNING must name something. */
-	if (!any)
-		appendStringInfoString(&stmt->text, "NULL");
-}
-
-static void
-append_collation(Statement *stmt, Oid collation)
-{
-	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
-	Form_pg_collation form;
-	char *schema;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for collation %u", collation);
-	form = (Form_pg_collation) GETSTRUCT(tuple);
-	schema = get_namespace_name(form->collnamespace);
-	appendStringInfo(&stmt->text, " COLLATE %s",
-					 quote_qualified_identifier(schema,
-												NameStr(form->collname)));
-	ReleaseSysCache(tuple);
-}
-
-/* column OPERATOR(schema.=) $n COLLATE "schema"."collation" */
-static void
-append_equality(Statement *stmt, AttrNumber attnum)
-{
-	Form_pg_attribute att = target_column(stmt->target, attnum);
-	Oid type = getBaseType(att->atttypid);
-	char param[16];
-
-	snprintf(param, sizeof(param), "$%d", add_param(stmt, type));
-	generate_operator_clause(
-		&stmt->text, column_name(stmt, attnum), att->atttypid,
-		target_column_type(stmt->target, attnum, 0)->eq_opr, param, type);
-	if (OidIsValid(att->attcollation))
-		append_collation(stmt, att->attcollation);
-}
-
-/* WHERE a = $1 AND b IS NULL; nothing for the empty key. */
-static void
-append_where(Statement *stmt, const ColumnValues *key)
-{
-	for (int i = 0; i < key->ncolumns; i++)
-	{
-		AttrNumber attnum = key->attnums[i];
-
-		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
-		/* A type without equality is no key, not even to ask for NULL. */
-		(void) target_column_type(stmt->target, attnum, 0);
-		if (key->nulls[i])
-			appendStringInfo(&stmt->text, "%s IS NULL",
-							 column_name(stmt, attnum));
-		else
-			append_equality(stmt, attnum);
-	}
-}
-
-/*
- * SELECT a, b, c FROM schema.table WHERE a = $1 AND b IS NULL
- *		[ FOR NO KEY UPDATE ]
- */
-static void
-build_select(Statement *stmt, const ColumnValues *key, bool lock)
-{
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_columns(stmt);
-	appendStringInfoString(&stmt->text, " FROM ");
-	append_table(stmt);
-	append_where(stmt, key);
-	if (lock)
-		appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
-}
-
-/*
- * INSERT INTO schema.table (a, b) VALUES ($1, $2)
- *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
- */
-static void
-build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
-			 bool yield)
-{
-	appendStringInfoString(&stmt->text, "INSERT INTO ");
-	append_table(stmt);
-	if (data->ncolumns == 0)
-		appendStringInfoString(&stmt->text, " DEFAULT VALUES");
-	else
-	{
-		for (int i = 0; i < data->ncolumns; i++)
-			appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
-							 column_name(stmt, data->attnums[i]));
-		appendStringInfoString(&stmt->text, ") VALUES (");
-		for (int i = 0; i < data->ncolumns; i++)
-		{
-			Oid type = target_column(stmt->target, data->attnums[i])->atttypid;
-
-			appendStringInfo(&stmt->text, "%s$%d", i == 0 ? "" : ", ",
-							 add_param(stmt, type));
-		}
-		appendStringInfoChar(&stmt->text, ')');
-	}
-	if (yield)
-		(void) target_conflict_clause(stmt->target, &stmt->text, key->ncolumns,
-									  key->attnums, key->nulls);
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt);
-}
-
-/*
- * UPDATE schema.table SET b = $1 WHERE a = $2 RETURNING a, b, c
- */
-static void
-build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
-{
-	appendStringInfoString(&stmt->text, "UPDATE ");
-	append_table(stmt);
-	for (int i = 0; i < data->ncolumns; i++)
-	{
-		AttrNumber attnum = data->attnums[i];
-		Oid type = target_column(stmt->target, attnum)->atttypid;
-
-		appendStringInfo(&stmt->text, "%s%s = $%d", i == 0 ? " SET " : ", ",
-						 column_name(stmt, attnum), add_param(stmt, type));
-	}
-	append_where(stmt, key);
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt);
-}
-
-/*
- * UPDATE schema.table SET b = b::type OPERATOR(pg_catalog.+) $1
- *		WHERE a = $2 [ AND b::numeric OPERATOR(pg_catalog.>=) $3 ]
- *		RETURNING a, b, c
- *
- * The bound is on the old value.
- */
-static void
-build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
-		  PlanKind kind)
-{
-	Oid type = getBaseType(
-		target_column(stmt->target, data->attnums[0])->atttypid);
-	const char *name = column_name(stmt, data->attnums[0]);
-
-	appendStringInfoString(&stmt->text, "UPDATE ");
-	append_table(stmt);
-	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) $%d",
-					 name, name, format_type_be_qualified(type),
-					 add_param(stmt, type));
-	append_where(stmt, key);
-	if (kind != PLAN_ADD)
-		appendStringInfo(
-			&stmt->text,
-			" AND %s::pg_catalog.numeric OPERATOR(pg_catalog.%s) $%d", name,
-			kind == PLAN_ADD_ABOVE ? ">=" : "<=", add_param(stmt, NUMERICOID));
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt);
 }
 
 /*
@@ -381,41 +182,16 @@ check_no_instead_rule(Relation rel, CmdType command)
  * Prepare a statement.  This is the only place that does.
  */
 static SPIPlanPtr
-plan_prepare(const Target *target, PlanKind kind, const ColumnValues *key,
-			 const ColumnValues *data)
+plan_prepare(const Target *target, const StatementSpec *spec)
 {
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 1;
 	Statement stmt;
 	SPIPlanPtr plan;
 
-	stmt.target = target;
-	stmt.nparams = 0;
-	stmt.types = palloc(sizeof(Oid) * max_params);
-	initStringInfo(&stmt.text);
-
-	switch (kind)
-	{
-		case PLAN_LOOK:
-		case PLAN_LOCK:
-			build_select(&stmt, key, kind == PLAN_LOCK);
-			break;
-		case PLAN_INSERT:
-		case PLAN_INSERT_OR_YIELD:
-			check_no_instead_rule(target_relation(target), CMD_INSERT);
-			build_insert(&stmt, key, data, kind == PLAN_INSERT_OR_YIELD);
-			break;
-		case PLAN_UPDATE:
-			check_no_instead_rule(target_relation(target), CMD_UPDATE);
-			build_update(&stmt, key, data);
-			break;
-		case PLAN_ADD:
-		case PLAN_ADD_ABOVE:
-		case PLAN_ADD_BELOW:
-			check_no_instead_rule(target_relation(target), CMD_UPDATE);
-			build_add(&stmt, key, data, kind);
-			break;
-	}
-
+	if (expected_result(spec->kind) == SPI_OK_INSERT_RETURNING)
+		check_no_instead_rule(target_relation(target), CMD_INSERT);
+	if (expected_result(spec->kind) == SPI_OK_UPDATE_RETURNING)
+		check_no_instead_rule(target_relation(target), CMD_UPDATE);
+	statement_build(&stmt, target, spec);
 	plan = SPI_prepare(stmt.text.data, stmt.nparams, stmt.types);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare returned %s for \"%s\"",
@@ -425,30 +201,31 @@ plan_prepare(const Target *target, PlanKind kind, const ColumnValues *key,
 	return plan;
 }
 
-/* ----------
- * Fetching and running
- * ----------
- */
-
 /*
  * What tells this statement from others on the same table, as numbers: the
- * kind, the key's columns (negative where they are asked to be NULL), the
- * data's columns.  Zero ends the key.
+ * kind, how rows are locked, how many there are, the key's columns (negative
+ * where they are asked to be NULL), the data's columns (negative where not
+ * every row gives them).  Zero ends the key.
  */
 static int16 *
-plan_shape(PlanKind kind, const ColumnValues *key, const ColumnValues *data,
-		   int *nshape)
+plan_shape(const StatementSpec *spec, int *nshape)
 {
+	const ColumnValues *key = spec->key;
+	const ColumnValues *data = spec->data;
 	int ndata = data ? data->ncolumns : 0;
-	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + 2));
+	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + 5));
 	int n = 0;
 
-	shape[n++] = kind;
+	shape[n++] = spec->kind;
+	shape[n++] = spec->strength;
+	shape[n++] = spec->wait;
+	shape[n++] = spec->size;
 	for (int i = 0; i < key->ncolumns; i++)
 		shape[n++] = key->nulls[i] ? -key->attnums[i] : key->attnums[i];
 	shape[n++] = 0;
 	for (int i = 0; i < ndata; i++)
-		shape[n++] = data->attnums[i];
+		shape[n++] = spec->partial && spec->partial[i] ? -data->attnums[i]
+													   : data->attnums[i];
 	*nshape = n;
 	return shape;
 }
@@ -497,17 +274,16 @@ plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 }
 
 static SPIPlanPtr
-plan_fetch(const Target *target, PlanKind kind, const ColumnValues *key,
-		   const ColumnValues *data)
+plan_fetch(const Target *target, const StatementSpec *spec)
 {
 	Oid relid = RelationGetRelid(target_relation(target));
 	int nshape;
-	int16 *shape = plan_shape(kind, key, data, &nshape);
+	int16 *shape = plan_shape(spec, &nshape);
 	SPIPlanPtr plan = plan_find(plan_table(relid), shape, nshape);
 
 	if (plan == NULL)
 	{
-		plan = plan_prepare(target, kind, key, data);
+		plan = plan_prepare(target, spec);
 		/* Preparing may have run code that swept the tables. */
 		plan_keep(plan_table(relid), plan, shape, nshape);
 	}
@@ -530,52 +306,48 @@ bind(const ColumnValues *columns, bool skip_nulls, int n, Datum *values,
 	return n;
 }
 
-static int
-expected_result(PlanKind kind)
-{
-	switch (kind)
-	{
-		case PLAN_LOOK:
-		case PLAN_LOCK:
-			return SPI_OK_SELECT;
-		case PLAN_INSERT:
-		case PLAN_INSERT_OR_YIELD:
-			return SPI_OK_INSERT_RETURNING;
-		default:
-			return SPI_OK_UPDATE_RETURNING;
-	}
-}
-
+/* Run the statement; "limit" is the number of rows wanted, 0 for all. */
 static uint64
-plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
-			 const ColumnValues *data, Datum bound, Snapshot snapshot)
+plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
+			 const char *nulls, Snapshot snapshot, long limit)
 {
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 1;
-	Datum *values = palloc(sizeof(Datum) * max_params);
-	char *nulls = palloc(max_params);
-	int n = 0;
 	int result;
 
-	if (data != NULL)
-		n = bind(data, false, n, values, nulls);
-	if (kind != PLAN_INSERT && kind != PLAN_INSERT_OR_YIELD)
-		n = bind(key, true, n, values, nulls);
-	if (kind == PLAN_ADD_ABOVE || kind == PLAN_ADD_BELOW)
+	result = SPI_execute_snapshot(plan_fetch(target, spec), values, nulls,
+								  snapshot, InvalidSnapshot, false, true,
+								  limit);
+	if (result != expected_result(spec->kind))
+		elog(ERROR, "SPI_execute_snapshot returned %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* Run a statement whose parameters are data, key and bound. */
+static uint64
+plan_run_with(const Target *target, const StatementSpec *spec, Datum bound,
+			  Snapshot snapshot)
+{
+	int ndata = spec->data ? spec->data->ncolumns : 0;
+	int max_params = spec->key->ncolumns + ndata + 1;
+	Datum *values = palloc(sizeof(Datum) * max_params);
+	char *nulls = palloc(max_params);
+	uint64 nrows;
+	int n = 0;
+
+	if (spec->data != NULL)
+		n = bind(spec->data, false, n, values, nulls);
+	if (spec->kind != STMT_INSERT && spec->kind != STMT_INSERT_OR_YIELD)
+		n = bind(spec->key, true, n, values, nulls);
+	if (spec->kind == STMT_ADD_ABOVE || spec->kind == STMT_ADD_BELOW)
 	{
 		values[n] = bound;
 		nulls[n++] = ' ';
 	}
-
 	/* One row is what everybody wants; a second one tells of more. */
-	result = SPI_execute_snapshot(plan_fetch(target, kind, key, data), values,
-								  nulls, snapshot, InvalidSnapshot, false, true,
-								  2);
-	if (result != expected_result(kind))
-		elog(ERROR, "SPI_execute_snapshot returned %s",
-			 SPI_result_code_string(result));
+	nrows = plan_execute(target, spec, values, nulls, snapshot, 2);
 	pfree(nulls);
 	pfree(values);
-	return SPI_processed;
+	return nrows;
 }
 
 /*
@@ -588,19 +360,55 @@ plan_execute(const Target *target, PlanKind kind, const ColumnValues *key,
  * see at this point; otherwise it sees the given snapshot.
  */
 uint64
-plan_run(const Target *target, PlanKind kind, const ColumnValues *key,
+plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
 		 const ColumnValues *data, Snapshot snapshot)
 {
-	return plan_execute(target, kind, key, data, (Datum) 0, snapshot);
+	StatementSpec spec = {.kind = kind, .key = key, .data = data};
+
+	return plan_run_with(target, &spec, (Datum) 0, snapshot);
 }
 
 /*
  * Run one of the statements that add to a column.  The bound on the old value
- * is numeric; PLAN_ADD has none.
+ * is numeric; STMT_ADD has none.
  */
 uint64
-plan_run_bounded(const Target *target, PlanKind kind, const ColumnValues *key,
-				 const ColumnValues *data, Datum bound)
+plan_run_bounded(const Target *target, StatementKind kind,
+				 const ColumnValues *key, const ColumnValues *data, Datum bound)
 {
-	return plan_execute(target, kind, key, data, bound, InvalidSnapshot);
+	StatementSpec spec = {.kind = kind, .key = key, .data = data};
+
+	return plan_run_with(target, &spec, bound, InvalidSnapshot);
+}
+
+/*
+ * Lock the rows whose id is in the array, in id order, and return their
+ * number: all of them are in SPI_tuptable.  The array's elements are of the
+ * id column's base type.
+ */
+uint64
+plan_lock_ids(const Target *target, AttrNumber id_attnum,
+			  LockClauseStrength strength, LockWaitPolicy wait, Datum ids)
+{
+	bool isnull = false;
+	ColumnValues id = {1, &id_attnum, NULL, &isnull};
+	StatementSpec spec = {.kind = STMT_LOCK_IDS,
+						  .key = &id,
+						  .strength = strength,
+						  .wait = wait};
+
+	return plan_execute(target, &spec, &ids, " ", InvalidSnapshot, 0);
+}
+
+/*
+ * Run a statement over the groups that are registered, and return the number
+ * of rows it gave, at most "limit" if that is not 0.  The rows are in
+ * SPI_tuptable: all live columns in order, then, but for INSERTs, the number
+ * of the group.
+ */
+uint64
+plan_run_batch(const Target *target, const StatementSpec *spec,
+			   Snapshot snapshot, long limit)
+{
+	return plan_execute(target, spec, NULL, NULL, snapshot, limit);
 }

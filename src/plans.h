@@ -10,28 +10,22 @@
 #ifndef RACEFREE_PLANS_H
 #define RACEFREE_PLANS_H
 
-#include "args.h"
 #include "utils/snapshot.h"
 
-typedef enum PlanKind
-{
-	PLAN_LOOK,			  /* SELECT by key */
-	PLAN_LOCK,			  /* SELECT by key FOR NO KEY UPDATE */
-	PLAN_INSERT,		  /* INSERT, conflicts are errors */
-	PLAN_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
-	PLAN_UPDATE,		  /* UPDATE by key */
-	PLAN_ADD,			  /* UPDATE by key, adding to a column */
-	PLAN_ADD_ABOVE,		  /* same, if the old value is not below a bound */
-	PLAN_ADD_BELOW		  /* same, if the old value is not above a bound */
-} PlanKind;
+#include "statements.h"
 
 extern void plan_init(void);
 
-extern uint64 plan_run(const Target *target, PlanKind kind,
+extern uint64 plan_run(const Target *target, StatementKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
 					   Snapshot snapshot);
-extern uint64 plan_run_bounded(const Target *target, PlanKind kind,
+extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);
+extern uint64 plan_lock_ids(const Target *target, AttrNumber id_attnum,
+							LockClauseStrength strength, LockWaitPolicy wait,
+							Datum ids);
+extern uint64 plan_run_batch(const Target *target, const StatementSpec *spec,
+							 Snapshot snapshot, long limit);
 
 #endif /* RACEFREE_PLANS_H */

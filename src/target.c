@@ -21,11 +21,14 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/table.h"
 #include "access/htup_details.h"
-#include "catalog/partition.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
@@ -45,7 +48,8 @@
 typedef struct TargetInfo
 {
 	bool valid;				   /* false: rebuild at next use */
-	bool nested_types;		   /* do any column's types have parts? */
+	bool minds_others;		   /* do others' invalidations matter? */
+	bool dropped_columns;	   /* are there any? */
 	Oid lock_root;			   /* table under which keys are locked */
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
@@ -88,8 +92,8 @@ target_init(void)
 
 /*
  * Relcache callback: InvalidOid means every table.  A column's type may have
- * parts that are relations themselves, so a table with such columns minds
- * every invalidation.  Nothing is freed here.
+ * parts that are relations themselves, and a table may have ancestors, so
+ * such tables mind every invalidation.  Nothing is freed here.
  */
 static void
 target_invalidate(Datum arg, Oid relid)
@@ -101,7 +105,7 @@ target_invalidate(Datum arg, Oid relid)
 	while ((slot = hash_seq_search(&status)) != NULL)
 	{
 		if (slot->info != NULL && (!OidIsValid(relid) || slot->relid == relid ||
-								   slot->info->nested_types))
+								   slot->info->minds_others))
 			slot->info->valid = false;
 	}
 }
@@ -216,6 +220,46 @@ type_is_nested(Oid type)
 		   OidIsValid(get_element_type(base));
 }
 
+/* The only parent of a table, or InvalidOid. */
+static Oid
+single_parent(Oid relid)
+{
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid parent = InvalidOid;
+	int nparents = 0;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+		nparents++;
+	}
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return nparents == 1 ? parent : InvalidOid;
+}
+
+/*
+ * The table under whose OID keys are locked: the root of the partition or
+ * inheritance tree, so that all tables of the tree share their locks.  A table
+ * with several parents is the root of its own tree.
+ */
+static Oid
+find_lock_root(Oid relid)
+{
+	Oid parent;
+
+	while (OidIsValid(parent = single_parent(relid)))
+		relid = parent;
+	return relid;
+}
+
 /* The columns that are unique by themselves, by an index that says so. */
 static Bitmapset *
 find_unique_columns(Relation rel)
@@ -279,16 +323,17 @@ target_build(Relation rel)
 	info->context = context;
 	info->valid = true;
 
-	info->lock_root = RelationGetRelid(rel);
-	if (rel->rd_rel->relispartition)
-		info->lock_root = llast_oid(get_partition_ancestors(info->lock_root));
-
+	info->lock_root = find_lock_root(RelationGetRelid(rel));
+	/* Whether an ancestor has got a parent, its own invalidations tell. */
+	info->minds_others = info->lock_root != RelationGetRelid(rel);
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
-		if (!att->attisdropped && type_is_nested(att->atttypid))
-			info->nested_types = true;
+		if (att->attisdropped)
+			info->dropped_columns = true;
+		else if (type_is_nested(att->atttypid))
+			info->minds_others = true;
 	}
 
 	info->null_row = target_build_null_row(tupdesc);
@@ -315,10 +360,7 @@ target_relation(const Target *target)
 	return target->rel;
 }
 
-/*
- * The table under whose OID keys are locked: the root of the partition tree,
- * so that a partition and its parents share their locks.
- */
+/* The table under whose OID keys are locked. */
 Oid
 target_lock_root(const Target *target)
 {
@@ -361,12 +403,18 @@ target_find_column(const Target *target, const char *name)
 	error_undefined_column(target->rel, name);
 }
 
-/* The column that is the primary key by itself; an error if there is none. */
+/*
+ * The column whose values identify rows: the one of that name, or else the
+ * one that is the primary key by itself.
+ */
 AttrNumber
-target_primary_key(const Target *target)
+target_id_column(const Target *target, const char *name)
 {
 	Bitmapset *columns;
 	int column;
+
+	if (name != NULL)
+		return target_find_column(target, name);
 
 	columns = RelationGetIndexAttrBitmap(target->rel,
 										 INDEX_ATTR_BITMAP_PRIMARY_KEY);
@@ -379,6 +427,51 @@ target_primary_key(const Target *target)
 						 "\"id_column\".")));
 	bms_free(columns);
 	return column + FirstLowInvalidHeapAttributeNumber;
+}
+
+/* The order in which rows are locked: btree comparison of the id's type. */
+FmgrInfo *
+target_id_comparison(const Target *target, AttrNumber attnum)
+{
+	TypeCacheEntry *type = target_column_type(target, attnum,
+											  TYPECACHE_CMP_PROC_FINFO);
+
+	if (!OidIsValid(type->cmp_proc))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("could not identify an ordering operator for type %s",
+						format_type_be(type->type_id)),
+				 errdetail("Rows are locked in the order of their ids.")));
+	return &type->cmp_proc_finfo;
+}
+
+/*
+ * Check that the current user holds these privileges on the table: of SELECT
+ * on all columns, of the others on one at least, as the statements of ours
+ * that use them need it.
+ */
+void
+target_check_privileges(const Target *target, AclMode mode)
+{
+	Oid relid = RelationGetRelid(target->rel);
+	Oid role = GetUserId();
+
+	for (AclMode one = 1; one <= mode; one <<= 1)
+	{
+		AclResult result;
+
+		if ((mode & one) == 0)
+			continue;
+		result = pg_class_aclcheck(relid, role, one);
+		if (result != ACLCHECK_OK)
+			result = pg_attribute_aclcheck_all(relid, role, one,
+											   one == ACL_SELECT ? ACLMASK_ALL
+																 : ACLMASK_ANY);
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result,
+						   get_relkind_objtype(target->rel->rd_rel->relkind),
+						   RelationGetRelationName(target->rel));
+	}
 }
 
 /* Can no two rows have the same value in the column? */
@@ -613,35 +706,44 @@ target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 
 /*
  * Make a row of the table, as a composite datum in the current memory
- * context, from a query result that lists its live columns in order.
+ * context, from a query result that lists its live columns in order.  What
+ * the result lists after them is left out.
  */
 Datum
 target_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 {
 	TupleDesc row_desc = RelationGetDescr(target->rel);
+	Datum *given;
+	bool *given_nulls;
 	Datum *values;
 	bool *nulls;
 	Datum row;
 	int column = 0;
 
-	/* No dropped columns: the tuple is laid out as the row is. */
-	if (tupdesc->natts == row_desc->natts)
+	/* The tuple may be laid out as the row is. */
+	if (!target->info->dropped_columns && tupdesc->natts == row_desc->natts)
 		return heap_copy_tuple_as_datum(tuple, row_desc);
 
+	given = palloc(sizeof(Datum) * tupdesc->natts);
+	given_nulls = palloc(sizeof(bool) * tupdesc->natts);
+	heap_deform_tuple(tuple, tupdesc, given, given_nulls);
 	values = palloc0(sizeof(Datum) * (row_desc->natts + 1));
 	nulls = palloc(sizeof(bool) * (row_desc->natts + 1));
 	for (int i = 0; i < row_desc->natts; i++)
 	{
+		nulls[i] = true;
 		if (TupleDescAttr(row_desc, i)->attisdropped)
-			nulls[i] = true;
-		else
-			values[i] = heap_getattr(tuple, ++column, tupdesc, &nulls[i]);
+			continue;
+		values[i] = given[column];
+		nulls[i] = given_nulls[column++];
 	}
 	tuple = heap_form_tuple(row_desc, values, nulls);
 	row = heap_copy_tuple_as_datum(tuple, row_desc);
 	heap_freetuple(tuple);
 	pfree(nulls);
 	pfree(values);
+	pfree(given_nulls);
+	pfree(given);
 	return row;
 }
 

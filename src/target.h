@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "storage/lockdefs.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
@@ -42,7 +43,9 @@ extern Datum target_null_row(const Target *target);
 
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
 extern AttrNumber target_find_column(const Target *target, const char *name);
-extern AttrNumber target_primary_key(const Target *target);
+extern AttrNumber target_id_column(const Target *target, const char *name);
+extern FmgrInfo *target_id_comparison(const Target *target, AttrNumber attnum);
+extern void target_check_privileges(const Target *target, AclMode mode);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);

@@ -26,7 +26,6 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -246,32 +245,6 @@ resolve_balance(Transfer *transfer, const char *name)
 	column->lowest = numeric_negate(column->highest);
 }
 
-/*
- * An id as a value of the id column's type: as it is where the types agree,
- * else by its text form, so that ids from drivers that send text work.
- */
-static Datum
-convert_id(Oid from, Oid to, Datum id)
-{
-	Oid function;
-	Oid io_param;
-	bool is_varlena;
-
-	if (from == to || IsBinaryCoercible(from, to))
-		return id;
-	if (from == TEXTOID)
-		id = CStringGetDatum(TextDatumGetCString(id));
-	else if (from == INT4OID && to == INT8OID)
-		return Int64GetDatum(DatumGetInt32(id));
-	else
-	{
-		getTypeOutputInfo(from, &function, &is_varlena);
-		id = CStringGetDatum(OidOutputFunctionCall(function, id));
-	}
-	getTypeInputInfo(to, &function, &io_param);
-	return OidInputFunctionCall(function, DatumGetCString(id), io_param, -1);
-}
-
 static void
 set_account(Account *account, AttrNumber attnum, Datum id, Numeric change)
 {
@@ -291,35 +264,29 @@ resolve_accounts(Transfer *transfer, FunctionCallInfo fcinfo, Numeric amount)
 	Target *accounts = transfer->accounts;
 	AttrNumber attnum;
 	Form_pg_attribute att;
-	TypeCacheEntry *type;
+	FmgrInfo *compare;
 	Oid id_type;
 	int order;
 
-	attnum = PG_ARGISNULL(5)
-				 ? target_primary_key(accounts)
-				 : target_find_column(accounts, NameStr(*PG_GETARG_NAME(5)));
+	attnum = target_id_column(accounts, PG_ARGISNULL(5)
+											? NULL
+											: NameStr(*PG_GETARG_NAME(5)));
 	att = target_column(accounts, attnum);
-	type = target_column_type(accounts, attnum, TYPECACHE_CMP_PROC_FINFO);
-	if (!OidIsValid(type->cmp_proc))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("could not identify an ordering operator for type %s",
-						format_type_be(att->atttypid)),
-				 errdetail("Accounts are locked in the order of their ids.")));
+	compare = target_id_comparison(accounts, attnum);
 
 	id_type = getBaseType(att->atttypid);
 	set_account(&transfer->from, attnum,
-				convert_id(get_fn_expr_argtype(fcinfo->flinfo, 1), id_type,
-						   PG_GETARG_DATUM(1)),
+				args_convert_id(get_fn_expr_argtype(fcinfo->flinfo, 1), id_type,
+								PG_GETARG_DATUM(1)),
 				numeric_negate(amount));
 	set_account(&transfer->to, attnum,
-				convert_id(get_fn_expr_argtype(fcinfo->flinfo, 2), id_type,
-						   PG_GETARG_DATUM(2)),
+				args_convert_id(get_fn_expr_argtype(fcinfo->flinfo, 2), id_type,
+								PG_GETARG_DATUM(2)),
 				amount);
 
-	order = DatumGetInt32(
-		FunctionCall2Coll(&type->cmp_proc_finfo, att->attcollation,
-						  transfer->from.id_value, transfer->to.id_value));
+	order = DatumGetInt32(FunctionCall2Coll(compare, att->attcollation,
+											transfer->from.id_value,
+											transfer->to.id_value));
 	if (order == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -371,13 +338,8 @@ check_amount_is_exact(Transfer *transfer, Numeric amount)
 static char *
 account_name(const Transfer *transfer, const Account *account)
 {
-	Form_pg_attribute att = target_column(transfer->accounts,
-										  account->id_attnum);
-	Oid output;
-	bool is_varlena;
-
-	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
-	return OidOutputFunctionCall(output, account->id_value);
+	return args_print_id(transfer->accounts, account->id_attnum,
+						 account->id_value);
 }
 
 static const char *
@@ -468,11 +430,8 @@ take_row(Transfer *transfer, Account *account, uint64 nrows)
 	Datum balance;
 
 	if (nrows > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("more than one row of table \"%s\" has the id \"%s\"",
-						table_name(transfer),
-						account_name(transfer, account))));
+		args_error_id_not_unique(transfer->accounts, account->id_attnum,
+								 account->id_value);
 	account->found = nrows == 1;
 	if (!account->found)
 		return false;
@@ -514,7 +473,7 @@ update_if_sound(Transfer *transfer, Account *account)
 	Datum value;
 	bool isnull;
 	ColumnValues change = change_values(transfer, account, &value, &isnull);
-	PlanKind kind = PLAN_ADD;
+	StatementKind kind = STMT_ADD;
 	Numeric bound = NULL;
 	uint64 nrows;
 
@@ -526,7 +485,7 @@ update_if_sound(Transfer *transfer, Account *account)
 		bound = pays ? column->lowest : column->highest;
 	if (bound != NULL)
 	{
-		kind = pays ? PLAN_ADD_ABOVE : PLAN_ADD_BELOW;
+		kind = pays ? STMT_ADD_ABOVE : STMT_ADD_BELOW;
 		bound = numeric_plus(bound, numeric_negate(account->change));
 	}
 
@@ -554,7 +513,7 @@ lock_account(Transfer *transfer, Account *account)
 {
 	if (!account->updated)
 		(void) take_row(transfer, account,
-						plan_run(transfer->accounts, PLAN_LOCK, &account->id,
+						plan_run(transfer->accounts, STMT_LOCK, &account->id,
 								 NULL, InvalidSnapshot));
 }
 
@@ -589,7 +548,7 @@ update_account(Transfer *transfer, Account *account)
 	expected = numeric_plus(account->balance, account->change);
 	change = change_values(transfer, account, &value, &isnull);
 	(void) take_row(transfer, account,
-					plan_run(transfer->accounts, PLAN_ADD, &account->id,
+					plan_run(transfer->accounts, STMT_ADD, &account->id,
 							 &change, InvalidSnapshot));
 	check_stored(transfer, account, expected);
 	account->updated = true;
@@ -602,7 +561,7 @@ reread_account(Transfer *transfer, Account *account)
 	Numeric expected = account->balance;
 
 	(void) take_row(transfer, account,
-					plan_run(transfer->accounts, PLAN_LOOK, &account->id, NULL,
+					plan_run(transfer->accounts, STMT_LOOK, &account->id, NULL,
 							 InvalidSnapshot));
 	check_stored(transfer, account, expected);
 }

@@ -52,18 +52,11 @@ typedef struct Upsert
 	Datum row;			   /* the result row, once there is one */
 } Upsert;
 
-/* Several rows match: which one is meant, nobody can say. */
-pg_noreturn static void
-error_several(const Upsert *upsert)
+/* The key for an error's detail. */
+static char *
+describe_key(const Upsert *upsert)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_CARDINALITY_VIOLATION),
-			 errmsg("more than one row of table \"%s\" matches the key",
-					RelationGetRelationName(target_relation(upsert->target))),
-			 upsert->key->ncolumns > 0
-				 ? errdetail("Key %s is not unique.",
-							 args_describe(upsert->target, upsert->key))
-				 : errdetail("The empty key matches every row.")));
+	return psprintf("Key %s", args_describe(upsert->target, upsert->key));
 }
 
 /*
@@ -71,7 +64,7 @@ error_several(const Upsert *upsert)
  * result.  False if it gives none; several are an error.
  */
 static bool
-run_for_row(Upsert *upsert, PlanKind kind, const ColumnValues *data,
+run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
 			Snapshot snapshot)
 {
 	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, snapshot);
@@ -80,7 +73,8 @@ run_for_row(Upsert *upsert, PlanKind kind, const ColumnValues *data,
 	if (nrows == 0)
 		return false;
 	if (nrows > 1)
-		error_several(upsert);
+		error_several_rows(target_relation(upsert->target),
+						   describe_key(upsert));
 
 	old = MemoryContextSwitchTo(upsert->context);
 	upsert->row = target_form_row(upsert->target, SPI_tuptable->vals[0],
@@ -94,8 +88,8 @@ static bool
 update_row(Upsert *upsert)
 {
 	if (upsert->update->ncolumns == 0)
-		return run_for_row(upsert, PLAN_LOCK, NULL, InvalidSnapshot);
-	return run_for_row(upsert, PLAN_UPDATE, upsert->update, InvalidSnapshot);
+		return run_for_row(upsert, STMT_LOCK, NULL, InvalidSnapshot);
+	return run_for_row(upsert, STMT_UPDATE, upsert->update, InvalidSnapshot);
 }
 
 /*
@@ -107,18 +101,11 @@ update_row(Upsert *upsert)
 static bool
 accept_unchanged_row(Upsert *upsert)
 {
-	Relation rel = target_relation(upsert->target);
-
-	if (run_for_row(upsert, PLAN_LOCK, NULL, InvalidSnapshot))
+	if (run_for_row(upsert, STMT_LOCK, NULL, InvalidSnapshot))
 		return true;
-	if (run_for_row(upsert, PLAN_LOOK, NULL, InvalidSnapshot))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("row-level security policy for table \"%s\" does not "
-						"allow the matching row to be updated",
-						RelationGetRelationName(rel)),
-				 errdetail("Key %s.",
-						   args_describe(upsert->target, upsert->key))));
+	if (run_for_row(upsert, STMT_LOOK, NULL, InvalidSnapshot))
+		error_update_denied(target_relation(upsert->target),
+							describe_key(upsert));
 	return false;
 }
 
@@ -132,7 +119,7 @@ static bool
 take_found_row(Upsert *upsert)
 {
 	if (IsolationUsesXactSnapshot() &&
-		!run_for_row(upsert, PLAN_LOOK, NULL, InvalidSnapshot))
+		!run_for_row(upsert, STMT_LOOK, NULL, InvalidSnapshot))
 		error_serialization(target_relation(upsert->target));
 	if (upsert->update == NULL)
 		return true;
@@ -146,39 +133,20 @@ take_found_row(Upsert *upsert)
 static void
 check_created_key(Upsert *upsert)
 {
-	HeapTuple tuple = SPI_tuptable->vals[0];
+	ColumnValues *created = args_from_row(upsert->target, upsert->key,
+										  SPI_tuptable->vals[0],
+										  SPI_tuptable->tupdesc);
+	AttrNumber changed = args_find_difference(upsert->target, upsert->key,
+											  created);
 
-	for (int i = 0; i < upsert->key->ncolumns; i++)
-	{
-		AttrNumber attnum = upsert->key->attnums[i];
-		Form_pg_attribute att = target_column(upsert->target, attnum);
-		TypeCacheEntry *type;
-		Datum value;
-		bool isnull;
-
-		value = target_row_value(upsert->target, tuple, SPI_tuptable->tupdesc,
-								 attnum, &isnull);
-		type = target_column_type(upsert->target, attnum,
-								  TYPECACHE_EQ_OPR_FINFO);
-		if (isnull != upsert->key->nulls[i] ||
-			(!isnull &&
-			 !DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo,
-											 att->attcollation, value,
-											 upsert->key->values[i]))))
-			ereport(ERROR,
-					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-					 errmsg("column \"%s\" of the row created in table \"%s\" "
-							"differs from the key",
-							NameStr(att->attname),
-							RelationGetRelationName(target_relation(upsert->target))),
-					 errhint("A trigger on the table seems to change the "
-							 "column.  Give the key as the trigger would "
-							 "write it.")));
-	}
+	if (changed != InvalidAttrNumber)
+		error_key_changed(target_relation(upsert->target),
+						  NameStr(
+							  target_column(upsert->target, changed)->attname));
 }
 
 static bool
-insert_row(Upsert *upsert, PlanKind kind, const ColumnValues *values)
+insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 {
 	if (!run_for_row(upsert, kind, values, InvalidSnapshot))
 		return false;
@@ -193,14 +161,8 @@ insert_row(Upsert *upsert, PlanKind kind, const ColumnValues *values)
 static void
 take_diverted_row(Upsert *upsert)
 {
-	if (!run_for_row(upsert, PLAN_LOOK, NULL, GetLatestSnapshot()))
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("could not create the row in table \"%s\": the insert "
-						"was suppressed",
-						RelationGetRelationName(target_relation(upsert->target))),
-				 errhint("A trigger on the table seems to suppress the "
-						 "insert.")));
+	if (!run_for_row(upsert, STMT_LOOK, NULL, GetLatestSnapshot()))
+		error_insert_suppressed(target_relation(upsert->target));
 }
 
 /* Does the INSERT step back from a row that has the key already? */
@@ -231,10 +193,10 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 	{
 		bool last = round == MAX_YIELDS;
 
-		if (run_for_row(upsert, PLAN_LOOK, NULL, GetLatestSnapshot()) &&
+		if (run_for_row(upsert, STMT_LOOK, NULL, GetLatestSnapshot()) &&
 			take_found_row(upsert))
 			return false;
-		if (insert_row(upsert, last ? PLAN_INSERT : PLAN_INSERT_OR_YIELD,
+		if (insert_row(upsert, last ? STMT_INSERT : STMT_INSERT_OR_YIELD,
 					   values))
 			return true;
 		if (last || !insert_can_yield(upsert))
@@ -249,12 +211,14 @@ static bool
 create_row(Upsert *upsert)
 {
 	Relation rel = target_relation(upsert->target);
+	KeyLock lock;
 
 	if (!rel->rd_islocaltemp)
 		PreventCommandIfReadOnly(upsert->function);
 
 	args_convert(upsert->target, upsert->create_object, upsert->create);
-	keylock_acquire(upsert->target, upsert->key);
+	lock = keylock_of(upsert->target, upsert->key);
+	keylock_acquire(&lock, 1);
 	/* Lock the table before the plans that write to it are fetched. */
 	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
 	return find_or_insert(upsert, args_merge(upsert->key, upsert->create));
@@ -303,7 +267,7 @@ get_or_create(PG_FUNCTION_ARGS)
 	args_convert(upsert.target, key, upsert.key);
 
 	SPI_connect();
-	created = !run_for_row(&upsert, PLAN_LOOK, NULL, InvalidSnapshot) &&
+	created = !run_for_row(&upsert, STMT_LOOK, NULL, InvalidSnapshot) &&
 			  create_row(&upsert);
 	SPI_finish();
 	PG_RETURN_DATUM(finish(&upsert, created));

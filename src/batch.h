@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.h
+ *	  Many rows of arguments, grouped by key and in canonical order.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_BATCH_H
+#define RACEFREE_BATCH_H
+
+#include "utils/array.h"
+#include "utils/queryenvironment.h"
+
+#include "args.h"
+#include "keylock.h"
+
+typedef enum BatchState
+{
+	GROUP_MISSING, /* there is no row, or none was seen yet */
+	GROUP_FOUND,   /* there is a row */
+	GROUP_LOCKED,  /* there is one, and we locked it */
+	GROUP_UPDATED, /* there is one, and it is as it should be */
+	GROUP_CREATED  /* we inserted it */
+} BatchState;
+
+/* The input rows that have one key, taken together. */
+typedef struct BatchGroup
+{
+	ColumnValues key;
+	ColumnValues data; /* all data columns of the batch */
+	bool *given;	   /* which of them this group gives */
+	bool any_given;
+	KeyLock lock;
+	int first; /* the first input row, counted from 0 */
+	BatchState state;
+	bool key_locked;
+	int statement; /* the last one that gave a row for it */
+	Datum object;  /* the row as it is, once there is one */
+} BatchGroup;
+
+typedef struct Batch
+{
+	Target *target;
+	MemoryContext context; /* holds it all, result rows too */
+	ColumnValues key;	   /* the columns, no values */
+	ColumnValues data;	   /* the columns, no values */
+	int nrows;
+	int *group_of_row;
+	int ngroups;
+	BatchGroup *groups; /* in canonical order */
+} Batch;
+
+extern Batch *batch_parse(Target *target, Jsonb *rows, ArrayType *key,
+						  bool merge);
+extern void batch_fill_defaults(const Batch *batch, BatchGroup **groups,
+								int ngroups);
+extern char *batch_describe(const Batch *batch, const BatchGroup *group);
+
+/* The name under which statements see the groups, and its columns. */
+#define BATCH_RELATION "racefree_batch"
+
+extern EphemeralNamedRelation batch_register(const Batch *batch,
+											 BatchGroup **groups, int ngroups);
+extern void batch_unregister(EphemeralNamedRelation relation);
+
+#endif /* RACEFREE_BATCH_H */

@@ -1,0 +1,337 @@
+/*-------------------------------------------------------------------------
+ *
+ * locks.c
+ *	  lock_keys() and lock_rows(): locks that a transaction declares before it
+ *	  works, all of them at once and in one order.
+ *
+ * What the calls allocate lives in the caller's memory context, which the
+ * executor resets.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "args.h"
+#include "errors.h"
+#include "keylock.h"
+#include "plans.h"
+#include "target.h"
+
+PG_FUNCTION_INFO_V1(lock_keys);
+PG_FUNCTION_INFO_V1(lock_rows);
+
+/* ----------
+ * lock_keys
+ * ----------
+ */
+
+/* The locks that lock_keys() collects. */
+typedef struct KeyLockList
+{
+	KeyLock *locks;
+	int nlocks;
+	int size;
+} KeyLockList;
+
+static void
+add_lock(KeyLockList *list, KeyLock lock)
+{
+	if (list->nlocks == list->size)
+	{
+		list->size *= 2;
+		list->locks = repalloc_huge(list->locks, sizeof(KeyLock) * list->size);
+	}
+	list->locks[list->nlocks++] = lock;
+}
+
+/* Add the locks of one table's keys: an array of objects. */
+static void
+add_table(KeyLockList *list, const char *name, JsonbValue *keys)
+{
+	Oid relid;
+	Target *target;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue element;
+	MemoryContext scratch;
+	MemoryContext old;
+
+	if (keys->type != jbvBinary || !JsonContainerIsArray(keys->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("keys of table \"%s\" must be a JSON array of objects",
+						name)));
+
+	relid = DatumGetObjectId(
+		DirectFunctionCall1(regclassin, CStringGetDatum(name)));
+	target = target_open(get_rel_type_id(relid), AccessShareLock);
+	target_check_privileges(target, ACL_SELECT | ACL_INSERT);
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree keys",
+									ALLOCSET_DEFAULT_SIZES);
+	it = JsonbIteratorInit(keys->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, false);
+	while ((token = JsonbIteratorNext(&it, &element, true)) == WJB_ELEM)
+	{
+		Jsonb *object;
+		ColumnValues *key;
+
+		CHECK_FOR_INTERRUPTS();
+		old = MemoryContextSwitchTo(scratch);
+		object = JsonbValueToJsonb(&element);
+		key = args_columns(target, object, name);
+		args_convert(target, object, key);
+		add_lock(list, keylock_of(target, key));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextDelete(scratch);
+	target_close(target);
+}
+
+/*
+ * lock_keys(keys jsonb)
+ *
+ * Take the locks that get_or_create() and update_or_create() would take on
+ * these keys if there was no row, over all tables in one order.
+ */
+Datum
+lock_keys(PG_FUNCTION_ARGS)
+{
+	KeyLockList list = {.nlocks = 0, .size = 64};
+	Jsonb *keys;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue value;
+	char *table = NULL;
+
+	if (PG_ARGISNULL(0))
+		error_null_argument("keys");
+	keys = PG_GETARG_JSONB_P(0);
+	if (!JB_ROOT_IS_OBJECT(keys))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a JSON object", "keys"),
+				 errhint("Name tables and their keys, such as "
+						 "{\"my_table\": [{\"name\": \"x\"}]}.")));
+
+	list.locks = palloc(sizeof(KeyLock) * list.size);
+	it = JsonbIteratorInit(&keys->root);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			table = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			add_table(&list, table, &value);
+	}
+	keylock_acquire(list.locks, list.nlocks);
+	PG_RETURN_VOID();
+}
+
+/* ----------
+ * lock_rows
+ * ----------
+ */
+
+/* A row that was locked, and the id by which it is found again. */
+typedef struct LockedRow
+{
+	Datum id;
+	Datum row;
+} LockedRow;
+
+typedef struct LockRowsCall
+{
+	Target *target;
+	AttrNumber id_attnum;
+	Form_pg_attribute id_column;
+	FmgrInfo *compare; /* btree comparison of the id type */
+	Datum *ids;
+	int nids;
+	LockedRow *rows; /* in id order */
+	int nrows;
+} LockRowsCall;
+
+/* The position of a word in a list of words, or an error naming them. */
+static int
+choose(const char *argument, const char *word, const char *const *words,
+	   int nwords)
+{
+	StringInfoData list;
+
+	for (int i = 0; i < nwords; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	initStringInfo(&list);
+	for (int i = 0; i < nwords; i++)
+		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s: \"%s\"", argument, word),
+			 errhint("It must be one of %s.", list.data)));
+}
+
+/*
+ * The ids as values of the id column's type, in an array for the statement.
+ */
+static ArrayType *
+convert_ids(LockRowsCall *call, ArrayType *array)
+{
+	Oid from = ARR_ELEMTYPE(array);
+	Oid to = getBaseType(call->id_column->atttypid);
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+	bool *nulls;
+
+	get_typlenbyvalalign(from, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, from, typlen, typbyval, typalign, &call->ids,
+					  &nulls, &call->nids);
+	for (int i = 0; i < call->nids; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not contain nulls", "ids")));
+		call->ids[i] = args_convert_id(from, to, call->ids[i]);
+	}
+	get_typlenbyvalalign(to, &typlen, &typbyval, &typalign);
+	return construct_array(call->ids, call->nids, to, typlen, typbyval,
+						   typalign);
+}
+
+static int
+compare_ids(const LockRowsCall *call, Datum a, Datum b)
+{
+	return DatumGetInt32(
+		FunctionCall2Coll(call->compare, call->id_column->attcollation, a, b));
+}
+
+static int
+compare_rows(const void *a, const void *b, void *call)
+{
+	return compare_ids(call, ((const LockedRow *) a)->id,
+					   ((const LockedRow *) b)->id);
+}
+
+/* Lock the rows, and keep them in id order in the given memory context. */
+static void
+lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
+			  LockWaitPolicy wait, ArrayType *ids, MemoryContext context)
+{
+	MemoryContext old;
+
+	SPI_connect();
+	call->nrows = plan_lock_ids(call->target, call->id_attnum, strength, wait,
+								PointerGetDatum(ids));
+	old = MemoryContextSwitchTo(context);
+	call->rows = MemoryContextAllocHuge(context,
+										sizeof(LockedRow) * call->nrows + 1);
+	for (int i = 0; i < call->nrows; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		TupleDesc tupdesc = SPI_tuptable->tupdesc;
+		bool isnull;
+		Datum id;
+
+		id = target_row_value(call->target, tuple, tupdesc, call->id_attnum,
+							  &isnull);
+		call->rows[i].id = datumCopy(id, call->id_column->attbyval,
+									 call->id_column->attlen);
+		call->rows[i].row = target_form_row(call->target, tuple, tupdesc);
+	}
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+
+	qsort_arg(call->rows, call->nrows, sizeof(LockedRow), compare_rows, call);
+	for (int i = 1; i < call->nrows; i++)
+	{
+		if (compare_rows(&call->rows[i - 1], &call->rows[i], call) == 0)
+			args_error_id_not_unique(call->target, call->id_attnum,
+									 call->rows[i].id);
+	}
+}
+
+/* Return the rows in the order in which their ids were given. */
+static void
+return_rows(FunctionCallInfo fcinfo, LockRowsCall *call)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < call->nids; i++)
+	{
+		LockedRow wanted = {.id = call->ids[i]};
+		LockedRow *found = bsearch_arg(&wanted, call->rows, call->nrows,
+									   sizeof(LockedRow), compare_rows, call);
+		HeapTupleData tuple;
+
+		if (found == NULL)
+			continue;
+		tuple.t_data = DatumGetHeapTupleHeader(found->row);
+		tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+		ItemPointerSetInvalid(&tuple.t_self);
+		tuple.t_tableOid = InvalidOid;
+		tuplestore_puttuple(rsinfo->setResult, &tuple);
+	}
+}
+
+/*
+ * lock_rows(target anyelement, ids anycompatiblearray, mode text, wait text,
+ *			 id_column name) RETURNS SETOF anyelement
+ */
+Datum
+lock_rows(PG_FUNCTION_ARGS)
+{
+	static const char *const modes[] = {"update", "no key update", "share",
+										"key share"};
+	static const LockClauseStrength strengths[] = {LCS_FORUPDATE,
+												   LCS_FORNOKEYUPDATE,
+												   LCS_FORSHARE,
+												   LCS_FORKEYSHARE};
+	static const char *const waits[] = {"wait", "nowait", "skip locked"};
+	static const LockWaitPolicy policies[] = {LockWaitBlock, LockWaitError,
+											  LockWaitSkip};
+	LockRowsCall call = {0};
+	LockClauseStrength strength;
+	LockWaitPolicy wait;
+	ArrayType *ids;
+
+	if (PG_ARGISNULL(1))
+		error_null_argument("ids");
+	if (PG_ARGISNULL(2))
+		error_null_argument("mode");
+	if (PG_ARGISNULL(3))
+		error_null_argument("wait");
+	strength = strengths[choose("mode", text_to_cstring(PG_GETARG_TEXT_PP(2)),
+								modes, lengthof(modes))];
+	wait = policies[choose("wait", text_to_cstring(PG_GETARG_TEXT_PP(3)), waits,
+						   lengthof(waits))];
+
+	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+							  RowShareLock);
+	call.id_attnum =
+		target_id_column(call.target,
+						 PG_ARGISNULL(4) ? NULL : NameStr(*PG_GETARG_NAME(4)));
+	call.id_column = target_column(call.target, call.id_attnum);
+	call.compare = target_id_comparison(call.target, call.id_attnum);
+	ids = convert_ids(&call, PG_GETARG_ARRAYTYPE_P(1));
+
+	lock_and_keep(&call, strength, wait, ids, CurrentMemoryContext);
+	return_rows(fcinfo, &call);
+	target_close(call.target);
+	PG_RETURN_VOID();
+}

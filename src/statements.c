@@ -1,0 +1,542 @@
+/*-------------------------------------------------------------------------
+ *
+ * statements.c
+ *	  The text of the statements that racefree runs.
+ *
+ * All names are quoted and schema-qualified, all operators qualified, all
+ * values parameters: a statement means the same under any search_path.  It
+ * names its columns, so that the result's layout is known.
+ *
+ * Everything is allocated in the current memory context.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "batch.h"
+#include "statements.h"
+
+/* Declare the next parameter.  Domains are checked where a value is stored. */
+static int
+add_param(Statement *stmt, Oid type)
+{
+	stmt->types[stmt->nparams++] = getBaseType(type);
+	return stmt->nparams;
+}
+
+static const char *
+column_name(Statement *stmt, AttrNumber attnum)
+{
+	return quote_identifier(
+		NameStr(target_column(stmt->target, attnum)->attname));
+}
+
+static void
+append_table(Statement *stmt)
+{
+	Relation rel = target_relation(stmt->target);
+	char *schema = get_namespace_name(RelationGetNamespace(rel));
+
+	appendStringInfoString(
+		&stmt->text,
+		quote_qualified_identifier(schema, RelationGetRelationName(rel)));
+}
+
+/* All live columns, in order, each with the prefix. */
+static void
+append_columns(Statement *stmt, const char *prefix)
+{
+	TupleDesc tupdesc = RelationGetDescr(target_relation(stmt->target));
+	bool any = false;
+
+	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
+	{
+		if (target_column(stmt->target, attnum)->attisdropped)
+			continue;
+		appendStringInfo(&stmt->text, "%s%s%s", any ? ", " : "", prefix,
+						 column_name(stmt, attnum));
+		any = true;
+	}
+	/* A table need not have columns, but RETURNING must name something. */
+	if (!any)
+		appendStringInfoString(&stmt->text, "NULL");
+}
+
+/* COLLATE "schema"."collation", where the column has one. */
+static void
+append_collation(Statement *stmt, AttrNumber attnum)
+{
+	Oid collation = target_column(stmt->target, attnum)->attcollation;
+	HeapTuple tuple;
+	Form_pg_collation form;
+	char *schema;
+
+	if (!OidIsValid(collation))
+		return;
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	schema = get_namespace_name(form->collnamespace);
+	appendStringInfo(&stmt->text, " COLLATE %s",
+					 quote_qualified_identifier(schema,
+												NameStr(form->collname)));
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * column OPERATOR(schema.=) value COLLATE "schema"."collation"
+ *
+ * The value is of the column's type, or of its base type.
+ */
+static void
+append_equality(Statement *stmt, AttrNumber attnum, const char *column,
+				const char *value, Oid value_type)
+{
+	generate_operator_clause(
+		&stmt->text, column, target_column(stmt->target, attnum)->atttypid,
+		target_column_type(stmt->target, attnum, 0)->eq_opr, value, value_type);
+	append_collation(stmt, attnum);
+}
+
+/* OPERATOR(schema.=) */
+static void
+append_operator(Statement *stmt, Oid operator)
+{
+	HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	appendStringInfo(&stmt->text, "OPERATOR(%s.%s)",
+					 quote_identifier(get_namespace_name(form->oprnamespace)),
+					 NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+}
+
+/* WHERE a = $1 AND b IS NULL; nothing for the empty key. */
+static void
+append_where(Statement *stmt, const ColumnValues *key)
+{
+	for (int i = 0; i < key->ncolumns; i++)
+	{
+		AttrNumber attnum = key->attnums[i];
+		const char *name = column_name(stmt, attnum);
+		Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
+
+		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
+		/* A type without equality is no key, not even to ask for NULL. */
+		(void) target_column_type(stmt->target, attnum, 0);
+		if (key->nulls[i])
+			appendStringInfo(&stmt->text, "%s IS NULL", name);
+		else
+			append_equality(stmt, attnum, name,
+							psprintf("$%d", add_param(stmt, type)), type);
+	}
+}
+
+/*
+ * SELECT a, b, c FROM schema.table WHERE a = $1 AND b IS NULL
+ *		[ FOR NO KEY UPDATE ]
+ */
+static void
+build_select(Statement *stmt, const ColumnValues *key, bool lock)
+{
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_columns(stmt, "");
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_table(stmt);
+	append_where(stmt, key);
+	if (lock)
+		appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
+}
+
+/*
+ * SELECT FROM schema.table WHERE a = $1 AND b IS NULL
+ */
+static void
+build_exists(Statement *stmt, const ColumnValues *key)
+{
+	appendStringInfoString(&stmt->text, "SELECT FROM ");
+	append_table(stmt);
+	append_where(stmt, key);
+}
+
+/*
+ * INSERT INTO schema.table (a, b) VALUES ($1, $2)
+ *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
+ */
+static void
+build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
+			 bool yield)
+{
+	appendStringInfoString(&stmt->text, "INSERT INTO ");
+	append_table(stmt);
+	if (data->ncolumns == 0)
+		appendStringInfoString(&stmt->text, " DEFAULT VALUES");
+	else
+	{
+		for (int i = 0; i < data->ncolumns; i++)
+			appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
+							 column_name(stmt, data->attnums[i]));
+		appendStringInfoString(&stmt->text, ") VALUES (");
+		for (int i = 0; i < data->ncolumns; i++)
+		{
+			Oid type = target_column(stmt->target, data->attnums[i])->atttypid;
+
+			appendStringInfo(&stmt->text, "%s$%d", i == 0 ? "" : ", ",
+							 add_param(stmt, type));
+		}
+		appendStringInfoChar(&stmt->text, ')');
+	}
+	if (yield)
+		(void) target_conflict_clause(stmt->target, &stmt->text, key->ncolumns,
+									  key->attnums, key->nulls);
+	appendStringInfoString(&stmt->text, " RETURNING ");
+	append_columns(stmt, "");
+}
+
+/*
+ * UPDATE schema.table SET b = $1 WHERE a = $2 RETURNING a, b, c
+ */
+static void
+build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
+{
+	appendStringInfoString(&stmt->text, "UPDATE ");
+	append_table(stmt);
+	for (int i = 0; i < data->ncolumns; i++)
+	{
+		AttrNumber attnum = data->attnums[i];
+		Oid type = target_column(stmt->target, attnum)->atttypid;
+
+		appendStringInfo(&stmt->text, "%s%s = $%d", i == 0 ? " SET " : ", ",
+						 column_name(stmt, attnum), add_param(stmt, type));
+	}
+	append_where(stmt, key);
+	appendStringInfoString(&stmt->text, " RETURNING ");
+	append_columns(stmt, "");
+}
+
+/*
+ * UPDATE schema.table SET b = b::type OPERATOR(pg_catalog.+) $1
+ *		WHERE a = $2 [ AND b::numeric OPERATOR(pg_catalog.>=) $3 ]
+ *		RETURNING a, b, c
+ *
+ * The bound is on the old value.
+ */
+static void
+build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
+		  StatementKind kind)
+{
+	Oid type = getBaseType(
+		target_column(stmt->target, data->attnums[0])->atttypid);
+	const char *name = column_name(stmt, data->attnums[0]);
+
+	appendStringInfoString(&stmt->text, "UPDATE ");
+	append_table(stmt);
+	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) $%d",
+					 name, name, format_type_be_qualified(type),
+					 add_param(stmt, type));
+	append_where(stmt, key);
+	if (kind != STMT_ADD)
+		appendStringInfo(
+			&stmt->text,
+			" AND %s::pg_catalog.numeric OPERATOR(pg_catalog.%s) $%d", name,
+			kind == STMT_ADD_ABOVE ? ">=" : "<=", add_param(stmt, NUMERICOID));
+	appendStringInfoString(&stmt->text, " RETURNING ");
+	append_columns(stmt, "");
+}
+
+/* column COLLATE "schema"."collation" USING OPERATOR(schema.<) */
+static void
+append_order(Statement *stmt, AttrNumber attnum, const char *prefix)
+{
+	TypeCacheEntry *type = target_column_type(stmt->target, attnum,
+											  TYPECACHE_LT_OPR);
+
+	appendStringInfo(&stmt->text, "%s%s", prefix, column_name(stmt, attnum));
+	append_collation(stmt, attnum);
+	appendStringInfoString(&stmt->text, " USING ");
+	append_operator(stmt, type->lt_opr);
+}
+
+static const char *
+strength_clause(LockClauseStrength strength)
+{
+	switch (strength)
+	{
+		case LCS_FORUPDATE:
+			return " FOR UPDATE";
+		case LCS_FORNOKEYUPDATE:
+			return " FOR NO KEY UPDATE";
+		case LCS_FORSHARE:
+			return " FOR SHARE";
+		case LCS_FORKEYSHARE:
+			return " FOR KEY SHARE";
+		default:
+			elog(ERROR, "unrecognized lock strength: %d", (int) strength);
+	}
+}
+
+static const char *
+wait_clause(LockWaitPolicy wait)
+{
+	switch (wait)
+	{
+		case LockWaitError:
+			return " NOWAIT";
+		case LockWaitSkip:
+			return " SKIP LOCKED";
+		default:
+			return "";
+	}
+}
+
+/*
+ * SELECT a, b, c FROM schema.table
+ *		WHERE a OPERATOR(schema.=) ANY ($1 COLLATE "schema"."collation")
+ *		ORDER BY a USING OPERATOR(schema.<)
+ *		FOR NO KEY UPDATE [ NOWAIT | SKIP LOCKED ]
+ */
+static void
+build_lock_ids(Statement *stmt, const StatementSpec *spec)
+{
+	AttrNumber attnum = spec->key->attnums[0];
+	Form_pg_attribute att = target_column(stmt->target, attnum);
+	TypeCacheEntry *type = target_column_type(stmt->target, attnum, 0);
+
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_columns(stmt, "");
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_table(stmt);
+	appendStringInfo(&stmt->text, " WHERE %s ", column_name(stmt, attnum));
+	append_operator(stmt, type->eq_opr);
+	appendStringInfo(&stmt->text, " ANY ($%d",
+					 add_param(stmt,
+							   get_array_type(getBaseType(att->atttypid))));
+	append_collation(stmt, attnum);
+	appendStringInfoString(&stmt->text, ") ORDER BY ");
+	append_order(stmt, attnum, "");
+	appendStringInfoString(&stmt->text, strength_clause(spec->strength));
+	appendStringInfoString(&stmt->text, wait_clause(spec->wait));
+}
+
+/* ----------
+ * Statements over the groups of a batch
+ *
+ * The table is "t", the groups are "r".  Those of one statement have NULLs in
+ * the same columns of their keys.
+ * ----------
+ */
+
+static void
+append_batch(Statement *stmt)
+{
+	appendStringInfoString(&stmt->text, BATCH_RELATION " r");
+}
+
+/* WHERE t.a = r.k1 AND t.b IS NULL */
+static void
+append_batch_where(Statement *stmt, const ColumnValues *key)
+{
+	for (int i = 0; i < key->ncolumns; i++)
+	{
+		AttrNumber attnum = key->attnums[i];
+		const char *name = psprintf("t.%s", column_name(stmt, attnum));
+
+		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
+		/* A type without equality is no key, not even to ask for NULL. */
+		(void) target_column_type(stmt->target, attnum, 0);
+		if (key->nulls[i])
+			appendStringInfo(&stmt->text, "%s IS NULL", name);
+		else
+			append_equality(stmt, attnum, name, psprintf("r.k%d", i + 1),
+							target_column(stmt->target, attnum)->atttypid);
+	}
+}
+
+/*
+ * ORDER BY the table's primary key, which is the order in which lock_rows()
+ * and transfer() lock; of the groups, where there is none.
+ */
+static void
+append_lock_order(Statement *stmt)
+{
+	Bitmapset *columns =
+		RelationGetIndexAttrBitmap(target_relation(stmt->target),
+								   INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	int column = -1;
+
+	appendStringInfoString(&stmt->text, " ORDER BY ");
+	if (bms_is_empty(columns))
+		appendStringInfoString(&stmt->text, "r.n");
+	for (int i = 0; (column = bms_next_member(columns, column)) >= 0; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&stmt->text, ", ");
+		append_order(stmt, column + FirstLowInvalidHeapAttributeNumber, "t.");
+	}
+}
+
+/*
+ * SELECT t.a, t.b, t.c, r.n FROM racefree_batch r, schema.table t
+ *		WHERE t.a = r.k1 AND t.b IS NULL
+ *		[ ORDER BY t.id USING OPERATOR(schema.<) FOR NO KEY UPDATE OF t ]
+ */
+static void
+build_batch_select(Statement *stmt, const ColumnValues *key, bool lock)
+{
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_columns(stmt, "t.");
+	appendStringInfoString(&stmt->text, ", r.n FROM ");
+	append_batch(stmt);
+	appendStringInfoString(&stmt->text, ", ");
+	append_table(stmt);
+	appendStringInfoString(&stmt->text, " t");
+	append_batch_where(stmt, key);
+	if (lock)
+	{
+		append_lock_order(stmt);
+		appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
+	}
+}
+
+/*
+ * INSERT INTO schema.table (a, b) SELECT r.k1, r.d1 FROM racefree_batch r
+ *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
+ *
+ * The rows go in, and come back, in the order in which the groups were
+ * registered.
+ */
+static void
+build_batch_insert(Statement *stmt, const ColumnValues *key,
+				   const ColumnValues *data, bool yield)
+{
+	int ncolumns = key->ncolumns + data->ncolumns;
+
+	appendStringInfoString(&stmt->text, "INSERT INTO ");
+	append_table(stmt);
+	for (int i = 0; i < ncolumns; i++)
+		appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
+						 column_name(stmt,
+									 i < key->ncolumns
+										 ? key->attnums[i]
+										 : data->attnums[i - key->ncolumns]));
+	appendStringInfoString(&stmt->text,
+						   ncolumns > 0 ? ") SELECT " : " SELECT ");
+	for (int i = 0; i < ncolumns; i++)
+	{
+		bool is_key = i < key->ncolumns;
+
+		appendStringInfo(&stmt->text, "%sr.%c%d", i == 0 ? "" : ", ",
+						 is_key ? 'k' : 'd',
+						 (is_key ? i : i - key->ncolumns) + 1);
+	}
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_batch(stmt);
+	if (yield)
+		(void) target_conflict_clause(stmt->target, &stmt->text, key->ncolumns,
+									  key->attnums, key->nulls);
+	appendStringInfoString(&stmt->text, " RETURNING ");
+	append_columns(stmt, "");
+}
+
+/*
+ * UPDATE schema.table t
+ *		SET b = r.d1, c = CASE WHEN r.g2 THEN r.d2 ELSE t.c END
+ *		FROM racefree_batch r WHERE t.a = r.k1 RETURNING t.a, t.b, t.c, r.n
+ */
+static void
+build_batch_update(Statement *stmt, const StatementSpec *spec)
+{
+	const ColumnValues *data = spec->data;
+
+	appendStringInfoString(&stmt->text, "UPDATE ");
+	append_table(stmt);
+	appendStringInfoString(&stmt->text, " t");
+	for (int i = 0; i < data->ncolumns; i++)
+	{
+		const char *name = column_name(stmt, data->attnums[i]);
+
+		appendStringInfoString(&stmt->text, i == 0 ? " SET " : ", ");
+		if (spec->partial[i])
+			appendStringInfo(&stmt->text,
+							 "%s = CASE WHEN r.g%d THEN r.d%d ELSE t.%s END",
+							 name, i + 1, i + 1, name);
+		else
+			appendStringInfo(&stmt->text, "%s = r.d%d", name, i + 1);
+	}
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_batch(stmt);
+	append_batch_where(stmt, spec->key);
+	appendStringInfoString(&stmt->text, " RETURNING ");
+	append_columns(stmt, "t.");
+	appendStringInfoString(&stmt->text, ", r.n");
+}
+
+/*
+ * Write the statement.
+ */
+void
+statement_build(Statement *stmt, const Target *target,
+				const StatementSpec *spec)
+{
+	const ColumnValues *key = spec->key;
+	const ColumnValues *data = spec->data;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
+
+	stmt->target = target;
+	stmt->nparams = 0;
+	stmt->types = palloc(sizeof(Oid) * max_params);
+	initStringInfo(&stmt->text);
+
+	switch (spec->kind)
+	{
+		case STMT_LOOK:
+		case STMT_LOCK:
+			build_select(stmt, key, spec->kind == STMT_LOCK);
+			break;
+		case STMT_EXISTS:
+			build_exists(stmt, key);
+			break;
+		case STMT_INSERT:
+		case STMT_INSERT_OR_YIELD:
+			build_insert(stmt, key, data, spec->kind == STMT_INSERT_OR_YIELD);
+			break;
+		case STMT_UPDATE:
+			build_update(stmt, key, data);
+			break;
+		case STMT_ADD:
+		case STMT_ADD_ABOVE:
+		case STMT_ADD_BELOW:
+			build_add(stmt, key, data, spec->kind);
+			break;
+		case STMT_LOCK_IDS:
+			build_lock_ids(stmt, spec);
+			break;
+		case STMT_BATCH_LOOK:
+		case STMT_BATCH_LOCK:
+			build_batch_select(stmt, key, spec->kind == STMT_BATCH_LOCK);
+			break;
+		case STMT_BATCH_INSERT:
+		case STMT_BATCH_INSERT_OR_YIELD:
+			build_batch_insert(stmt, key, data,
+							   spec->kind == STMT_BATCH_INSERT_OR_YIELD);
+			break;
+		case STMT_BATCH_UPDATE:
+			build_batch_update(stmt, spec);
+			break;
+	}
+}

@@ -1,0 +1,505 @@
+/*-------------------------------------------------------------------------
+ *
+ * upsert_many.c
+ *	  get_or_create_many() and update_or_create_many().
+ *
+ * Each does for a batch of rows what the single function does for one, and
+ * with a number of statements that does not depend on the number of rows.
+ * Locks are taken in one order by all batches and single calls, so that none
+ * of them deadlock with each other:
+ *
+ *	1. keys of rows that are not there, all at once, in the order of their tags
+ *	2. rows that are there, in the order of the primary key
+ *
+ * New rows come last, in the order of the input: since their keys are locked,
+ * no batch waits for another one's.
+ *
+ * Rows with NULLs in different columns of their keys need different
+ * statements (IS NULL), so each step is done for one pattern of NULLs after
+ * the other.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "batch.h"
+#include "errors.h"
+#include "keylock.h"
+#include "plans.h"
+#include "target.h"
+
+PG_FUNCTION_INFO_V1(get_or_create_many);
+PG_FUNCTION_INFO_V1(update_or_create_many);
+
+/* As for single rows: how often to step back from rows that vanish. */
+#define MAX_YIELDS 3
+
+/* Some of a batch's groups, in canonical order. */
+typedef struct GroupList
+{
+	BatchGroup **groups;
+	int ngroups;
+} GroupList;
+
+static GroupList
+make_list(int size)
+{
+	GroupList list = {NULL, 0};
+
+	list.groups = MemoryContextAllocHuge(CurrentMemoryContext,
+										 sizeof(BatchGroup *) * (size + 1));
+	return list;
+}
+
+/* The groups of the batch that are in this state. */
+static GroupList
+select_groups(const Batch *batch, BatchState state)
+{
+	GroupList list = make_list(batch->ngroups);
+
+	for (int g = 0; g < batch->ngroups; g++)
+	{
+		if (batch->groups[g].state == state)
+			list.groups[list.ngroups++] = &batch->groups[g];
+	}
+	return list;
+}
+
+/*
+ * Move to "pattern" the groups on the list that have NULLs in the same
+ * columns of their keys: the first such set, in an order that is the same for
+ * all batches.  False if the list is empty.
+ */
+static bool
+next_pattern(const Batch *batch, GroupList *list, GroupList *pattern)
+{
+	size_t size = sizeof(bool) * batch->key.ncolumns;
+	const bool *nulls;
+	int left = 0;
+
+	if (list->ngroups == 0)
+		return false;
+	nulls = list->groups[0]->key.nulls;
+	for (int g = 1; g < list->ngroups; g++)
+	{
+		if (memcmp(list->groups[g]->key.nulls, nulls, size) < 0)
+			nulls = list->groups[g]->key.nulls;
+	}
+
+	*pattern = make_list(list->ngroups);
+	for (int g = 0; g < list->ngroups; g++)
+	{
+		BatchGroup *group = list->groups[g];
+
+		if (memcmp(group->key.nulls, nulls, size) == 0)
+			pattern->groups[pattern->ngroups++] = group;
+		else
+			list->groups[left++] = group;
+	}
+	list->ngroups = left;
+	return true;
+}
+
+/* Keep a row that a statement gave as the group's. */
+static void
+take_row(Batch *batch, BatchGroup *group, HeapTuple tuple, TupleDesc tupdesc)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+
+	if (DatumGetPointer(group->object) != NULL)
+		pfree(DatumGetPointer(group->object));
+	group->object = target_form_row(batch->target, tuple, tupdesc);
+	MemoryContextSwitchTo(old);
+}
+
+/* Which statements serve: plans differ with the order of magnitude. */
+static StatementSpec
+batch_spec(const Batch *batch, StatementKind kind, const ColumnValues *key,
+		   int ngroups)
+{
+	StatementSpec spec = {.kind = kind, .key = key};
+
+	while (ngroups > 1)
+	{
+		spec.size++;
+		ngroups /= 8;
+	}
+	return spec;
+}
+
+/* A group's row came back from a statement: it must be the only one. */
+static void
+take_numbered_row(Batch *batch, int statement, HeapTuple tuple,
+				  TupleDesc tupdesc, BatchState state)
+{
+	bool isnull;
+	int n = DatumGetInt32(
+		heap_getattr(tuple, tupdesc->natts, tupdesc, &isnull));
+	BatchGroup *group = &batch->groups[n];
+
+	if (group->statement == statement)
+		error_several_rows(target_relation(batch->target),
+						   batch_describe(batch, group));
+	group->statement = statement;
+	group->state = state;
+	take_row(batch, group, tuple, tupdesc);
+}
+
+/*
+ * Run a statement that gives rows with their groups' numbers.  Groups that
+ * get a row get the state, too.
+ */
+static void
+run_numbered(Batch *batch, StatementKind kind, GroupList list,
+			 const bool *partial, Snapshot snapshot, BatchState state)
+{
+	static int statement = 0;
+	GroupList pattern;
+
+	while (next_pattern(batch, &list, &pattern))
+	{
+		StatementSpec spec = batch_spec(batch, kind, &pattern.groups[0]->key,
+										pattern.ngroups);
+		EphemeralNamedRelation relation;
+		uint64 nrows;
+
+		spec.data = partial ? &batch->data : NULL;
+		spec.partial = partial;
+		relation = batch_register(batch, pattern.groups, pattern.ngroups);
+		/* With one row more than there are groups, one has two. */
+		nrows = plan_run_batch(batch->target, &spec, snapshot,
+							   pattern.ngroups + 1);
+		statement++;
+		for (uint64 i = 0; i < nrows; i++)
+			take_numbered_row(batch, statement, SPI_tuptable->vals[i],
+							  SPI_tuptable->tupdesc, state);
+		SPI_freetuptable(SPI_tuptable);
+		batch_unregister(relation);
+		pfree(pattern.groups);
+	}
+	pfree(list.groups);
+}
+
+static void
+look(Batch *batch, Snapshot snapshot, BatchState state)
+{
+	run_numbered(batch, STMT_BATCH_LOOK, select_groups(batch, GROUP_MISSING),
+				 NULL, snapshot, state);
+}
+
+/*
+ * Lock the keys of the rows that are not there, and look again.  What is
+ * there now was committed while we waited: under REPEATABLE READ and
+ * SERIALIZABLE our snapshot is too old to see it.
+ */
+static void
+lock_missing_keys(Batch *batch, const char *function)
+{
+	Relation rel = target_relation(batch->target);
+	GroupList missing = select_groups(batch, GROUP_MISSING);
+	KeyLock *locks;
+
+	if (missing.ngroups == 0)
+		return;
+	if (!rel->rd_islocaltemp)
+		PreventCommandIfReadOnly(function);
+
+	locks = MemoryContextAllocHuge(CurrentMemoryContext,
+								   sizeof(KeyLock) * missing.ngroups);
+	for (int i = 0; i < missing.ngroups; i++)
+	{
+		locks[i] = missing.groups[i]->lock;
+		missing.groups[i]->key_locked = true;
+	}
+	keylock_acquire(locks, missing.ngroups);
+	/* Lock the table before the plans that write to it are fetched. */
+	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
+
+	look(batch, GetLatestSnapshot(), GROUP_FOUND);
+	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
+	{
+		if (missing.groups[i]->state == GROUP_FOUND)
+			error_serialization(rel);
+	}
+	pfree(locks);
+	pfree(missing.groups);
+}
+
+/* Which data columns do some of these groups give, and others not? */
+static bool *
+partial_columns(const Batch *batch, GroupList list)
+{
+	bool *partial = palloc0(sizeof(bool) * (batch->data.ncolumns + 1));
+
+	for (int g = 0; g < list.ngroups; g++)
+	{
+		for (int d = 0; d < batch->data.ncolumns; d++)
+			partial[d] |= !list.groups[g]->given[d];
+	}
+	return partial;
+}
+
+/*
+ * Lock and set the rows that are there.  A row that is gone by now is missing
+ * again.  One that row security shows but forbids to change is an error.  One
+ * that a trigger leaves as it is, stays so.
+ */
+static void
+update_found_rows(Batch *batch)
+{
+	GroupList found;
+	GroupList locked;
+
+	run_numbered(batch, STMT_BATCH_LOCK, select_groups(batch, GROUP_FOUND),
+				 NULL, InvalidSnapshot, GROUP_LOCKED);
+	found = select_groups(batch, GROUP_FOUND);
+	for (int g = 0; g < found.ngroups; g++)
+		found.groups[g]->state = GROUP_MISSING;
+	if (found.ngroups > 0)
+		look(batch, InvalidSnapshot, GROUP_FOUND);
+	for (int g = 0; g < found.ngroups; g++)
+	{
+		if (found.groups[g]->state == GROUP_FOUND)
+			error_update_denied(target_relation(batch->target),
+								batch_describe(batch, found.groups[g]));
+	}
+	pfree(found.groups);
+
+	locked = select_groups(batch, GROUP_LOCKED);
+	for (int g = 0; g < locked.ngroups; g++)
+		locked.groups[g]->state = GROUP_UPDATED;
+	for (int g = locked.ngroups - 1; g >= 0; g--)
+	{
+		/* With nothing to set, the lock is all. */
+		if (!locked.groups[g]->any_given)
+			memmove(&locked.groups[g], &locked.groups[g + 1],
+					sizeof(BatchGroup *) * (--locked.ngroups - g));
+	}
+	run_numbered(batch, STMT_BATCH_UPDATE, locked,
+				 partial_columns(batch, locked), InvalidSnapshot,
+				 GROUP_UPDATED);
+}
+
+/*
+ * Find the groups whose rows an INSERT gave: it gives them in the order of
+ * the groups, leaving out those that it did not insert.
+ */
+static void
+take_created_rows(Batch *batch, GroupList list, uint64 nrows)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "racefree created row",
+												  ALLOCSET_SMALL_SIZES);
+	TupleDesc tupdesc = SPI_tuptable->tupdesc;
+	int g = 0;
+
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		ColumnValues *created = args_from_row(batch->target, &batch->key, tuple,
+											  tupdesc);
+		AttrNumber changed = InvalidAttrNumber;
+		AttrNumber difference = InvalidAttrNumber;
+
+		for (; g < list.ngroups; g++)
+		{
+			difference = args_find_difference(batch->target,
+											  &list.groups[g]->key, created);
+			if (difference == InvalidAttrNumber)
+				break;
+			changed = difference;
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+		if (g == list.ngroups)
+			error_key_changed(
+				target_relation(batch->target),
+				NameStr(target_column(batch->target, changed)->attname));
+		take_row(batch, list.groups[g], tuple, tupdesc);
+		list.groups[g++]->state = GROUP_CREATED;
+	}
+	MemoryContextDelete(scratch);
+}
+
+/*
+ * The groups without a row whose keys we hold locked, in the order in which
+ * the input first names them, so that serial numbers follow it.
+ */
+static GroupList
+select_insertable(const Batch *batch)
+{
+	GroupList list = make_list(batch->ngroups);
+
+	for (int r = 0; r < batch->nrows; r++)
+	{
+		BatchGroup *group = &batch->groups[batch->group_of_row[r]];
+
+		if (group->first == r && group->state == GROUP_MISSING &&
+			group->key_locked)
+			list.groups[list.ngroups++] = group;
+	}
+	return list;
+}
+
+/* Insert the rows that are not there. */
+static void
+insert_missing_rows(Batch *batch, StatementKind kind)
+{
+	GroupList list = select_insertable(batch);
+	EphemeralNamedRelation relation;
+	StatementSpec spec;
+	uint64 nrows;
+
+	if (list.ngroups == 0)
+		return;
+
+	batch_fill_defaults(batch, list.groups, list.ngroups);
+	spec = batch_spec(batch, kind, &list.groups[0]->key, list.ngroups);
+	spec.data = &batch->data;
+	relation = batch_register(batch, list.groups, list.ngroups);
+	nrows = plan_run_batch(batch->target, &spec, InvalidSnapshot, 0);
+	take_created_rows(batch, list, nrows);
+	SPI_freetuptable(SPI_tuptable);
+	batch_unregister(relation);
+	pfree(list.groups);
+}
+
+static bool
+any_missing(const Batch *batch)
+{
+	for (int g = 0; g < batch->ngroups; g++)
+	{
+		if (batch->groups[g].state == GROUP_MISSING)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The INSERT left out rows, though it could not have met others: a trigger
+ * swallowed them, or diverted them to where their keys find them.
+ */
+static void
+take_diverted_rows(Batch *batch)
+{
+	look(batch, GetLatestSnapshot(), GROUP_CREATED);
+	if (any_missing(batch))
+		error_insert_suppressed(target_relation(batch->target));
+}
+
+/* Does the INSERT step back from rows that have a key already? */
+static bool
+insert_can_yield(const Batch *batch)
+{
+	bool *nulls = palloc0(sizeof(bool) * (batch->key.ncolumns + 1));
+	StringInfoData clause;
+
+	initStringInfo(&clause);
+	return target_conflict_clause(batch->target, &clause, batch->key.ncolumns,
+								  batch->key.attnums, nulls);
+}
+
+/*
+ * See to it that there is a row for every group.  The caller is connected to
+ * SPI.  As for single rows, each round looks with a snapshot that is newer
+ * than the locks, and the last INSERT reports its conflict.
+ */
+static void
+find_or_insert(Batch *batch, bool update, const char *function)
+{
+	look(batch, InvalidSnapshot, GROUP_FOUND);
+	for (int round = 0;; round++)
+	{
+		bool last = round == MAX_YIELDS;
+
+		lock_missing_keys(batch, function);
+		if (update)
+			update_found_rows(batch);
+		insert_missing_rows(batch, last ? STMT_BATCH_INSERT
+										: STMT_BATCH_INSERT_OR_YIELD);
+		if (!any_missing(batch))
+			return;
+		if (last || !insert_can_yield(batch))
+			break;
+	}
+	take_diverted_rows(batch);
+}
+
+/* One result row for each input row, in input order. */
+static void
+return_rows(FunctionCallInfo fcinfo, const Batch *batch)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int r = 0; r < batch->nrows; r++)
+	{
+		const BatchGroup *group = &batch->groups[batch->group_of_row[r]];
+		Datum values[3];
+		bool nulls[3] = {false, false, false};
+
+		CHECK_FOR_INTERRUPTS();
+		values[0] = Int64GetDatum((int64) r + 1);
+		values[1] = group->object;
+		values[2] = BoolGetDatum(group->state == GROUP_CREATED &&
+								 group->first == r);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+static Datum
+upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
+{
+	Target *target;
+	Batch *batch;
+
+	if (PG_ARGISNULL(1))
+		error_null_argument("rows");
+	if (PG_ARGISNULL(2))
+		error_null_argument("key");
+
+	target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+						 update ? RowExclusiveLock : AccessShareLock);
+	batch = batch_parse(target, PG_GETARG_JSONB_P(1), PG_GETARG_ARRAYTYPE_P(2),
+						update);
+	SPI_connect();
+	find_or_insert(batch, update, function);
+	SPI_finish();
+
+	return_rows(fcinfo, batch);
+	target_close(target);
+	PG_RETURN_VOID();
+}
+
+/*
+ * get_or_create_many(target anyelement, rows jsonb, key name[],
+ *					  OUT ordinality bigint, OUT object anyelement,
+ *					  OUT created boolean) RETURNS SETOF record
+ */
+Datum
+get_or_create_many(PG_FUNCTION_ARGS)
+{
+	return upsert_many(fcinfo, false, "get_or_create_many()");
+}
+
+/*
+ * update_or_create_many(target anyelement, rows jsonb, key name[],
+ *						 OUT ordinality bigint, OUT object anyelement,
+ *						 OUT created boolean) RETURNS SETOF record
+ */
+Datum
+update_or_create_many(PG_FUNCTION_ARGS)
+{
+	return upsert_many(fcinfo, true, "update_or_create_many()");
+}
