@@ -1,7 +1,8 @@
 -- Unique indexes: which of them serve, and what a conflict on another one is.
 -- Whether the INSERT steps back from a row that it meets shows where a trigger
 -- puts that row in its way, as a writer that does not call racefree would do
--- after we looked: then the call returns that row, with created false.
+-- after we looked: then the call returns that row.  Since a trigger of our own
+-- INSERT put it there, it counts as created.
 \set SHOW_CONTEXT never
 CREATE TABLE arb (id serial, k text, v integer, note text);
 -- a rival's row appears between our look and our insert
@@ -20,7 +21,7 @@ CREATE TRIGGER rival BEFORE INSERT ON arb FOR EACH ROW EXECUTE FUNCTION arb_riva
 -- one unique index on the key: the rival's row is returned
 CREATE UNIQUE INDEX arb_k ON arb (k);
 SELECT (object).k, (object).note, created FROM get_or_create(NULL::arb, '{"k": "a"}');
--- and updated, by update_or_create
+-- and left as the trigger made it, by update_or_create
 SELECT (object).k, (object).v, (object).note, created FROM update_or_create(NULL::arb, '{"k": "b"}', '{"note": "mine"}');
 SELECT (object).k, (object).v, (object).note, created FROM update_or_create(NULL::arb, '{"k": "c"}', '{"v": 3}', '{"note": "new"}');
 -- a key of more columns than the index: the rival's row has them all, or not

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 #include "args.h"
@@ -118,20 +119,9 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 void
 args_convert(const Target *target, Jsonb *object, ColumnValues *columns)
 {
-	LOCAL_FCINFO(fcinfo, 2);
 	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
-	HeapTupleHeader row;
+	HeapTupleHeader row = target_populate(target, object);
 	HeapTupleData tuple;
-
-	InitFunctionCallInfoData(*fcinfo, target_populate_function(target), 2,
-							 InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = target_null_row(target);
-	fcinfo->args[0].isnull = false;
-	fcinfo->args[1].value = JsonbPGetDatum(object);
-	fcinfo->args[1].isnull = false;
-	row = DatumGetHeapTupleHeader(FunctionCallInvoke(fcinfo));
-	if (fcinfo->isnull)
-		elog(ERROR, "jsonb_populate_record returned NULL");
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&tuple.t_self);
@@ -238,12 +228,14 @@ args_from_row(const Target *target, const ColumnValues *columns,
  * (a, b)=(1, null).  Values are the caller's own, so showing them to the
  * caller discloses nothing.
  */
-char *
+const char *
 args_describe(const Target *target, const ColumnValues *columns)
 {
 	StringInfoData names;
 	StringInfoData values;
 
+	if (columns->ncolumns == 0)
+		return "{}";
 	initStringInfo(&names);
 	initStringInfo(&values);
 	for (int i = 0; i < columns->ncolumns; i++)
@@ -279,7 +271,9 @@ args_convert_id(Oid from, Oid to, Datum id)
 
 	if (from == to || IsBinaryCoercible(from, to))
 		return id;
-	if (from == TEXTOID)
+	if (from == BPCHAROID)
+		id = DirectFunctionCall1(rtrim1, id);
+	if (from == TEXTOID || from == BPCHAROID)
 		id = CStringGetDatum(TextDatumGetCString(id));
 	else if (from == INT4OID && to == INT8OID)
 		return Int64GetDatum(DatumGetInt32(id));

@@ -41,7 +41,8 @@ extern ColumnValues *args_from_row(const Target *target,
 								   TupleDesc tupdesc);
 extern void args_sort_attnums(AttrNumber *attnums, int n);
 extern void args_sort_columns(ColumnValues *columns);
-extern char *args_describe(const Target *target, const ColumnValues *columns);
+extern const char *args_describe(const Target *target,
+								 const ColumnValues *columns);
 
 extern Datum args_convert_id(Oid from, Oid to, Datum id);
 extern char *args_print_id(const Target *target, AttrNumber attnum, Datum id);

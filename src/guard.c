@@ -18,7 +18,6 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 
 #include "args.h"
 #include "errors.h"
@@ -122,9 +121,9 @@ check_unique(const Target *root, const ColumnValues *key,
 	bool visible = true;
 
 	SPI_connect();
-	found = plan_run(root, STMT_EXISTS, key, NULL, GetLatestSnapshot()) > 0;
+	found = plan_run(root, STMT_EXISTS, key, NULL, VIEW_LATEST) > 0;
 	if (found && IsolationUsesXactSnapshot())
-		visible = plan_run(root, STMT_EXISTS, key, NULL, InvalidSnapshot) > 0;
+		visible = plan_run(root, STMT_EXISTS, key, NULL, VIEW_OWN) > 0;
 	SPI_finish();
 
 	if (found && !visible)

@@ -27,6 +27,7 @@
 #include "rewrite/rewriteDefine.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "errors.h"
 #include "plans.h"
@@ -41,6 +42,7 @@ typedef struct PlanEntry
 {
 	dlist_node node; /* in PlanTable.plans, or in retired */
 	SPIPlanPtr plan;
+	int running; /* how often now; after an error, too high */
 	int nshape;
 	int16 shape[FLEXIBLE_ARRAY_MEMBER];
 } PlanEntry;
@@ -70,6 +72,13 @@ plan_init(void)
 	RegisterXactCallback(plan_at_xact_end, NULL);
 }
 
+static void
+plan_free(PlanEntry *entry)
+{
+	SPI_freeplan(entry->plan);
+	pfree(entry);
+}
+
 /* Free the plans that nobody can be running any more. */
 static void
 plan_at_xact_end(XactEvent event, void *arg)
@@ -79,20 +88,21 @@ plan_at_xact_end(XactEvent event, void *arg)
 		return;
 	while (!dlist_is_empty(&retired))
 	{
-		PlanEntry *entry;
-
-		entry = dlist_container(PlanEntry, node, dlist_pop_head_node(&retired));
-		SPI_freeplan(entry->plan);
-		pfree(entry);
+		plan_free(
+			dlist_container(PlanEntry, node, dlist_pop_head_node(&retired)));
 	}
 }
 
+/* Throw a plan away: now, or if it may be running, when nobody can be. */
 static void
 plan_retire(PlanTable *table, PlanEntry *entry)
 {
 	dlist_delete(&entry->node);
-	dlist_push_tail(&retired, &entry->node);
 	table->nplans--;
+	if (entry->running > 0)
+		dlist_push_tail(&retired, &entry->node);
+	else
+		plan_free(entry);
 }
 
 /* Forget the tables of which no plan is valid, say because they are gone. */
@@ -231,7 +241,7 @@ plan_shape(const StatementSpec *spec, int *nshape)
 }
 
 /* The kept plan of that shape, if it is still valid. */
-static SPIPlanPtr
+static PlanEntry *
 plan_find(PlanTable *table, const int16 *shape, int nshape)
 {
 	dlist_mutable_iter iter;
@@ -246,7 +256,7 @@ plan_find(PlanTable *table, const int16 *shape, int nshape)
 		if (SPI_plan_is_valid(entry->plan))
 		{
 			dlist_move_head(&table->plans, &entry->node);
-			return entry->plan;
+			return entry;
 		}
 		plan_retire(table, entry);
 		break;
@@ -255,7 +265,7 @@ plan_find(PlanTable *table, const int16 *shape, int nshape)
 }
 
 /* Keep a plan that was just prepared. */
-static void
+static PlanEntry *
 plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 {
 	PlanEntry *entry;
@@ -263,6 +273,7 @@ plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 	entry = MemoryContextAlloc(TopMemoryContext, offsetof(PlanEntry, shape) +
 													 sizeof(int16) * nshape);
 	entry->plan = plan;
+	entry->running = 0;
 	entry->nshape = nshape;
 	memcpy(entry->shape, shape, sizeof(int16) * nshape);
 	if (SPI_keepplan(plan) != 0)
@@ -271,24 +282,26 @@ plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 	dlist_push_head(&table->plans, &entry->node);
 	if (++table->nplans > PLANS_PER_TABLE)
 		plan_retire(table, dlist_tail_element(PlanEntry, node, &table->plans));
+	return entry;
 }
 
-static SPIPlanPtr
+static PlanEntry *
 plan_fetch(const Target *target, const StatementSpec *spec)
 {
 	Oid relid = RelationGetRelid(target_relation(target));
 	int nshape;
 	int16 *shape = plan_shape(spec, &nshape);
-	SPIPlanPtr plan = plan_find(plan_table(relid), shape, nshape);
+	PlanEntry *entry = plan_find(plan_table(relid), shape, nshape);
 
-	if (plan == NULL)
+	if (entry == NULL)
 	{
-		plan = plan_prepare(target, spec);
+		SPIPlanPtr plan = plan_prepare(target, spec);
+
 		/* Preparing may have run code that swept the tables. */
-		plan_keep(plan_table(relid), plan, shape, nshape);
+		entry = plan_keep(plan_table(relid), plan, shape, nshape);
 	}
 	pfree(shape);
-	return plan;
+	return entry;
 }
 
 /* Add the values that the statement takes, in the order of its text. */
@@ -306,16 +319,23 @@ bind(const ColumnValues *columns, bool skip_nulls, int n, Datum *values,
 	return n;
 }
 
-/* Run the statement; "limit" is the number of rows wanted, 0 for all. */
+/* Run the statement.  "limit" is the number of rows wanted, 0 for all. */
 static uint64
 plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
-			 const char *nulls, Snapshot snapshot, long limit)
+			 const char *nulls, PlanView view, long limit)
 {
+	PlanEntry *entry = plan_fetch(target, spec);
+	Snapshot snapshot = view.latest ? GetLatestSnapshot() : InvalidSnapshot;
+	bool as_it_is = view.before != InvalidCommandId;
 	int result;
 
-	result = SPI_execute_snapshot(plan_fetch(target, spec), values, nulls,
-								  snapshot, InvalidSnapshot, false, true,
-								  limit);
+	/* Read-only, SPI does not let the snapshot see our latest commands. */
+	if (as_it_is)
+		snapshot->curcid = view.before;
+	entry->running++;
+	result = SPI_execute_snapshot(entry->plan, values, nulls, snapshot,
+								  InvalidSnapshot, as_it_is, true, limit);
+	entry->running--;
 	if (result != expected_result(spec->kind))
 		elog(ERROR, "SPI_execute_snapshot returned %s",
 			 SPI_result_code_string(result));
@@ -325,7 +345,7 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 /* Run a statement whose parameters are data, key and bound. */
 static uint64
 plan_run_with(const Target *target, const StatementSpec *spec, Datum bound,
-			  Snapshot snapshot)
+			  PlanView view)
 {
 	int ndata = spec->data ? spec->data->ncolumns : 0;
 	int max_params = spec->key->ncolumns + ndata + 1;
@@ -344,10 +364,18 @@ plan_run_with(const Target *target, const StatementSpec *spec, Datum bound,
 		nulls[n++] = ' ';
 	}
 	/* One row is what everybody wants; a second one tells of more. */
-	nrows = plan_execute(target, spec, values, nulls, snapshot, 2);
+	nrows = plan_execute(target, spec, values, nulls, view, 2);
 	pfree(nulls);
 	pfree(values);
 	return nrows;
+}
+
+/* The command that the next statement will be; for VIEW_LATEST_BEFORE. */
+CommandId
+plan_next_command(void)
+{
+	CommandCounterIncrement();
+	return GetCurrentCommandId(false);
 }
 
 /*
@@ -355,17 +383,15 @@ plan_run_with(const Target *target, const StatementSpec *spec, Datum bound,
  * are in SPI_tuptable, all live columns of the table in order.
  *
  * The caller is connected to SPI and has the table open, locked as strongly
- * as the statement needs.  "data" is NULL for the SELECTs.  With
- * InvalidSnapshot the statement sees what a statement of the user's own would
- * see at this point; otherwise it sees the given snapshot.
+ * as the statement needs.  "data" is NULL for the SELECTs.
  */
 uint64
 plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
-		 const ColumnValues *data, Snapshot snapshot)
+		 const ColumnValues *data, PlanView view)
 {
 	StatementSpec spec = {.kind = kind, .key = key, .data = data};
 
-	return plan_run_with(target, &spec, (Datum) 0, snapshot);
+	return plan_run_with(target, &spec, (Datum) 0, view);
 }
 
 /*
@@ -378,7 +404,7 @@ plan_run_bounded(const Target *target, StatementKind kind,
 {
 	StatementSpec spec = {.kind = kind, .key = key, .data = data};
 
-	return plan_run_with(target, &spec, bound, InvalidSnapshot);
+	return plan_run_with(target, &spec, bound, VIEW_OWN);
 }
 
 /*
@@ -397,7 +423,7 @@ plan_lock_ids(const Target *target, AttrNumber id_attnum,
 						  .strength = strength,
 						  .wait = wait};
 
-	return plan_execute(target, &spec, &ids, " ", InvalidSnapshot, 0);
+	return plan_execute(target, &spec, &ids, " ", VIEW_OWN, 0);
 }
 
 /*
@@ -407,8 +433,8 @@ plan_lock_ids(const Target *target, AttrNumber id_attnum,
  * of the group.
  */
 uint64
-plan_run_batch(const Target *target, const StatementSpec *spec,
-			   Snapshot snapshot, long limit)
+plan_run_batch(const Target *target, const StatementSpec *spec, PlanView view,
+			   long limit)
 {
-	return plan_execute(target, spec, NULL, NULL, snapshot, limit);
+	return plan_execute(target, spec, NULL, NULL, view, limit);
 }

@@ -10,15 +10,28 @@
 #ifndef RACEFREE_PLANS_H
 #define RACEFREE_PLANS_H
 
-#include "utils/snapshot.h"
-
 #include "statements.h"
 
+/* Which rows a statement sees. */
+typedef struct PlanView
+{
+	bool latest; /* all that was committed by now, whatever the isolation */
+	CommandId before; /* of our own, what was done before this command */
+} PlanView;
+
+/* What a statement of the user's own would see at this point. */
+#define VIEW_OWN ((PlanView){false, InvalidCommandId})
+/* That, and what others have committed after the transaction's snapshot. */
+#define VIEW_LATEST ((PlanView){true, InvalidCommandId})
+/* The latest, without what we have done since that command. */
+#define VIEW_LATEST_BEFORE(command) ((PlanView){true, command})
+
 extern void plan_init(void);
+extern CommandId plan_next_command(void);
 
 extern uint64 plan_run(const Target *target, StatementKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
-					   Snapshot snapshot);
+					   PlanView view);
 extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);
@@ -26,6 +39,6 @@ extern uint64 plan_lock_ids(const Target *target, AttrNumber id_attnum,
 							LockClauseStrength strength, LockWaitPolicy wait,
 							Datum ids);
 extern uint64 plan_run_batch(const Target *target, const StatementSpec *spec,
-							 Snapshot snapshot, long limit);
+							 PlanView view, long limit);
 
 #endif /* RACEFREE_PLANS_H */

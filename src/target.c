@@ -26,7 +26,9 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -37,6 +39,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "errors.h"
@@ -48,11 +51,14 @@
 typedef struct TargetInfo
 {
 	bool valid;				   /* false: rebuild at next use */
+	bool converting;		   /* is "populate" running? */
+	int users;				   /* open handles; after an error, too many */
 	bool minds_others;		   /* do others' invalidations matter? */
 	bool dropped_columns;	   /* are there any? */
 	Oid lock_root;			   /* table under which keys are locked */
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
+	AttrNumber primary_key;	   /* where it is one column, else 0 */
 	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
 	MemoryContext context; /* holds this struct and what it points to */
@@ -75,6 +81,7 @@ static HTAB *targets = NULL;
 static void target_invalidate(Datum arg, Oid relid);
 static void target_sweep(void);
 static TargetInfo *target_build(Relation rel);
+static void find_unique_columns(Relation rel, TargetInfo *info);
 static void target_retire(TargetInfo *info);
 
 /* Start listening for invalidations.  Called once, when the module loads. */
@@ -131,8 +138,12 @@ target_sweep(void)
 static void
 target_retire(TargetInfo *info)
 {
-	if (info != NULL)
+	if (info == NULL)
+		return;
+	if (info->users > 0)
 		MemoryContextSetParent(info->context, TopTransactionContext);
+	else
+		MemoryContextDelete(info->context);
 }
 
 /* The table behind a row type, or an error that says what to pass instead. */
@@ -142,6 +153,15 @@ target_open_relation(Oid row_type, LOCKMODE lockmode)
 	Oid relid = get_typ_typrelid(row_type);
 	Relation rel;
 
+	if (!OidIsValid(relid) &&
+		!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(row_type)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type with OID %u does not exist", row_type),
+				 errdetail("The table was dropped after the statement was "
+						   "prepared."),
+				 errhint("Prepare the statement again; in PL/pgSQL, use "
+						 "EXECUTE.")));
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -183,7 +203,8 @@ target_open(Oid row_type, LOCKMODE lockmode)
 	bool found;
 
 	slot = hash_search(targets, &relid, HASH_FIND, NULL);
-	if (slot == NULL || slot->info == NULL || !slot->info->valid)
+	if (slot == NULL || slot->info == NULL || !slot->info->valid ||
+		slot->info->converting)
 	{
 		/* Catalog look-ups may invalidate: build first, then enter. */
 		TargetInfo *info = target_build(rel);
@@ -199,6 +220,7 @@ target_open(Oid row_type, LOCKMODE lockmode)
 	target = palloc(sizeof(Target));
 	target->rel = rel;
 	target->info = slot->info;
+	target->info->users++;
 	return target;
 }
 
@@ -206,6 +228,7 @@ target_open(Oid row_type, LOCKMODE lockmode)
 void
 target_close(Target *target)
 {
+	target->info->users--;
 	relation_close(target->rel, NoLock);
 	pfree(target);
 }
@@ -258,29 +281,6 @@ find_lock_root(Oid relid)
 	while (OidIsValid(parent = single_parent(relid)))
 		relid = parent;
 	return relid;
-}
-
-/* The columns that are unique by themselves, by an index that says so. */
-static Bitmapset *
-find_unique_columns(Relation rel)
-{
-	Bitmapset *columns = NULL;
-	List *indexes = RelationGetIndexList(rel);
-	ListCell *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		if (form->indisunique && form->indisvalid && form->indimmediate &&
-			form->indnkeyatts == 1 && form->indkey.values[0] > 0 &&
-			RelationGetIndexPredicate(index) == NIL)
-			columns = bms_add_member(columns, form->indkey.values[0]);
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-	return columns;
 }
 
 /* A row of the table that is NULL in every column. */
@@ -337,7 +337,7 @@ target_build(Relation rel)
 	}
 
 	info->null_row = target_build_null_row(tupdesc);
-	info->unique_columns = find_unique_columns(rel);
+	find_unique_columns(rel, info);
 
 	args = list_make2(makeNullConst(row_type, -1, InvalidOid),
 					  makeNullConst(JSONBOID, -1, InvalidOid));
@@ -367,18 +367,75 @@ target_lock_root(const Target *target)
 	return target->info->lock_root;
 }
 
-/* jsonb_populate_record(), prepared for the table's row type. */
-FmgrInfo *
-target_populate_function(const Target *target)
+/*
+ * Make a row of the table of a JSON object, as jsonb_populate_record() does,
+ * with NULL in the columns that the object does not name.
+ *
+ * What the function keeps from call to call must not be used by two calls at
+ * once: the check of a domain can call us on the same table.  While it runs,
+ * and after it failed, target_open() starts afresh.
+ */
+HeapTupleHeader
+target_populate(const Target *target, Jsonb *object)
 {
-	return &target->info->populate;
+	LOCAL_FCINFO(fcinfo, 2);
+	TargetInfo *info = target->info;
+	Datum row;
+
+	InitFunctionCallInfoData(*fcinfo, &info->populate, 2, InvalidOid, NULL,
+							 NULL);
+	fcinfo->args[0].value = info->null_row;
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = JsonbPGetDatum(object);
+	fcinfo->args[1].isnull = false;
+
+	info->converting = true;
+	row = FunctionCallInvoke(fcinfo);
+	info->converting = false;
+	if (fcinfo->isnull)
+		elog(ERROR, "jsonb_populate_record returned NULL");
+	return DatumGetHeapTupleHeader(row);
 }
 
-/* A row of NULLs for jsonb_populate_record() to start from. */
-Datum
-target_null_row(const Target *target)
+/* Does an UPDATE fire triggers other than those of constraints? */
+static bool
+has_update_triggers(Relation rel)
 {
-	return target->info->null_row;
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
+		 i++)
+	{
+		Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal &&
+			trigger->tgenabled != TRIGGER_DISABLED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does an UPDATE of ours do what it says and nothing else?  Not if triggers or
+ * rules can have their say, nor where they can be out of sight: on a
+ * partition, a child, or a remote server.
+ */
+bool
+target_updates_are_plain(const Target *target)
+{
+	Relation rel = target->rel;
+
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		   !rel->rd_rel->relhassubclass && rel->rd_rules == NULL &&
+		   !has_update_triggers(rel);
+}
+
+/* Can it be that an INSERT of ours ends in another row than it says? */
+bool
+target_may_divert_inserts(const Target *target)
+{
+	Relation rel = target->rel;
+
+	return rel->rd_rel->relkind != RELKIND_RELATION ||
+		   (rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
 }
 
 Form_pg_attribute
@@ -410,23 +467,16 @@ target_find_column(const Target *target, const char *name)
 AttrNumber
 target_id_column(const Target *target, const char *name)
 {
-	Bitmapset *columns;
-	int column;
-
 	if (name != NULL)
 		return target_find_column(target, name);
-
-	columns = RelationGetIndexAttrBitmap(target->rel,
-										 INDEX_ATTR_BITMAP_PRIMARY_KEY);
-	if (!bms_get_singleton_member(columns, &column))
+	if (target->info->primary_key == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" has no single-column primary key",
 						RelationGetRelationName(target->rel)),
 				 errhint("Name the column that identifies a row in "
 						 "\"id_column\".")));
-	bms_free(columns);
-	return column + FirstLowInvalidHeapAttributeNumber;
+	return target->info->primary_key;
 }
 
 /* The order in which rows are locked: btree comparison of the id's type. */
@@ -510,7 +560,7 @@ index_column_agrees(const Target *target, Relation index, int i)
 	TypeCacheEntry *type;
 	Oid equality;
 
-	type = target_column_type(target, attnum, 0);
+	type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR);
 	equality = get_opfamily_member(index->rd_opfamily[i],
 								   index->rd_opcintype[i],
 								   index->rd_opcintype[i],
@@ -520,6 +570,35 @@ index_column_agrees(const Target *target, Relation index, int i)
 	return !OidIsValid(att->attcollation) ||
 		   att->attcollation == index->rd_indcollation[i] ||
 		   get_collation_isdeterministic(att->attcollation);
+}
+
+/* Find the columns that are unique, or the primary key, by themselves. */
+static void
+find_unique_columns(Relation rel, TargetInfo *info)
+{
+	Target target = {.rel = rel, .info = info};
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+		AttrNumber column = form->indkey.values[0];
+
+		if (form->indisunique && form->indnkeyatts == 1 && column > 0)
+		{
+			if (form->indisprimary)
+				info->primary_key = column;
+			if (form->indisvalid && form->indimmediate &&
+				RelationGetIndexPredicate(index) == NIL &&
+				index_column_agrees(&target, index, 0))
+				info->unique_columns = bms_add_member(info->unique_columns,
+													  column);
+		}
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
 }
 
 /* Is the column in the key, with a value that a unique index compares? */
@@ -693,9 +772,11 @@ target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
 	}
 	list_free(indexes);
 
+	/* Of a partition's own constraints, nothing is known here. */
 	inference = choose_inference(&arbiters);
 	if (inference != NULL &&
-		(arbiters.covering == 1 || arbiters.any_deferrable))
+		(arbiters.covering == 1 || arbiters.any_deferrable ||
+		 target->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
 		append_inference(target, buf, inference);
 	else if (arbiters.covering > 0 && !arbiters.any_deferrable)
 		appendStringInfoString(buf, " ON CONFLICT DO NOTHING");

@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "storage/lockdefs.h"
 #include "utils/acl.h"
+#include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
@@ -38,8 +39,9 @@ extern void target_close(Target *target);
 
 extern Relation target_relation(const Target *target);
 extern Oid target_lock_root(const Target *target);
-extern FmgrInfo *target_populate_function(const Target *target);
-extern Datum target_null_row(const Target *target);
+extern HeapTupleHeader target_populate(const Target *target, Jsonb *object);
+extern bool target_updates_are_plain(const Target *target);
+extern bool target_may_divert_inserts(const Target *target);
 
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
 extern AttrNumber target_find_column(const Target *target, const char *name);

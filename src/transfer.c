@@ -22,9 +22,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -514,7 +512,7 @@ lock_account(Transfer *transfer, Account *account)
 	if (!account->updated)
 		(void) take_row(transfer, account,
 						plan_run(transfer->accounts, STMT_LOCK, &account->id,
-								 NULL, InvalidSnapshot));
+								 NULL, VIEW_OWN));
 }
 
 /* The row must hold what was computed, whatever triggers do. */
@@ -549,7 +547,7 @@ update_account(Transfer *transfer, Account *account)
 	change = change_values(transfer, account, &value, &isnull);
 	(void) take_row(transfer, account,
 					plan_run(transfer->accounts, STMT_ADD, &account->id,
-							 &change, InvalidSnapshot));
+							 &change, VIEW_OWN));
 	check_stored(transfer, account, expected);
 	account->updated = true;
 }
@@ -562,24 +560,8 @@ reread_account(Transfer *transfer, Account *account)
 
 	(void) take_row(transfer, account,
 					plan_run(transfer->accounts, STMT_LOOK, &account->id, NULL,
-							 InvalidSnapshot));
+							 VIEW_OWN));
 	check_stored(transfer, account, expected);
-}
-
-/* Does an UPDATE fire triggers other than those of constraints? */
-static bool
-has_update_triggers(Relation rel)
-{
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
-		 i++)
-	{
-		Trigger *trigger = &rel->trigdesc->triggers[i];
-
-		if (TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal &&
-			trigger->tgenabled != TRIGGER_DISABLED)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -588,9 +570,7 @@ has_update_triggers(Relation rel)
 static void
 move(Transfer *transfer)
 {
-	Relation rel = target_relation(transfer->accounts);
-	bool plain = rel->rd_rel->relkind == RELKIND_RELATION &&
-				 !rel->rd_rel->relhassubclass && !has_update_triggers(rel);
+	bool plain = target_updates_are_plain(transfer->accounts);
 
 	if (plain &&
 		target_is_unique(transfer->accounts, transfer->from.id_attnum) &&

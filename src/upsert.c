@@ -23,7 +23,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/snapmgr.h"
+#include "utils/rls.h"
 
 #include "args.h"
 #include "errors.h"
@@ -65,9 +65,9 @@ describe_key(const Upsert *upsert)
  */
 static bool
 run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
-			Snapshot snapshot)
+			PlanView view)
 {
-	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, snapshot);
+	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, view);
 	MemoryContext old;
 
 	if (nrows == 0)
@@ -83,30 +83,47 @@ run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
 	return true;
 }
 
-/* Set the row that matches the key, or lock it where there is nothing to set. */
+/* Is an UPDATE that gives no row proof that there is none? */
 static bool
-update_row(Upsert *upsert)
+update_tells_all(const Upsert *upsert)
 {
-	if (upsert->update->ncolumns == 0)
-		return run_for_row(upsert, STMT_LOCK, NULL, InvalidSnapshot);
-	return run_for_row(upsert, STMT_UPDATE, upsert->update, InvalidSnapshot);
+	Relation rel = target_relation(upsert->target);
+
+	return target_updates_are_plain(upsert->target) &&
+		   !(rel->rd_rel->relrowsecurity &&
+			 check_enable_rls(RelationGetRelid(rel), InvalidOid, true) ==
+				 RLS_ENABLED);
 }
 
 /*
- * A row matches, but the UPDATE did not touch it.  A trigger that suppresses
- * the UPDATE means the row to stay as it is, and so it is the result.  Row
- * security that lets the row be seen but not changed is an error.  False if
- * the row is gone by now.
+ * Set the row that matches the key, or lock it where there is nothing to set.
+ * False if there is none.
+ *
+ * Where a trigger can suppress the UPDATE, or row security hide rows from it
+ * that it shows, look and lock first.  A trigger that suppresses the UPDATE
+ * means the row to stay as it is, and so it is the result.
  */
 static bool
-accept_unchanged_row(Upsert *upsert)
+update_row(Upsert *upsert)
 {
-	if (run_for_row(upsert, STMT_LOCK, NULL, InvalidSnapshot))
-		return true;
-	if (run_for_row(upsert, STMT_LOOK, NULL, InvalidSnapshot))
-		error_update_denied(target_relation(upsert->target),
-							describe_key(upsert));
-	return false;
+	bool nothing_to_set = upsert->update->ncolumns == 0;
+
+	if (update_tells_all(upsert))
+		return run_for_row(upsert, nothing_to_set ? STMT_LOCK : STMT_UPDATE,
+						   nothing_to_set ? NULL : upsert->update, VIEW_OWN);
+
+	if (!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+		return false;
+	if (!run_for_row(upsert, STMT_LOCK, NULL, VIEW_OWN))
+	{
+		if (run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+			error_update_denied(target_relation(upsert->target),
+								describe_key(upsert));
+		return false;
+	}
+	if (!nothing_to_set)
+		(void) run_for_row(upsert, STMT_UPDATE, upsert->update, VIEW_OWN);
+	return true;
 }
 
 /*
@@ -119,11 +136,9 @@ static bool
 take_found_row(Upsert *upsert)
 {
 	if (IsolationUsesXactSnapshot() &&
-		!run_for_row(upsert, STMT_LOOK, NULL, InvalidSnapshot))
+		!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
 		error_serialization(target_relation(upsert->target));
-	if (upsert->update == NULL)
-		return true;
-	return update_row(upsert) || accept_unchanged_row(upsert);
+	return upsert->update == NULL || update_row(upsert);
 }
 
 /*
@@ -148,21 +163,10 @@ check_created_key(Upsert *upsert)
 static bool
 insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 {
-	if (!run_for_row(upsert, kind, values, InvalidSnapshot))
+	if (!run_for_row(upsert, kind, values, VIEW_OWN))
 		return false;
 	check_created_key(upsert);
 	return true;
-}
-
-/*
- * The INSERT inserted nothing, though it could not have met another row: a
- * trigger swallowed it, or diverted it to where the key finds it.
- */
-static void
-take_diverted_row(Upsert *upsert)
-{
-	if (!run_for_row(upsert, STMT_LOOK, NULL, GetLatestSnapshot()))
-		error_insert_suppressed(target_relation(upsert->target));
 }
 
 /* Does the INSERT step back from a row that has the key already? */
@@ -178,32 +182,55 @@ insert_can_yield(const Upsert *upsert)
 }
 
 /*
+ * A row was found after an INSERT of ours gave none.  Did a trigger divert
+ * what we inserted to where the key finds it?  Then the row is ours.
+ */
+static bool
+is_diverted_row(Upsert *upsert, CommandId insert)
+{
+	return target_may_divert_inserts(upsert->target) &&
+		   !run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST_BEFORE(insert));
+}
+
+/*
  * Return the row that matches the key under the key lock, creating it if
  * there is none.  True if it was created.
  *
  * Each round looks with a snapshot that is newer than the lock, and then
  * tries to insert.  What ends in neither (the row is deleted again, or hidden
  * by row security, or in conflict only because a trigger rewrites the key)
- * ends with the INSERT that reports its conflict.
+ * ends with the INSERT that reports its conflict.  Triggers that may divert
+ * the INSERT should not be fired more often than it takes to find that out.
  */
 static bool
 find_or_insert(Upsert *upsert, const ColumnValues *values)
 {
+	int max_yields = target_may_divert_inserts(upsert->target) ? 1 : MAX_YIELDS;
+	CommandId insert = InvalidCommandId;
+
 	for (int round = 0;; round++)
 	{
-		bool last = round == MAX_YIELDS;
+		bool last = round >= max_yields;
 
-		if (run_for_row(upsert, STMT_LOOK, NULL, GetLatestSnapshot()) &&
-			take_found_row(upsert))
-			return false;
+		if (run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST))
+		{
+			if (round > 0 && is_diverted_row(upsert, insert))
+				return true;
+			if (take_found_row(upsert))
+				return false;
+		}
+		if (round > max_yields)
+			error_insert_suppressed(target_relation(upsert->target));
+
+		if (round == 0)
+			insert = plan_next_command();
 		if (insert_row(upsert, last ? STMT_INSERT : STMT_INSERT_OR_YIELD,
 					   values))
 			return true;
-		if (last || !insert_can_yield(upsert))
-			break;
+		/* Nothing to yield to: it will not be there next time either. */
+		if (!insert_can_yield(upsert))
+			round = max_yields;
 	}
-	take_diverted_row(upsert);
-	return true;
 }
 
 /* No row matched: lock the key, then see. */
@@ -267,7 +294,7 @@ get_or_create(PG_FUNCTION_ARGS)
 	args_convert(upsert.target, key, upsert.key);
 
 	SPI_connect();
-	created = !run_for_row(&upsert, STMT_LOOK, NULL, InvalidSnapshot) &&
+	created = !run_for_row(&upsert, STMT_LOOK, NULL, VIEW_OWN) &&
 			  create_row(&upsert);
 	SPI_finish();
 	PG_RETURN_DATUM(finish(&upsert, created));

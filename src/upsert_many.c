@@ -30,7 +30,6 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "batch.h"
 #include "errors.h"
@@ -161,7 +160,7 @@ take_numbered_row(Batch *batch, int statement, HeapTuple tuple,
  */
 static void
 run_numbered(Batch *batch, StatementKind kind, GroupList list,
-			 const bool *partial, Snapshot snapshot, BatchState state)
+			 const bool *partial, PlanView view, BatchState state)
 {
 	static int statement = 0;
 	GroupList pattern;
@@ -177,8 +176,7 @@ run_numbered(Batch *batch, StatementKind kind, GroupList list,
 		spec.partial = partial;
 		relation = batch_register(batch, pattern.groups, pattern.ngroups);
 		/* With one row more than there are groups, one has two. */
-		nrows = plan_run_batch(batch->target, &spec, snapshot,
-							   pattern.ngroups + 1);
+		nrows = plan_run_batch(batch->target, &spec, view, pattern.ngroups + 1);
 		statement++;
 		for (uint64 i = 0; i < nrows; i++)
 			take_numbered_row(batch, statement, SPI_tuptable->vals[i],
@@ -191,19 +189,43 @@ run_numbered(Batch *batch, StatementKind kind, GroupList list,
 }
 
 static void
-look(Batch *batch, Snapshot snapshot, BatchState state)
+look(Batch *batch, PlanView view, BatchState state)
 {
 	run_numbered(batch, STMT_BATCH_LOOK, select_groups(batch, GROUP_MISSING),
-				 NULL, snapshot, state);
+				 NULL, view, state);
 }
 
 /*
- * Lock the keys of the rows that are not there, and look again.  What is
- * there now was committed while we waited: under REPEATABLE READ and
+ * Look again for rows that were missing, under the locks of their keys.  What
+ * is there now was committed while we waited: under REPEATABLE READ and
  * SERIALIZABLE our snapshot is too old to see it.
+ *
+ * After an INSERT of ours, which may be one that triggers can divert to where
+ * the keys find the rows, see first what is there without it.
  */
 static void
-lock_missing_keys(Batch *batch, const char *function)
+look_again(Batch *batch, GroupList missing, CommandId insert)
+{
+	bool diverted = insert != InvalidCommandId &&
+					target_may_divert_inserts(batch->target);
+
+	look(batch, diverted ? VIEW_LATEST_BEFORE(insert) : VIEW_LATEST,
+		 GROUP_FOUND);
+	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
+	{
+		if (missing.groups[i]->state == GROUP_FOUND)
+			error_serialization(target_relation(batch->target));
+	}
+	if (diverted)
+		look(batch, VIEW_LATEST, GROUP_CREATED);
+}
+
+/*
+ * Lock the keys of the rows that are not there, and look again.  "insert" is
+ * the command of our first INSERT, if there was one.
+ */
+static void
+lock_missing_keys(Batch *batch, const char *function, CommandId insert)
 {
 	Relation rel = target_relation(batch->target);
 	GroupList missing = select_groups(batch, GROUP_MISSING);
@@ -225,12 +247,7 @@ lock_missing_keys(Batch *batch, const char *function)
 	/* Lock the table before the plans that write to it are fetched. */
 	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
 
-	look(batch, GetLatestSnapshot(), GROUP_FOUND);
-	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
-	{
-		if (missing.groups[i]->state == GROUP_FOUND)
-			error_serialization(rel);
-	}
+	look_again(batch, missing, insert);
 	pfree(locks);
 	pfree(missing.groups);
 }
@@ -261,12 +278,12 @@ update_found_rows(Batch *batch)
 	GroupList locked;
 
 	run_numbered(batch, STMT_BATCH_LOCK, select_groups(batch, GROUP_FOUND),
-				 NULL, InvalidSnapshot, GROUP_LOCKED);
+				 NULL, VIEW_OWN, GROUP_LOCKED);
 	found = select_groups(batch, GROUP_FOUND);
 	for (int g = 0; g < found.ngroups; g++)
 		found.groups[g]->state = GROUP_MISSING;
 	if (found.ngroups > 0)
-		look(batch, InvalidSnapshot, GROUP_FOUND);
+		look(batch, VIEW_OWN, GROUP_FOUND);
 	for (int g = 0; g < found.ngroups; g++)
 	{
 		if (found.groups[g]->state == GROUP_FOUND)
@@ -286,8 +303,7 @@ update_found_rows(Batch *batch)
 					sizeof(BatchGroup *) * (--locked.ngroups - g));
 	}
 	run_numbered(batch, STMT_BATCH_UPDATE, locked,
-				 partial_columns(batch, locked), InvalidSnapshot,
-				 GROUP_UPDATED);
+				 partial_columns(batch, locked), VIEW_OWN, GROUP_UPDATED);
 }
 
 /*
@@ -352,7 +368,7 @@ select_insertable(const Batch *batch)
 	return list;
 }
 
-/* Insert the rows that are not there. */
+/* Insert the rows that are not there, of keys that we hold locked. */
 static void
 insert_missing_rows(Batch *batch, StatementKind kind)
 {
@@ -368,34 +384,28 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	spec = batch_spec(batch, kind, &list.groups[0]->key, list.ngroups);
 	spec.data = &batch->data;
 	relation = batch_register(batch, list.groups, list.ngroups);
-	nrows = plan_run_batch(batch->target, &spec, InvalidSnapshot, 0);
+	nrows = plan_run_batch(batch->target, &spec, VIEW_OWN, 0);
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
 	batch_unregister(relation);
 	pfree(list.groups);
 }
 
-static bool
-any_missing(const Batch *batch)
+/* How many rows are missing still?  Of some the keys may not be locked yet. */
+static int
+count_missing(const Batch *batch, bool *all_locked)
 {
+	int missing = 0;
+
+	*all_locked = true;
 	for (int g = 0; g < batch->ngroups; g++)
 	{
-		if (batch->groups[g].state == GROUP_MISSING)
-			return true;
+		if (batch->groups[g].state != GROUP_MISSING)
+			continue;
+		missing++;
+		*all_locked &= batch->groups[g].key_locked;
 	}
-	return false;
-}
-
-/*
- * The INSERT left out rows, though it could not have met others: a trigger
- * swallowed them, or diverted them to where their keys find them.
- */
-static void
-take_diverted_rows(Batch *batch)
-{
-	look(batch, GetLatestSnapshot(), GROUP_CREATED);
-	if (any_missing(batch))
-		error_insert_suppressed(target_relation(batch->target));
+	return missing;
 }
 
 /* Does the INSERT step back from rows that have a key already? */
@@ -418,22 +428,34 @@ insert_can_yield(const Batch *batch)
 static void
 find_or_insert(Batch *batch, bool update, const char *function)
 {
-	look(batch, InvalidSnapshot, GROUP_FOUND);
+	int max_yields = target_may_divert_inserts(batch->target) ? 1 : MAX_YIELDS;
+	CommandId insert = InvalidCommandId;
+	bool all_locked;
+
+	look(batch, VIEW_OWN, GROUP_FOUND);
 	for (int round = 0;; round++)
 	{
-		bool last = round == MAX_YIELDS;
-
-		lock_missing_keys(batch, function);
+		lock_missing_keys(batch, function, insert);
 		if (update)
 			update_found_rows(batch);
-		insert_missing_rows(batch, last ? STMT_BATCH_INSERT
-										: STMT_BATCH_INSERT_OR_YIELD);
-		if (!any_missing(batch))
+		if (count_missing(batch, &all_locked) == 0)
 			return;
-		if (last || !insert_can_yield(batch))
-			break;
+		if (round > max_yields && all_locked)
+			error_insert_suppressed(target_relation(batch->target));
+		if (round > max_yields)
+			error_serialization(target_relation(batch->target));
+
+		if (round == 0)
+			insert = plan_next_command();
+		insert_missing_rows(batch, round >= max_yields
+									   ? STMT_BATCH_INSERT
+									   : STMT_BATCH_INSERT_OR_YIELD);
+		if (count_missing(batch, &all_locked) == 0)
+			return;
+		/* Nothing to yield to: it will not be there next time either. */
+		if (all_locked && !insert_can_yield(batch))
+			round = max_yields;
 	}
-	take_diverted_rows(batch);
 }
 
 /* One result row for each input row, in input order. */
