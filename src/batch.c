@@ -307,7 +307,7 @@ start_group(const Target *target, BatchGroup *group, const InputRow *row,
 	group->data.nulls = palloc(sizeof(bool) * data->ncolumns);
 	memset(group->data.nulls, true, sizeof(bool) * data->ncolumns);
 	group->given = palloc0(sizeof(bool) * data->ncolumns);
-	group->lock = keylock_of(target, &row->key);
+	group->lock = keylock_of_hash(target, row->hash, row->hashed);
 	group->first = row->number;
 	group->state = GROUP_MISSING;
 	merge_row(group, row);

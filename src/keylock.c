@@ -42,8 +42,8 @@
 /*
  * The lock manager's memory is shared by all sessions, and by default holds
  * some 14,000 locks.  So who locks more keys of one table than this in one
- * call, or one by one in one transaction, locks the table's keys as a whole
- * instead.  The two exclude each other exactly when they must, whoever runs
+ * call, locks the table's keys as a whole instead; and who has locked more one
+ * by one in one transaction, does if nobody else has keys locked.  The two exclude each other exactly when they must, whoever runs
  * them; the numbers are fixed so that nobody has to know other sessions'
  * settings to tell who waits for whom.
  */
@@ -60,13 +60,13 @@ typedef struct KeyCount
 /* Lives in the transaction's memory context, and goes with it. */
 static HTAB *key_counts = NULL;
 
-static void
-acquire(Oid root, uint32 hash, LOCKMODE mode)
+static bool
+acquire(Oid root, uint32 hash, LOCKMODE mode, bool wait)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
-	(void) LockAcquire(&tag, mode, false, false);
+	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
@@ -106,15 +106,13 @@ keylock_hash(const Target *target, const ColumnValues *key, bool *complete)
 }
 
 /*
- * The lock of a key.  Keys that are equal have the same lock.  Where the hash
- * is not complete, the lock is on the table's keys as a whole.
+ * The lock of a key with that hash.  Keys that are equal have the same lock.
+ * Where the hash is not complete, the lock is on the table's keys as a whole.
  */
 KeyLock
-keylock_of(const Target *target, const ColumnValues *key)
+keylock_of_hash(const Target *target, uint64 hash, bool complete)
 {
 	KeyLock lock = {target_lock_root(target), KEYLOCK_WHOLE};
-	bool complete;
-	uint64 hash = keylock_hash(target, key, &complete);
 
 	if (complete)
 	{
@@ -123,6 +121,15 @@ keylock_of(const Target *target, const ColumnValues *key)
 			lock.hash = 1;
 	}
 	return lock;
+}
+
+KeyLock
+keylock_of(const Target *target, const ColumnValues *key)
+{
+	bool complete;
+	uint64 hash = keylock_hash(target, key, &complete);
+
+	return keylock_of_hash(target, hash, complete);
 }
 
 /* The order in which everybody takes locks: the order of their tags. */
@@ -204,17 +211,20 @@ acquire_of_table(const KeyLock *locks, int nlocks)
 	}
 	if (holds_whole(root))
 		return;
-	if (locks[0].hash == KEYLOCK_WHOLE || nkeys > MAX_KEYS_PER_CALL ||
-		count_keys(root, nkeys) > MAX_KEYS_PER_TRANSACTION)
+	if (locks[0].hash == KEYLOCK_WHOLE || nkeys > MAX_KEYS_PER_CALL)
 	{
-		acquire(root, KEYLOCK_WHOLE, ExclusiveLock);
+		(void) acquire(root, KEYLOCK_WHOLE, ExclusiveLock, true);
 		return;
 	}
-	acquire(root, KEYLOCK_WHOLE, RowExclusiveLock);
+	/* Two that both wait for the whole, and both hold keys, would deadlock. */
+	if (count_keys(root, nkeys) > MAX_KEYS_PER_TRANSACTION &&
+		acquire(root, KEYLOCK_WHOLE, ExclusiveLock, false))
+		return;
+	(void) acquire(root, KEYLOCK_WHOLE, RowExclusiveLock, true);
 	for (int i = 0; i < nlocks; i++)
 	{
 		if (i == 0 || locks[i].hash != locks[i - 1].hash)
-			acquire(root, locks[i].hash, ExclusiveLock);
+			(void) acquire(root, locks[i].hash, ExclusiveLock, true);
 	}
 }
 

@@ -24,6 +24,8 @@ typedef struct KeyLock
 
 extern uint64 keylock_hash(const Target *target, const ColumnValues *key,
 						   bool *complete);
+extern KeyLock keylock_of_hash(const Target *target, uint64 hash,
+							   bool complete);
 extern KeyLock keylock_of(const Target *target, const ColumnValues *key);
 extern void keylock_acquire(KeyLock *locks, int nlocks);
 

@@ -39,6 +39,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -426,6 +427,15 @@ target_updates_are_plain(const Target *target)
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		   !rel->rd_rel->relhassubclass && rel->rd_rules == NULL &&
 		   !has_update_triggers(rel);
+}
+
+/* Do row security policies apply to the current user? */
+bool
+target_has_row_security(const Target *target)
+{
+	return target->rel->rd_rel->relrowsecurity &&
+		   check_enable_rls(RelationGetRelid(target->rel), InvalidOid, true) ==
+			   RLS_ENABLED;
 }
 
 /* Can it be that an INSERT of ours ends in another row than it says? */

@@ -41,6 +41,7 @@ extern Relation target_relation(const Target *target);
 extern Oid target_lock_root(const Target *target);
 extern HeapTupleHeader target_populate(const Target *target, Jsonb *object);
 extern bool target_updates_are_plain(const Target *target);
+extern bool target_has_row_security(const Target *target);
 extern bool target_may_divert_inserts(const Target *target);
 
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);

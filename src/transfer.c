@@ -28,7 +28,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
-#include "utils/rls.h"
 
 #include "args.h"
 #include "errors.h"
@@ -349,16 +348,13 @@ table_name(const Transfer *transfer)
 static void
 check_found(const Transfer *transfer, const Account *account)
 {
-	Relation rel = target_relation(transfer->accounts);
-
 	if (!account->found)
 		ereport(ERROR,
 				(errcode(ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND),
 				 errmsg("account \"%s\" does not exist in table \"%s\"",
 						account_name(transfer, account),
 						table_name(transfer)),
-				 check_enable_rls(RelationGetRelid(rel), InvalidOid,
-								  true) == RLS_ENABLED
+				 target_has_row_security(transfer->accounts)
 					 ? errhint("Row-level security may hide the account.")
 					 : 0));
 }

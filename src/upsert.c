@@ -23,7 +23,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/rls.h"
 
 #include "args.h"
 #include "errors.h"
@@ -83,16 +82,25 @@ run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
 	return true;
 }
 
-/* Is an UPDATE that gives no row proof that there is none? */
+/*
+ * Lock the row that matches the key, by looking first.  One that took its
+ * place meanwhile is locked instead.  One that row security shows but forbids
+ * to change is an error.  False if there is none.
+ */
 static bool
-update_tells_all(const Upsert *upsert)
+lock_row(Upsert *upsert)
 {
-	Relation rel = target_relation(upsert->target);
-
-	return target_updates_are_plain(upsert->target) &&
-		   !(rel->rd_rel->relrowsecurity &&
-			 check_enable_rls(RelationGetRelid(rel), InvalidOid, true) ==
-				 RLS_ENABLED);
+	for (int try = 0; try <= MAX_YIELDS; try++)
+	{
+		if (!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+			return false;
+		if (run_for_row(upsert, STMT_LOCK, NULL, VIEW_OWN))
+			return true;
+	}
+	if (target_has_row_security(upsert->target))
+		error_update_denied(target_relation(upsert->target),
+							describe_key(upsert));
+	error_serialization(target_relation(upsert->target));
 }
 
 /*
@@ -108,19 +116,12 @@ update_row(Upsert *upsert)
 {
 	bool nothing_to_set = upsert->update->ncolumns == 0;
 
-	if (update_tells_all(upsert))
+	if (target_updates_are_plain(upsert->target) &&
+		!target_has_row_security(upsert->target))
 		return run_for_row(upsert, nothing_to_set ? STMT_LOCK : STMT_UPDATE,
 						   nothing_to_set ? NULL : upsert->update, VIEW_OWN);
-
-	if (!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+	if (!lock_row(upsert))
 		return false;
-	if (!run_for_row(upsert, STMT_LOCK, NULL, VIEW_OWN))
-	{
-		if (run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
-			error_update_denied(target_relation(upsert->target),
-								describe_key(upsert));
-		return false;
-	}
 	if (!nothing_to_set)
 		(void) run_for_row(upsert, STMT_UPDATE, upsert->update, VIEW_OWN);
 	return true;

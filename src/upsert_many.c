@@ -8,7 +8,8 @@
  * Locks are taken in one order by all batches and single calls, so that none
  * of them deadlock with each other:
  *
- *	1. keys of rows that are not there, all at once, in the order of their tags
+ *	1. keys, all at once, in the order of their tags: to get, those of rows that
+ *	   are not there; to update, all
  *	2. rows that are there, in the order of the primary key
  *
  * New rows come last, in the order of the input: since their keys are locked,
@@ -220,35 +221,50 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 		look(batch, VIEW_LATEST, GROUP_CREATED);
 }
 
-/*
- * Lock the keys of the rows that are not there, and look again.  "insert" is
- * the command of our first INSERT, if there was one.
- */
+/* Lock the keys of these groups, all in one go. */
 static void
-lock_missing_keys(Batch *batch, const char *function, CommandId insert)
+lock_keys_of(Batch *batch, GroupList list, const char *function)
 {
 	Relation rel = target_relation(batch->target);
-	GroupList missing = select_groups(batch, GROUP_MISSING);
 	KeyLock *locks;
 
-	if (missing.ngroups == 0)
+	if (list.ngroups == 0)
 		return;
 	if (!rel->rd_islocaltemp)
 		PreventCommandIfReadOnly(function);
 
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
-								   sizeof(KeyLock) * missing.ngroups);
-	for (int i = 0; i < missing.ngroups; i++)
+								   sizeof(KeyLock) * list.ngroups);
+	for (int i = 0; i < list.ngroups; i++)
 	{
-		locks[i] = missing.groups[i]->lock;
-		missing.groups[i]->key_locked = true;
+		locks[i] = list.groups[i]->lock;
+		list.groups[i]->key_locked = true;
 	}
-	keylock_acquire(locks, missing.ngroups);
+	keylock_acquire(locks, list.ngroups);
+	pfree(locks);
 	/* Lock the table before the plans that write to it are fetched. */
 	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
+}
 
-	look_again(batch, missing, insert);
-	pfree(locks);
+/*
+ * Look for rows that are missing under the locks of their keys.  "insert" is
+ * the command of our first INSERT, if there was one.
+ */
+static void
+look_under_lock(Batch *batch, CommandId insert, const char *function)
+{
+	GroupList missing = select_groups(batch, GROUP_MISSING);
+	GroupList unlocked = make_list(missing.ngroups);
+
+	for (int i = 0; i < missing.ngroups; i++)
+	{
+		if (!missing.groups[i]->key_locked)
+			unlocked.groups[unlocked.ngroups++] = missing.groups[i];
+	}
+	lock_keys_of(batch, unlocked, function);
+	if (missing.ngroups > 0)
+		look_again(batch, missing, insert);
+	pfree(unlocked.groups);
 	pfree(missing.groups);
 }
 
@@ -267,48 +283,91 @@ partial_columns(const Batch *batch, GroupList list)
 }
 
 /*
- * Lock and set the rows that are there.  A row that is gone by now is missing
- * again.  One that row security shows but forbids to change is an error.  One
- * that a trigger leaves as it is, stays so.
+ * Lock the rows that are there.  A row that is gone by now is missing again;
+ * one that took its place meanwhile is locked instead.  One that row security
+ * shows but forbids to change is an error.
+ */
+static void
+lock_found_rows(Batch *batch)
+{
+	Relation rel = target_relation(batch->target);
+	GroupList found = {NULL, 0};
+
+	for (int try = 0; try <= MAX_YIELDS; try++)
+	{
+		run_numbered(batch, STMT_BATCH_LOCK, select_groups(batch, GROUP_FOUND),
+					 NULL, VIEW_OWN, GROUP_LOCKED);
+		found = select_groups(batch, GROUP_FOUND);
+		if (found.ngroups == 0)
+			return;
+		for (int g = 0; g < found.ngroups; g++)
+			found.groups[g]->state = GROUP_MISSING;
+		look(batch, VIEW_OWN, GROUP_FOUND);
+	}
+
+	for (int g = 0; g < found.ngroups; g++)
+	{
+		if (found.groups[g]->state != GROUP_FOUND)
+			continue;
+		if (target_has_row_security(batch->target))
+			error_update_denied(rel, batch_describe(batch, found.groups[g]));
+		error_serialization(rel);
+	}
+}
+
+/*
+ * Lock and set the rows that are there.  One that a trigger leaves as it is,
+ * stays so.
  */
 static void
 update_found_rows(Batch *batch)
 {
-	GroupList found;
 	GroupList locked;
+	GroupList settable;
 
-	run_numbered(batch, STMT_BATCH_LOCK, select_groups(batch, GROUP_FOUND),
-				 NULL, VIEW_OWN, GROUP_LOCKED);
-	found = select_groups(batch, GROUP_FOUND);
-	for (int g = 0; g < found.ngroups; g++)
-		found.groups[g]->state = GROUP_MISSING;
-	if (found.ngroups > 0)
-		look(batch, VIEW_OWN, GROUP_FOUND);
-	for (int g = 0; g < found.ngroups; g++)
-	{
-		if (found.groups[g]->state == GROUP_FOUND)
-			error_update_denied(target_relation(batch->target),
-								batch_describe(batch, found.groups[g]));
-	}
-	pfree(found.groups);
-
+	lock_found_rows(batch);
 	locked = select_groups(batch, GROUP_LOCKED);
+	settable = make_list(locked.ngroups);
 	for (int g = 0; g < locked.ngroups; g++)
-		locked.groups[g]->state = GROUP_UPDATED;
-	for (int g = locked.ngroups - 1; g >= 0; g--)
 	{
+		locked.groups[g]->state = GROUP_UPDATED;
 		/* With nothing to set, the lock is all. */
-		if (!locked.groups[g]->any_given)
-			memmove(&locked.groups[g], &locked.groups[g + 1],
-					sizeof(BatchGroup *) * (--locked.ngroups - g));
+		if (locked.groups[g]->any_given)
+			settable.groups[settable.ngroups++] = locked.groups[g];
 	}
-	run_numbered(batch, STMT_BATCH_UPDATE, locked,
-				 partial_columns(batch, locked), VIEW_OWN, GROUP_UPDATED);
+	pfree(locked.groups);
+	run_numbered(batch, STMT_BATCH_UPDATE, settable,
+				 partial_columns(batch, settable), VIEW_OWN, GROUP_UPDATED);
 }
 
 /*
- * Find the groups whose rows an INSERT gave: it gives them in the order of
- * the groups, leaving out those that it did not insert.
+ * The place on the list, from "g" on, of the group whose row was created.  If
+ * there is none, a trigger changed the key.
+ */
+static int
+find_created_group(Batch *batch, GroupList list, int g, HeapTuple tuple,
+				   TupleDesc tupdesc)
+{
+	ColumnValues *created = args_from_row(batch->target, &batch->key, tuple,
+										  tupdesc);
+	AttrNumber changed = InvalidAttrNumber;
+
+	for (; g < list.ngroups; g++)
+	{
+		AttrNumber difference =
+			args_find_difference(batch->target, &list.groups[g]->key, created);
+
+		if (difference == InvalidAttrNumber)
+			return g;
+		changed = difference;
+	}
+	error_key_changed(target_relation(batch->target),
+					  NameStr(target_column(batch->target, changed)->attname));
+}
+
+/*
+ * Take the rows that an INSERT gave: it gives them in the order of the groups,
+ * leaving out those that it did not insert.
  */
 static void
 take_created_rows(Batch *batch, GroupList list, uint64 nrows)
@@ -317,31 +376,22 @@ take_created_rows(Batch *batch, GroupList list, uint64 nrows)
 												  "racefree created row",
 												  ALLOCSET_SMALL_SIZES);
 	TupleDesc tupdesc = SPI_tuptable->tupdesc;
+	bool as_given = nrows == list.ngroups &&
+					!target_may_divert_inserts(batch->target);
 	int g = 0;
 
 	for (uint64 i = 0; i < nrows; i++)
 	{
 		HeapTuple tuple = SPI_tuptable->vals[i];
-		MemoryContext old = MemoryContextSwitchTo(scratch);
-		ColumnValues *created = args_from_row(batch->target, &batch->key, tuple,
-											  tupdesc);
-		AttrNumber changed = InvalidAttrNumber;
-		AttrNumber difference = InvalidAttrNumber;
 
-		for (; g < list.ngroups; g++)
+		if (!as_given)
 		{
-			difference = args_find_difference(batch->target,
-											  &list.groups[g]->key, created);
-			if (difference == InvalidAttrNumber)
-				break;
-			changed = difference;
+			MemoryContext old = MemoryContextSwitchTo(scratch);
+
+			g = find_created_group(batch, list, g, tuple, tupdesc);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(scratch);
 		}
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(scratch);
-		if (g == list.ngroups)
-			error_key_changed(
-				target_relation(batch->target),
-				NameStr(target_column(batch->target, changed)->attname));
 		take_row(batch, list.groups[g], tuple, tupdesc);
 		list.groups[g++]->state = GROUP_CREATED;
 	}
@@ -432,10 +482,18 @@ find_or_insert(Batch *batch, bool update, const char *function)
 	CommandId insert = InvalidCommandId;
 	bool all_locked;
 
-	look(batch, VIEW_OWN, GROUP_FOUND);
+	/*
+	 * An update locks all its keys before it locks a row.  Rows that this
+	 * transaction can see are told from newer ones by looking first.
+	 */
+	if (update)
+		lock_keys_of(batch, select_groups(batch, GROUP_MISSING), function);
+	if (!update || IsolationUsesXactSnapshot())
+		look(batch, VIEW_OWN, GROUP_FOUND);
+
 	for (int round = 0;; round++)
 	{
-		lock_missing_keys(batch, function, insert);
+		look_under_lock(batch, insert, function);
 		if (update)
 			update_found_rows(batch);
 		if (count_missing(batch, &all_locked) == 0)

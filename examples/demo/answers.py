@@ -1,4 +1,7 @@
-"""The answers to the two questions of the thread, as a client writes them.
+"""The answers to the questions, as a client writes them.
+
+Two questions are the thread's; the third is what becomes of the first one
+where rows come by the hundred.
 
 Every function here serves one request.  It gets a database session in
 autocommit mode, in which each `db.run`, `db.value` or `db.row` is one SQL
@@ -180,4 +183,45 @@ TRANSFER = (
     Answer("LOCK TABLE", transfer_under_table_lock),
     Answer("FOR UPDATE in argument order", transfer_for_update),
     Answer("racefree", transfer_racefree, racefree=True),
+)
+
+
+# ---------------------------------------------------------------------------
+# Third question: the ids of the rows with these texts, each created if need
+# be, while others ask the same for some of the texts in another order
+# ---------------------------------------------------------------------------
+
+def insert_and_look(db, texts):
+    """Insert what is missing, in the order given, and look at all of it."""
+    db.run("BEGIN")
+    db.run("INSERT INTO test (str) SELECT * FROM unnest(%s) ON CONFLICT"
+           " DO NOTHING", texts)
+    db.run("SELECT str, id FROM test WHERE str = ANY (%s)", texts)
+    ids = dict(db.cursor.fetchall())
+    db.run("COMMIT")
+    return ids
+
+
+def batch_plainly(db, texts):
+    """In whatever order the texts have come."""
+    return insert_and_look(db, texts)
+
+
+def batch_sorted(db, texts):
+    """In an order on which all clients agree."""
+    return insert_and_look(db, sorted(texts))
+
+
+def batch_racefree(db, texts):
+    """One call."""
+    db.run("SELECT (object).str, (object).id"
+           " FROM get_or_create_many(NULL::test, %s, '{str}')",
+           json.dumps([{"str": text} for text in texts]))
+    return dict(db.cursor.fetchall())
+
+
+BATCHES = (
+    Answer("ON CONFLICT DO NOTHING", batch_plainly, unique=True),
+    Answer("sorted by key in the client", batch_sorted, unique=True),
+    Answer("racefree", batch_racefree, racefree=True),
 )

@@ -1,7 +1,7 @@
 """The load: client processes, and the requests that they serve.
 
 `run` starts the processes for one answer and waits for them.  Each of them
-opens a connection of its own, and all begin together.  Both loads last for a
+opens a connection of its own, and all begin together.  All loads last for a
 given time, so every answer is tried equally long; nothing sleeps.
 """
 
@@ -21,6 +21,9 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 PROCESSES = 6
 BURST = 10          # identical requests in one burst
 ACCOUNTS = 5
+BATCH = 100         # texts in one batch
+WINDOW = 500        # texts of which a batch has some
+NEW = 20            # texts by which the window has moved on for the next batch
 PATIENCE = 30       # seconds after the end of a load: then something hangs
 
 RETRYABLE = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
@@ -203,6 +206,38 @@ class Transfers:
             if done:
                 tally.moved[from_id] -= amount
                 tally.moved[to_id] += amount
+        tally.finished = time.perf_counter()
+
+
+class Batches:
+    """Batches of texts that overlap, each in an order of its own.
+
+    A batch's texts are some of a window that moves on with every batch,
+    whoever takes it: so all processes create the same texts.
+    """
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.number = processes.Value("i", 0)
+        self.barrier = processes.Barrier(PROCESSES)
+
+    def take(self, choose):
+        """Choose the texts of the next batch."""
+        with self.number.get_lock():
+            self.number.value += 1
+            first = NEW * self.number.value
+        return [f"blah {number}" for number in
+                choose.sample(range(first, first + WINDOW), BATCH)]
+
+    def work(self, number, db, answer, tally):
+        """Serve batches until the time is over."""
+        choose = random.Random(number)
+        self.barrier.wait()
+        tally.started = time.perf_counter()
+        while time.perf_counter() < tally.started + self.seconds:
+            _, ids = serve(db, answer, tally, self.take(choose))
+            for text, row_id in (ids or {}).items():
+                tally.ids.setdefault(text, set()).add(row_id)
         tally.finished = time.perf_counter()
 
 
