@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "arbiter.h"
 #include "batch.h"
 #include "statements.h"
 
@@ -202,8 +203,8 @@ build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 		appendStringInfoChar(&stmt->text, ')');
 	}
 	if (yield)
-		(void) target_conflict_clause(stmt->target, &stmt->text, key->ncolumns,
-									  key->attnums, key->nulls);
+		(void) arbiter_clause(stmt->target, &stmt->text, key->ncolumns,
+							  key->attnums, key->nulls);
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt, "");
 }
@@ -447,8 +448,8 @@ build_batch_insert(Statement *stmt, const ColumnValues *key,
 	appendStringInfoString(&stmt->text, " FROM ");
 	append_batch(stmt);
 	if (yield)
-		(void) target_conflict_clause(stmt->target, &stmt->text, key->ncolumns,
-									  key->attnums, key->nulls);
+		(void) arbiter_clause(stmt->target, &stmt->text, key->ncolumns,
+							  key->attnums, key->nulls);
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt, "");
 }

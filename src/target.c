@@ -20,19 +20,17 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "access/htup_details.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -42,7 +40,6 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
 #include "errors.h"
 #include "target.h"
 
@@ -562,8 +559,8 @@ target_column_type(const Target *target, AttrNumber attnum, int flags)
  * Do equal values of the column always conflict in this index column?  They
  * do if the index uses the column's own equality, or one that is coarser.
  */
-static bool
-index_column_agrees(const Target *target, Relation index, int i)
+bool
+target_index_agrees(const Target *target, Relation index, int i)
 {
 	AttrNumber attnum = index->rd_index->indkey.values[i];
 	Form_pg_attribute att = target_column(target, attnum);
@@ -602,197 +599,13 @@ find_unique_columns(Relation rel, TargetInfo *info)
 				info->primary_key = column;
 			if (form->indisvalid && form->indimmediate &&
 				RelationGetIndexPredicate(index) == NIL &&
-				index_column_agrees(&target, index, 0))
+				target_index_agrees(&target, index, 0))
 				info->unique_columns = bms_add_member(info->unique_columns,
 													  column);
 		}
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
-}
-
-/* Is the column in the key, with a value that a unique index compares? */
-static bool
-key_covers_column(Relation index, AttrNumber attnum, int nkeys,
-				  const AttrNumber *keys, const bool *nulls)
-{
-	for (int k = 0; k < nkeys; k++)
-	{
-		if (keys[k] == attnum)
-			return !nulls[k] || index->rd_index->indnullsnotdistinct;
-	}
-	return false;
-}
-
-/* Are all columns that the index's expressions use in the key? */
-static bool
-key_covers_expressions(Relation index, int nkeys, const AttrNumber *keys,
-					   const bool *nulls)
-{
-	Bitmapset *columns = NULL;
-	int column = -1;
-
-	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &columns);
-	while ((column = bms_next_member(columns, column)) >= 0)
-	{
-		if (!key_covers_column(index,
-							   column + FirstLowInvalidHeapAttributeNumber,
-							   nkeys, keys, nulls))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Does inserting a second row with this key always conflict in this unique
- * index (or, where it is partial, conflict if at all)?
- */
-static bool
-index_covers_key(const Target *target, Relation index, int nkeys,
-				 const AttrNumber *keys, const bool *nulls)
-{
-	Form_pg_index form = index->rd_index;
-
-	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
-		index->rd_rel->relam != BTREE_AM_OID)
-		return false;
-	for (int i = 0; i < form->indnkeyatts; i++)
-	{
-		AttrNumber attnum = form->indkey.values[i];
-
-		if (attnum == InvalidAttrNumber)
-			continue;
-		if (!key_covers_column(index, attnum, nkeys, keys, nulls) ||
-			!index_column_agrees(target, index, i))
-			return false;
-	}
-	return key_covers_expressions(index, nkeys, keys, nulls);
-}
-
-/* The columns of an index that infers by columns; NULL if it has others. */
-static Bitmapset *
-index_plain_columns(Relation index)
-{
-	Bitmapset *columns = NULL;
-
-	if (RelationGetIndexExpressions(index) != NIL)
-		return NULL;
-	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
-		columns = bms_add_member(columns, index->rd_index->indkey.values[i]);
-	return columns;
-}
-
-/* What a table's unique indexes and exclusion constraints say of a key. */
-typedef struct Arbiters
-{
-	int covering;	  /* how many cover the key */
-	List *plain;	  /* those of them over columns, no predicate */
-	List *deferrable; /* column sets of the deferrable ones */
-	bool any_deferrable;
-} Arbiters;
-
-static void
-examine_index(const Target *target, Relation index, int nkeys,
-			  const AttrNumber *keys, const bool *nulls, Arbiters *arbiters)
-{
-	Form_pg_index form = index->rd_index;
-
-	if ((form->indisunique || form->indisexclusion) && !form->indimmediate)
-	{
-		arbiters->any_deferrable = true;
-		arbiters->deferrable = lappend(arbiters->deferrable,
-									   index_plain_columns(index));
-	}
-	if (!index_covers_key(target, index, nkeys, keys, nulls))
-		return;
-	arbiters->covering++;
-	if (RelationGetIndexExpressions(index) == NIL &&
-		RelationGetIndexPredicate(index) == NIL)
-		arbiters->plain = lappend(arbiters->plain, index_plain_columns(index));
-}
-
-/* Columns from which core would not infer a deferrable constraint as well. */
-static Bitmapset *
-choose_inference(const Arbiters *arbiters)
-{
-	ListCell *plain;
-	ListCell *deferrable;
-
-	foreach(plain, arbiters->plain)
-	{
-		bool ambiguous = false;
-
-		foreach(deferrable, arbiters->deferrable)
-			ambiguous |= bms_equal(lfirst(plain), lfirst(deferrable));
-		if (!ambiguous)
-			return lfirst(plain);
-	}
-	return NULL;
-}
-
-static void
-append_inference(const Target *target, StringInfo buf, Bitmapset *columns)
-{
-	int column = -1;
-
-	for (int i = 0; (column = bms_next_member(columns, column)) >= 0; i++)
-	{
-		Form_pg_attribute att = target_column(target, column);
-
-		appendStringInfo(buf, "%s%s", i == 0 ? " ON CONFLICT (" : ", ",
-						 quote_identifier(NameStr(att->attname)));
-	}
-	appendStringInfoString(buf, ") DO NOTHING");
-}
-
-/*
- * Append the clause that lets an INSERT with this key step back from a row
- * that has the key already; nothing, and false, where no unique index covers
- * the key.
- *
- * One covering index over plain columns is named by its columns:
- *		ON CONFLICT (a, b) DO NOTHING
- * Several, or one over expressions or with a predicate (which could not be
- * repeated here independently of the search_path), take the general form,
- * which core accepts only where no unique or exclusion constraint is deferred:
- *		ON CONFLICT DO NOTHING
- * Stepping back from a row that has another key is harmless: the caller looks
- * by key, finds none, and inserts again without the clause.
- */
-bool
-target_conflict_clause(const Target *target, StringInfo buf, int nkeys,
-					   const AttrNumber *keys, const bool *nulls)
-{
-	Arbiters arbiters = {0};
-	Bitmapset *inference;
-	List *indexes;
-	ListCell *lc;
-
-	/* Core refuses ON CONFLICT where a rule could rewrite the statement. */
-	if (target->rel->rd_rules != NULL)
-		return false;
-
-	indexes = RelationGetIndexList(target->rel);
-	foreach(lc, indexes)
-	{
-		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		examine_index(target, index, nkeys, keys, nulls, &arbiters);
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-
-	/* Of a partition's own constraints, nothing is known here. */
-	inference = choose_inference(&arbiters);
-	if (inference != NULL &&
-		(arbiters.covering == 1 || arbiters.any_deferrable ||
-		 target->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
-		append_inference(target, buf, inference);
-	else if (arbiters.covering > 0 && !arbiters.any_deferrable)
-		appendStringInfoString(buf, " ON CONFLICT DO NOTHING");
-	else
-		return false;
-	return true;
 }
 
 /*

@@ -53,9 +53,7 @@ extern bool target_is_unique(const Target *target, AttrNumber attnum);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);
 
-extern bool target_conflict_clause(const Target *target, StringInfo buf,
-								   int nkeys, const AttrNumber *keys,
-								   const bool *nulls);
+extern bool target_index_agrees(const Target *target, Relation index, int i);
 
 extern Datum target_form_row(const Target *target, HeapTuple tuple,
 							 TupleDesc tupdesc);

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 
+#include "arbiter.h"
 #include "args.h"
 #include "errors.h"
 #include "keylock.h"
@@ -177,9 +178,8 @@ insert_can_yield(const Upsert *upsert)
 	StringInfoData clause;
 
 	initStringInfo(&clause);
-	return target_conflict_clause(upsert->target, &clause,
-								  upsert->key->ncolumns, upsert->key->attnums,
-								  upsert->key->nulls);
+	return arbiter_clause(upsert->target, &clause, upsert->key->ncolumns,
+						  upsert->key->attnums, upsert->key->nulls);
 }
 
 /*

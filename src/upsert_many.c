@@ -32,6 +32,7 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
+#include "arbiter.h"
 #include "batch.h"
 #include "errors.h"
 #include "keylock.h"
@@ -466,8 +467,8 @@ insert_can_yield(const Batch *batch)
 	StringInfoData clause;
 
 	initStringInfo(&clause);
-	return target_conflict_clause(batch->target, &clause, batch->key.ncolumns,
-								  batch->key.attnums, nulls);
+	return arbiter_clause(batch->target, &clause, batch->key.ncolumns,
+						  batch->key.attnums, nulls);
 }
 
 /*
