@@ -39,16 +39,21 @@ args_sort_attnums(AttrNumber *attnums, int n)
 	qsort(attnums, n, sizeof(AttrNumber), compare_attnums);
 }
 
-/* Columns to be filled in. */
+/* Columns to be filled in, as one chunk of memory. */
 ColumnValues *
 args_make_columns(int ncolumns)
 {
-	ColumnValues *columns = palloc(sizeof(ColumnValues));
+	ColumnValues *columns;
+	char *place;
 
+	columns = palloc(MAXALIGN(sizeof(ColumnValues)) +
+					 (sizeof(Datum) + sizeof(AttrNumber) + sizeof(bool)) *
+						 ncolumns);
+	place = (char *) columns + MAXALIGN(sizeof(ColumnValues));
 	columns->ncolumns = ncolumns;
-	columns->attnums = palloc(sizeof(AttrNumber) * ncolumns);
-	columns->values = palloc(sizeof(Datum) * ncolumns);
-	columns->nulls = palloc(sizeof(bool) * ncolumns);
+	columns->values = (Datum *) place;
+	columns->attnums = (AttrNumber *) (columns->values + ncolumns);
+	columns->nulls = (bool *) (columns->attnums + ncolumns);
 	return columns;
 }
 
@@ -100,13 +105,10 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 	it = JsonbIteratorInit(&object->root);
 	while ((token = JsonbIteratorNext(&it, &field, true)) != WJB_DONE)
 	{
-		char *name;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(field.val.string.val, field.val.string.len);
-		columns->attnums[n++] = target_find_column(target, name);
-		pfree(name);
+		if (token == WJB_KEY)
+			columns->attnums[n++] =
+				target_find_column_by_bytes(target, field.val.string.val,
+											field.val.string.len);
 	}
 	args_sort_attnums(columns->attnums, n);
 	return columns;

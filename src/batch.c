@@ -95,9 +95,8 @@ extract_key(const Target *target, const ColumnValues *key, InputRow *row)
 {
 	int c = 0;
 
-	row->key = *key;
-	row->key.values = palloc(sizeof(Datum) * key->ncolumns);
-	row->key.nulls = palloc(sizeof(bool) * key->ncolumns);
+	row->key = *args_make_columns(key->ncolumns);
+	row->key.attnums = key->attnums;
 	for (int k = 0; k < key->ncolumns; k++)
 	{
 		while (c < row->columns->ncolumns &&
@@ -302,9 +301,8 @@ start_group(const Target *target, BatchGroup *group, const InputRow *row,
 {
 	memset(group, 0, sizeof(BatchGroup));
 	group->key = row->key;
-	group->data = *data;
-	group->data.values = palloc(sizeof(Datum) * data->ncolumns);
-	group->data.nulls = palloc(sizeof(bool) * data->ncolumns);
+	group->data = *args_make_columns(data->ncolumns);
+	group->data.attnums = data->attnums;
 	memset(group->data.nulls, true, sizeof(bool) * data->ncolumns);
 	group->given = palloc0(sizeof(bool) * data->ncolumns);
 	group->lock = keylock_of_hash(target, row->hash, row->hashed);
@@ -344,6 +342,17 @@ group_rows(Batch *batch, const InputRow *rows, const ColumnValues *data,
 	}
 }
 
+static bool
+has_null(const ColumnValues *columns)
+{
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		if (columns->nulls[i])
+			return true;
+	}
+	return false;
+}
+
 /*
  * Make a batch of a JSON array of objects and the names of the key's columns.
  * With "merge", rows with one key are applied one after the other; without,
@@ -374,6 +383,8 @@ batch_parse(Target *target, Jsonb *rows, ArrayType *key, bool merge)
 										   sizeof(BatchGroup) *
 											   (batch->nrows + 1));
 	group_rows(batch, input, &data_columns, merge);
+	for (int g = 0; g < batch->ngroups && !batch->null_keys; g++)
+		batch->null_keys = has_null(&batch->groups[g].key);
 	pfree(input);
 	return batch;
 }
@@ -434,10 +445,9 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups)
  */
 
 static TupleDesc
-relation_desc(const Batch *batch)
+relation_desc(const Batch *batch, int ndata)
 {
 	int nkeys = batch->key.ncolumns;
-	int ndata = batch->data.ncolumns;
 	TupleDesc tupdesc = CreateTemplateTupleDesc(1 + nkeys + 2 * ndata);
 	AttrNumber n = 0;
 
@@ -462,14 +472,16 @@ relation_desc(const Batch *batch)
 }
 
 /*
- * Let statements see these groups as BATCH_RELATION until batch_unregister().
- * The caller is connected to SPI.
+ * Let statements see these groups as BATCH_RELATION until batch_unregister(),
+ * with the data columns only if they are asked for.  The caller is connected
+ * to SPI.
  */
 EphemeralNamedRelation
-batch_register(const Batch *batch, BatchGroup **groups, int ngroups)
+batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
+			   bool with_data)
 {
 	int nkeys = batch->key.ncolumns;
-	int ndata = batch->data.ncolumns;
+	int ndata = with_data ? batch->data.ncolumns : 0;
 	EphemeralNamedRelation relation;
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	Datum *values = palloc(sizeof(Datum) * (1 + nkeys + 2 * ndata));
@@ -478,7 +490,7 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups)
 	relation = palloc0(sizeof(EphemeralNamedRelationData));
 	relation->md.name = BATCH_RELATION;
 	relation->md.reliddesc = InvalidOid;
-	relation->md.tupdesc = relation_desc(batch);
+	relation->md.tupdesc = relation_desc(batch, ndata);
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
 	relation->md.enrtuples = ngroups;
 	relation->reldata = store;

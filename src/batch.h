@@ -46,6 +46,7 @@ typedef struct Batch
 	MemoryContext context; /* holds it all, result rows too */
 	ColumnValues key;	   /* the columns, no values */
 	ColumnValues data;	   /* the columns, no values */
+	bool null_keys;		   /* has any group a NULL in its key? */
 	int nrows;
 	int *group_of_row;
 	int ngroups;
@@ -62,7 +63,8 @@ extern char *batch_describe(const Batch *batch, const BatchGroup *group);
 #define BATCH_RELATION "racefree_batch"
 
 extern EphemeralNamedRelation batch_register(const Batch *batch,
-											 BatchGroup **groups, int ngroups);
+											 BatchGroup **groups, int ngroups,
+											 bool with_data);
 extern void batch_unregister(EphemeralNamedRelation relation);
 
 #endif /* RACEFREE_BATCH_H */

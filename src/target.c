@@ -451,9 +451,12 @@ target_column(const Target *target, AttrNumber attnum)
 	return TupleDescAttr(RelationGetDescr(target->rel), attnum - 1);
 }
 
-/* The number of the live user column with that name; an error if none. */
+/*
+ * The number of the live user column whose name is these bytes; an error if
+ * there is none.
+ */
 AttrNumber
-target_find_column(const Target *target, const char *name)
+target_find_column_by_bytes(const Target *target, const char *name, int len)
 {
 	TupleDesc tupdesc = RelationGetDescr(target->rel);
 
@@ -461,10 +464,19 @@ target_find_column(const Target *target, const char *name)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
-		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+		if (!att->attisdropped && len < NAMEDATALEN &&
+			strncmp(NameStr(att->attname), name, len) == 0 &&
+			NameStr(att->attname)[len] == '\0')
 			return att->attnum;
 	}
-	error_undefined_column(target->rel, name);
+	error_undefined_column(target->rel, pnstrdup(name, len));
+}
+
+/* The same for a name that ends with a zero byte. */
+AttrNumber
+target_find_column(const Target *target, const char *name)
+{
+	return target_find_column_by_bytes(target, name, strlen(name));
 }
 
 /*

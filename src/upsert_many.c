@@ -90,6 +90,12 @@ next_pattern(const Batch *batch, GroupList *list, GroupList *pattern)
 
 	if (list->ngroups == 0)
 		return false;
+	if (!batch->null_keys)
+	{
+		*pattern = *list;
+		*list = make_list(0);
+		return true;
+	}
 	nulls = list->groups[0]->key.nulls;
 	for (int g = 1; g < list->ngroups; g++)
 	{
@@ -176,7 +182,8 @@ run_numbered(Batch *batch, StatementKind kind, GroupList list,
 
 		spec.data = partial ? &batch->data : NULL;
 		spec.partial = partial;
-		relation = batch_register(batch, pattern.groups, pattern.ngroups);
+		relation = batch_register(batch, pattern.groups, pattern.ngroups,
+								  partial != NULL);
 		/* With one row more than there are groups, one has two. */
 		nrows = plan_run_batch(batch->target, &spec, view, pattern.ngroups + 1);
 		statement++;
@@ -434,7 +441,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	batch_fill_defaults(batch, list.groups, list.ngroups);
 	spec = batch_spec(batch, kind, &list.groups[0]->key, list.ngroups);
 	spec.data = &batch->data;
-	relation = batch_register(batch, list.groups, list.ngroups);
+	relation = batch_register(batch, list.groups, list.ngroups, true);
 	nrows = plan_run_batch(batch->target, &spec, VIEW_OWN, 0);
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
