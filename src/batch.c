@@ -34,6 +34,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
@@ -68,6 +69,7 @@ parse_key(const Target *target, ArrayType *array, ColumnValues *key)
 	deconstruct_array(array, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names,
 					  &nulls, &key->ncolumns);
 	key->attnums = palloc(sizeof(AttrNumber) * key->ncolumns);
+	key->nulls = palloc0(sizeof(bool) * key->ncolumns);
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		if (nulls[i])
@@ -397,6 +399,40 @@ batch_describe(const Batch *batch, const BatchGroup *group)
 					args_describe(batch->target, &group->key));
 }
 
+/* What the context of an error shows while one group is to blame. */
+static void
+group_error_context(void *group)
+{
+	errcontext("row %d of argument \"%s\"",
+			   ((const BatchGroup *) group)->first + 1, "rows");
+}
+
+static ErrorContextCallback blame;
+
+/* Let errors name the group's first row, until batch_absolve(). */
+void
+batch_blame(BatchGroup *group)
+{
+	blame.callback = group_error_context;
+	blame.arg = group;
+	blame.previous = error_context_stack;
+	error_context_stack = &blame;
+}
+
+void
+batch_absolve(void)
+{
+	error_context_stack = blame.previous;
+}
+
+/* Without a DEFAULT a column is NULL, which its domain may not allow. */
+static void
+check_null_default(Form_pg_attribute att)
+{
+	if (getBaseType(att->atttypid) != att->atttypid)
+		domain_check((Datum) 0, true, att->atttypid, NULL, NULL);
+}
+
 /*
  * For columns that a group does not give, but others do: the values of their
  * DEFAULTs, as COPY computes them for columns that it is not given.
@@ -414,6 +450,9 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups)
 		Form_pg_attribute att = target_column(batch->target, attnum);
 		ExprState *expr = NULL;
 
+		/* To give a generated column is an error, which is core's to raise. */
+		if (att->attgenerated != '\0')
+			continue;
 		for (int g = 0; g < ngroups; g++)
 		{
 			ColumnValues *data = &groups[g]->data;
@@ -425,7 +464,12 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups)
 				Expr *node = (Expr *) build_column_default(rel, attnum);
 
 				if (node == NULL)
+				{
+					batch_blame(groups[g]);
+					check_null_default(att);
+					batch_absolve();
 					break;
+				}
 				expr = ExecPrepareExpr(node, estate);
 			}
 			data->values[d] = ExecEvalExprSwitchContext(expr, econtext,

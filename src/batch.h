@@ -44,7 +44,7 @@ typedef struct Batch
 {
 	Target *target;
 	MemoryContext context; /* holds it all, result rows too */
-	ColumnValues key;	   /* the columns, no values */
+	ColumnValues key;	   /* the columns, no values, none NULL */
 	ColumnValues data;	   /* the columns, no values */
 	bool null_keys;		   /* has any group a NULL in its key? */
 	int nrows;
@@ -58,6 +58,9 @@ extern Batch *batch_parse(Target *target, Jsonb *rows, ArrayType *key,
 extern void batch_fill_defaults(const Batch *batch, BatchGroup **groups,
 								int ngroups);
 extern char *batch_describe(const Batch *batch, const BatchGroup *group);
+
+extern void batch_blame(BatchGroup *group);
+extern void batch_absolve(void);
 
 /* The name under which statements see the groups, and its columns. */
 #define BATCH_RELATION "racefree_batch"

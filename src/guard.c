@@ -78,6 +78,16 @@ guarded_columns(const Target *target, const Trigger *trigger)
 							   "triggers.")));
 	}
 	args_sort_attnums(key->attnums, key->ncolumns);
+	for (int i = 1; i < key->ncolumns; i++)
+	{
+		if (key->attnums[i] == key->attnums[i - 1])
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("trigger \"%s\" names column \"%s\" twice",
+							trigger->tgname,
+							NameStr(target_column(target,
+												  key->attnums[i])->attname))));
+	}
 	return key;
 }
 

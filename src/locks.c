@@ -55,11 +55,28 @@ add_lock(KeyLockList *list, KeyLock lock)
 	list->locks[list->nlocks++] = lock;
 }
 
+/* The row type of a table that is named as regclass takes it. */
+static Oid
+row_type_of(const char *name)
+{
+	Oid relid = DatumGetObjectId(
+		DirectFunctionCall1(regclassin, CStringGetDatum(name)));
+	Oid row_type = get_rel_type_id(relid);
+
+	/* regclass takes any number, too. */
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation \"%s\" does not exist", name)));
+	if (!OidIsValid(row_type))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a table", name)));
+	return row_type;
+}
+
 /* Add the locks of one table's keys: an array of objects. */
 static void
 add_table(KeyLockList *list, const char *name, JsonbValue *keys)
 {
-	Oid relid;
 	Target *target;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
@@ -73,9 +90,7 @@ add_table(KeyLockList *list, const char *name, JsonbValue *keys)
 				 errmsg("keys of table \"%s\" must be a JSON array of objects",
 						name)));
 
-	relid = DatumGetObjectId(
-		DirectFunctionCall1(regclassin, CStringGetDatum(name)));
-	target = target_open(get_rel_type_id(relid), AccessShareLock);
+	target = target_open(row_type_of(name), AccessShareLock);
 	target_check_privileges(target, ACL_SELECT | ACL_INSERT);
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree keys",

@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/sysattr.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -375,19 +374,17 @@ append_batch_where(Statement *stmt, const ColumnValues *key)
 static void
 append_lock_order(Statement *stmt)
 {
-	Bitmapset *columns =
-		RelationGetIndexAttrBitmap(target_relation(stmt->target),
-								   INDEX_ATTR_BITMAP_PRIMARY_KEY);
-	int column = -1;
+	const AttrNumber *columns;
+	int ncolumns = target_primary_key(stmt->target, &columns);
 
 	appendStringInfoString(&stmt->text, " ORDER BY ");
-	if (bms_is_empty(columns))
+	if (ncolumns == 0)
 		appendStringInfoString(&stmt->text, "r.n");
-	for (int i = 0; (column = bms_next_member(columns, column)) >= 0; i++)
+	for (int i = 0; i < ncolumns; i++)
 	{
 		if (i > 0)
 			appendStringInfoString(&stmt->text, ", ");
-		append_order(stmt, column + FirstLowInvalidHeapAttributeNumber, "t.");
+		append_order(stmt, columns[i], "t.");
 	}
 }
 

@@ -56,7 +56,8 @@ typedef struct TargetInfo
 	Oid lock_root;			   /* table under which keys are locked */
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
-	AttrNumber primary_key;	   /* where it is one column, else 0 */
+	AttrNumber *primary_key;   /* in the order of its index */
+	int primary_key_length;	   /* 0 if there is none */
 	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
 	MemoryContext context; /* holds this struct and what it points to */
@@ -479,6 +480,14 @@ target_find_column(const Target *target, const char *name)
 	return target_find_column_by_bytes(target, name, strlen(name));
 }
 
+/* The columns of the primary key, in its own order, and their number. */
+int
+target_primary_key(const Target *target, const AttrNumber **columns)
+{
+	*columns = target->info->primary_key;
+	return target->info->primary_key_length;
+}
+
 /*
  * The column whose values identify rows: the one of that name, or else the
  * one that is the primary key by itself.
@@ -488,14 +497,14 @@ target_id_column(const Target *target, const char *name)
 {
 	if (name != NULL)
 		return target_find_column(target, name);
-	if (target->info->primary_key == InvalidAttrNumber)
+	if (target->info->primary_key_length != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" has no single-column primary key",
 						RelationGetRelationName(target->rel)),
 				 errhint("Name the column that identifies a row in "
 						 "\"id_column\".")));
-	return target->info->primary_key;
+	return target->info->primary_key[0];
 }
 
 /* The order in which rows are locked: btree comparison of the id's type. */
@@ -591,7 +600,7 @@ target_index_agrees(const Target *target, Relation index, int i)
 		   get_collation_isdeterministic(att->attcollation);
 }
 
-/* Find the columns that are unique, or the primary key, by themselves. */
+/* Find the primary key, and the columns that are unique by themselves. */
 static void
 find_unique_columns(Relation rel, TargetInfo *info)
 {
@@ -605,16 +614,19 @@ find_unique_columns(Relation rel, TargetInfo *info)
 		Form_pg_index form = index->rd_index;
 		AttrNumber column = form->indkey.values[0];
 
-		if (form->indisunique && form->indnkeyatts == 1 && column > 0)
+		if (form->indisprimary)
 		{
-			if (form->indisprimary)
-				info->primary_key = column;
-			if (form->indisvalid && form->indimmediate &&
-				RelationGetIndexPredicate(index) == NIL &&
-				target_index_agrees(&target, index, 0))
-				info->unique_columns = bms_add_member(info->unique_columns,
-													  column);
+			Size size = sizeof(AttrNumber) * form->indnkeyatts;
+
+			info->primary_key_length = form->indnkeyatts;
+			info->primary_key = palloc(size);
+			memcpy(info->primary_key, form->indkey.values, size);
 		}
+		if (form->indisunique && form->indnkeyatts == 1 && column > 0 &&
+			form->indisvalid && form->indimmediate &&
+			RelationGetIndexPredicate(index) == NIL &&
+			target_index_agrees(&target, index, 0))
+			info->unique_columns = bms_add_member(info->unique_columns, column);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);

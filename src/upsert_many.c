@@ -223,7 +223,10 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
 	{
 		if (missing.groups[i]->state == GROUP_FOUND)
+		{
+			batch_blame(missing.groups[i]);
 			error_serialization(target_relation(batch->target));
+		}
 	}
 	if (diverted)
 		look(batch, VIEW_LATEST, GROUP_CREATED);
@@ -319,6 +322,7 @@ lock_found_rows(Batch *batch)
 			continue;
 		if (target_has_row_security(batch->target))
 			error_update_denied(rel, batch_describe(batch, found.groups[g]));
+		batch_blame(found.groups[g]);
 		error_serialization(rel);
 	}
 }
@@ -358,7 +362,7 @@ find_created_group(Batch *batch, GroupList list, int g, HeapTuple tuple,
 {
 	ColumnValues *created = args_from_row(batch->target, &batch->key, tuple,
 										  tupdesc);
-	AttrNumber changed = InvalidAttrNumber;
+	AttrNumber changed = batch->key.attnums[0];
 
 	for (; g < list.ngroups; g++)
 	{
@@ -439,7 +443,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 		return;
 
 	batch_fill_defaults(batch, list.groups, list.ngroups);
-	spec = batch_spec(batch, kind, &list.groups[0]->key, list.ngroups);
+	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
 	spec.data = &batch->data;
 	relation = batch_register(batch, list.groups, list.ngroups, true);
 	nrows = plan_run_batch(batch->target, &spec, VIEW_OWN, 0);
@@ -449,33 +453,52 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	pfree(list.groups);
 }
 
-/* How many rows are missing still?  Of some the keys may not be locked yet. */
-static int
-count_missing(const Batch *batch, bool *all_locked)
+/* Are rows missing still?  Of some the keys may not be locked yet. */
+static bool
+any_missing(const Batch *batch, bool *all_locked)
 {
-	int missing = 0;
+	bool any = false;
 
 	*all_locked = true;
 	for (int g = 0; g < batch->ngroups; g++)
 	{
 		if (batch->groups[g].state != GROUP_MISSING)
 			continue;
-		missing++;
+		any = true;
 		*all_locked &= batch->groups[g].key_locked;
 	}
-	return missing;
+	return any;
+}
+
+/*
+ * The last INSERT did not create all rows.  If we had the key's lock, a
+ * trigger swallowed the row; else the row was there, and is gone again.
+ */
+static void
+give_up(Batch *batch)
+{
+	for (int g = 0; g < batch->ngroups; g++)
+	{
+		BatchGroup *group = &batch->groups[g];
+
+		if (group->state != GROUP_MISSING)
+			continue;
+		batch_blame(group);
+		if (group->key_locked)
+			error_insert_suppressed(target_relation(batch->target));
+		error_serialization(target_relation(batch->target));
+	}
 }
 
 /* Does the INSERT step back from rows that have a key already? */
 static bool
 insert_can_yield(const Batch *batch)
 {
-	bool *nulls = palloc0(sizeof(bool) * (batch->key.ncolumns + 1));
 	StringInfoData clause;
 
 	initStringInfo(&clause);
 	return arbiter_clause(batch->target, &clause, batch->key.ncolumns,
-						  batch->key.attnums, nulls);
+						  batch->key.attnums, batch->key.nulls);
 }
 
 /*
@@ -504,19 +527,17 @@ find_or_insert(Batch *batch, bool update, const char *function)
 		look_under_lock(batch, insert, function);
 		if (update)
 			update_found_rows(batch);
-		if (count_missing(batch, &all_locked) == 0)
+		if (!any_missing(batch, &all_locked))
 			return;
-		if (round > max_yields && all_locked)
-			error_insert_suppressed(target_relation(batch->target));
 		if (round > max_yields)
-			error_serialization(target_relation(batch->target));
+			give_up(batch);
 
 		if (round == 0)
 			insert = plan_next_command();
 		insert_missing_rows(batch, round >= max_yields
 									   ? STMT_BATCH_INSERT
 									   : STMT_BATCH_INSERT_OR_YIELD);
-		if (count_missing(batch, &all_locked) == 0)
+		if (!any_missing(batch, &all_locked))
 			return;
 		/* Nothing to yield to: it will not be there next time either. */
 		if (all_locked && !insert_can_yield(batch))
