@@ -208,6 +208,9 @@ compare_unhashed(const Target *target, const InputRow *left,
 
 	if (left->key.nulls[i] || right->key.nulls[i])
 		return left->key.nulls[i] - right->key.nulls[i];
+	/* Equality is all there is: group_rows() will find out. */
+	if (!OidIsValid(type->cmp_proc))
+		return 0;
 	return DatumGetInt32(
 		FunctionCall2Coll(&type->cmp_proc_finfo, att->attcollation,
 						  left->key.values[i], right->key.values[i]));
@@ -433,19 +436,49 @@ check_null_default(Form_pg_attribute att)
 		domain_check((Datum) 0, true, att->atttypid, NULL, NULL);
 }
 
+/* The data columns that at least one of these groups gives. */
+BatchColumns
+batch_given_columns(const Batch *batch, BatchGroup **groups, int ngroups)
+{
+	int ndata = batch->data.ncolumns;
+	BatchColumns result;
+
+	result.columns = *args_make_columns(ndata);
+	result.columns.ncolumns = 0;
+	result.positions = palloc(sizeof(int) * ndata);
+	result.partial = palloc(sizeof(bool) * ndata);
+	for (int d = 0; d < ndata; d++)
+	{
+		int n = result.columns.ncolumns;
+		int ngiven = 0;
+
+		for (int g = 0; g < ngroups; g++)
+			ngiven += groups[g]->given[d];
+		if (ngiven == 0)
+			continue;
+		result.columns.attnums[n] = batch->data.attnums[d];
+		result.positions[n] = d;
+		result.partial[n] = ngiven < ngroups;
+		result.columns.ncolumns++;
+	}
+	return result;
+}
+
 /*
  * For columns that a group does not give, but others do: the values of their
  * DEFAULTs, as COPY computes them for columns that it is not given.
  */
 void
-batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups)
+batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups,
+					const BatchColumns *columns)
 {
 	Relation rel = target_relation(batch->target);
 	EState *estate = CreateExecutorState();
 	ExprContext *econtext = GetPerTupleExprContext(estate);
 
-	for (int d = 0; d < batch->data.ncolumns; d++)
+	for (int c = 0; c < columns->columns.ncolumns; c++)
 	{
+		int d = columns->positions[c];
 		AttrNumber attnum = batch->data.attnums[d];
 		Form_pg_attribute att = target_column(batch->target, attnum);
 		ExprState *expr = NULL;
@@ -488,27 +521,29 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups)
  * ----------
  */
 
+static void
+add_attribute(TupleDesc tupdesc, AttrNumber n, char *name,
+			  Form_pg_attribute att)
+{
+	TupleDescInitEntry(tupdesc, n, name, att->atttypid, att->atttypmod, 0);
+	TupleDescInitEntryCollation(tupdesc, n, att->attcollation);
+}
+
 static TupleDesc
-relation_desc(const Batch *batch, int ndata)
+relation_desc(const Batch *batch, const ColumnValues *data)
 {
 	int nkeys = batch->key.ncolumns;
+	int ndata = data ? data->ncolumns : 0;
 	TupleDesc tupdesc = CreateTemplateTupleDesc(1 + nkeys + 2 * ndata);
 	AttrNumber n = 0;
 
 	TupleDescInitEntry(tupdesc, ++n, "n", INT4OID, -1, 0);
-	for (int i = 0; i < nkeys + ndata; i++)
-	{
-		bool is_key = i < nkeys;
-		int number = is_key ? i : i - nkeys;
-		Form_pg_attribute att =
-			target_column(batch->target, is_key ? batch->key.attnums[number]
-												: batch->data.attnums[number]);
-
-		TupleDescInitEntry(tupdesc, ++n,
-						   psprintf("%s%d", is_key ? "k" : "d", number + 1),
-						   att->atttypid, att->atttypmod, 0);
-		TupleDescInitEntryCollation(tupdesc, n, att->attcollation);
-	}
+	for (int i = 0; i < nkeys; i++)
+		add_attribute(tupdesc, ++n, psprintf("k%d", i + 1),
+					  target_column(batch->target, batch->key.attnums[i]));
+	for (int i = 0; i < ndata; i++)
+		add_attribute(tupdesc, ++n, psprintf("d%d", i + 1),
+					  target_column(batch->target, data->attnums[i]));
 	for (int i = 0; i < ndata; i++)
 		TupleDescInitEntry(tupdesc, ++n, psprintf("g%d", i + 1), BOOLOID, -1,
 						   0);
@@ -517,15 +552,14 @@ relation_desc(const Batch *batch, int ndata)
 
 /*
  * Let statements see these groups as BATCH_RELATION until batch_unregister(),
- * with the data columns only if they are asked for.  The caller is connected
- * to SPI.
+ * with these data columns, if any.  The caller is connected to SPI.
  */
 EphemeralNamedRelation
 batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
-			   bool with_data)
+			   const BatchColumns *columns)
 {
 	int nkeys = batch->key.ncolumns;
-	int ndata = with_data ? batch->data.ncolumns : 0;
+	int ndata = columns ? columns->columns.ncolumns : 0;
 	EphemeralNamedRelation relation;
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	Datum *values = palloc(sizeof(Datum) * (1 + nkeys + 2 * ndata));
@@ -534,7 +568,8 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 	relation = palloc0(sizeof(EphemeralNamedRelationData));
 	relation->md.name = BATCH_RELATION;
 	relation->md.reliddesc = InvalidOid;
-	relation->md.tupdesc = relation_desc(batch, ndata);
+	relation->md.tupdesc = relation_desc(batch,
+										 columns ? &columns->columns : NULL);
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
 	relation->md.enrtuples = ngroups;
 	relation->reldata = store;
@@ -546,10 +581,14 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 		values[0] = Int32GetDatum(group - batch->groups);
 		memcpy(values + 1, group->key.values, sizeof(Datum) * nkeys);
 		memcpy(nulls + 1, group->key.nulls, sizeof(bool) * nkeys);
-		memcpy(values + 1 + nkeys, group->data.values, sizeof(Datum) * ndata);
-		memcpy(nulls + 1 + nkeys, group->data.nulls, sizeof(bool) * ndata);
-		for (int d = 0; d < ndata; d++)
-			values[1 + nkeys + ndata + d] = BoolGetDatum(group->given[d]);
+		for (int i = 0; i < ndata; i++)
+		{
+			int d = columns->positions[i];
+
+			values[1 + nkeys + i] = group->data.values[d];
+			nulls[1 + nkeys + i] = group->data.nulls[d];
+			values[1 + nkeys + ndata + i] = BoolGetDatum(group->given[d]);
+		}
 		tuplestore_putvalues(store, relation->md.tupdesc, values, nulls);
 	}
 	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)

@@ -53,10 +53,20 @@ typedef struct Batch
 	BatchGroup *groups; /* in canonical order */
 } Batch;
 
+/* The data columns that one statement is about. */
+typedef struct BatchColumns
+{
+	ColumnValues columns; /* no values */
+	int *positions;		  /* in the groups' data */
+	bool *partial;		  /* do some groups give it, and others not? */
+} BatchColumns;
+
 extern Batch *batch_parse(Target *target, Jsonb *rows, ArrayType *key,
 						  bool merge);
+extern BatchColumns batch_given_columns(const Batch *batch, BatchGroup **groups,
+										int ngroups);
 extern void batch_fill_defaults(const Batch *batch, BatchGroup **groups,
-								int ngroups);
+								int ngroups, const BatchColumns *columns);
 extern char *batch_describe(const Batch *batch, const BatchGroup *group);
 
 extern void batch_blame(BatchGroup *group);
@@ -67,7 +77,7 @@ extern void batch_absolve(void);
 
 extern EphemeralNamedRelation batch_register(const Batch *batch,
 											 BatchGroup **groups, int ngroups,
-											 bool with_data);
+											 const BatchColumns *columns);
 extern void batch_unregister(EphemeralNamedRelation relation);
 
 #endif /* RACEFREE_BATCH_H */

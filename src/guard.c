@@ -166,6 +166,13 @@ key_guard(PG_FUNCTION_ARGS)
 													   : trigger->tg_trigtuple;
 	target = target_open(trigger->tg_relation->rd_rel->reltype,
 						 RowExclusiveLock);
+	if (target_has_several_parents(target))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("trigger \"%s\" cannot guard table \"%s\", which "
+						"inherits from several tables",
+						trigger->tg_trigger->tgname,
+						RelationGetRelationName(trigger->tg_relation))));
 	key = guarded_columns(target, trigger->tg_trigger);
 	read_key(target, tuple, key);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))

@@ -254,7 +254,7 @@ lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
 								PointerGetDatum(ids));
 	old = MemoryContextSwitchTo(context);
 	call->rows = MemoryContextAllocHuge(context,
-										sizeof(LockedRow) * call->nrows + 1);
+										sizeof(LockedRow) * (call->nrows + 1));
 	for (int i = 0; i < call->nrows; i++)
 	{
 		HeapTuple tuple = SPI_tuptable->vals[i];

@@ -54,6 +54,7 @@ typedef struct TargetInfo
 	bool minds_others;		   /* do others' invalidations matter? */
 	bool dropped_columns;	   /* are there any? */
 	Oid lock_root;			   /* table under which keys are locked */
+	bool several_parents;	   /* has that table more than one? */
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
 	AttrNumber *primary_key;   /* in the order of its index */
@@ -244,7 +245,7 @@ type_is_nested(Oid type)
 
 /* The only parent of a table, or InvalidOid. */
 static Oid
-single_parent(Oid relid)
+single_parent(Oid relid, bool *several)
 {
 	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -264,6 +265,7 @@ single_parent(Oid relid)
 	}
 	systable_endscan(scan);
 	table_close(inherits, AccessShareLock);
+	*several = nparents > 1;
 	return nparents == 1 ? parent : InvalidOid;
 }
 
@@ -273,11 +275,11 @@ single_parent(Oid relid)
  * with several parents is the root of its own tree.
  */
 static Oid
-find_lock_root(Oid relid)
+find_lock_root(Oid relid, bool *several_parents)
 {
 	Oid parent;
 
-	while (OidIsValid(parent = single_parent(relid)))
+	while (OidIsValid(parent = single_parent(relid, several_parents)))
 		relid = parent;
 	return relid;
 }
@@ -322,7 +324,8 @@ target_build(Relation rel)
 	info->context = context;
 	info->valid = true;
 
-	info->lock_root = find_lock_root(RelationGetRelid(rel));
+	info->lock_root = find_lock_root(RelationGetRelid(rel),
+									 &info->several_parents);
 	/* Whether an ancestor has got a parent, its own invalidations tell. */
 	info->minds_others = info->lock_root != RelationGetRelid(rel);
 	for (int i = 0; i < tupdesc->natts; i++)
@@ -357,6 +360,13 @@ Relation
 target_relation(const Target *target)
 {
 	return target->rel;
+}
+
+/* Does that table have parents that it cannot share its locks with? */
+bool
+target_has_several_parents(const Target *target)
+{
+	return target->info->several_parents;
 }
 
 /* The table under whose OID keys are locked. */

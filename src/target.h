@@ -39,6 +39,7 @@ extern void target_close(Target *target);
 
 extern Relation target_relation(const Target *target);
 extern Oid target_lock_root(const Target *target);
+extern bool target_has_several_parents(const Target *target);
 extern HeapTupleHeader target_populate(const Target *target, Jsonb *object);
 extern bool target_updates_are_plain(const Target *target);
 extern bool target_has_row_security(const Target *target);

@@ -45,6 +45,9 @@ PG_FUNCTION_INFO_V1(update_or_create_many);
 /* As for single rows: how often to step back from rows that vanish. */
 #define MAX_YIELDS 3
 
+/* So many kinds of rows, by the columns given, have an UPDATE of their own. */
+#define MAX_UPDATES 8
+
 /* Some of a batch's groups, in canonical order. */
 typedef struct GroupList
 {
@@ -168,7 +171,7 @@ take_numbered_row(Batch *batch, int statement, HeapTuple tuple,
  */
 static void
 run_numbered(Batch *batch, StatementKind kind, GroupList list,
-			 const bool *partial, PlanView view, BatchState state)
+			 const BatchColumns *columns, PlanView view, BatchState state)
 {
 	static int statement = 0;
 	GroupList pattern;
@@ -180,10 +183,13 @@ run_numbered(Batch *batch, StatementKind kind, GroupList list,
 		EphemeralNamedRelation relation;
 		uint64 nrows;
 
-		spec.data = partial ? &batch->data : NULL;
-		spec.partial = partial;
+		if (columns != NULL)
+		{
+			spec.data = &columns->columns;
+			spec.partial = columns->partial;
+		}
 		relation = batch_register(batch, pattern.groups, pattern.ngroups,
-								  partial != NULL);
+								  columns);
 		/* With one row more than there are groups, one has two. */
 		nrows = plan_run_batch(batch->target, &spec, view, pattern.ngroups + 1);
 		statement++;
@@ -279,20 +285,6 @@ look_under_lock(Batch *batch, CommandId insert, const char *function)
 	pfree(missing.groups);
 }
 
-/* Which data columns do some of these groups give, and others not? */
-static bool *
-partial_columns(const Batch *batch, GroupList list)
-{
-	bool *partial = palloc0(sizeof(bool) * (batch->data.ncolumns + 1));
-
-	for (int g = 0; g < list.ngroups; g++)
-	{
-		for (int d = 0; d < batch->data.ncolumns; d++)
-			partial[d] |= !list.groups[g]->given[d];
-	}
-	return partial;
-}
-
 /*
  * Lock the rows that are there.  A row that is gone by now is missing again;
  * one that took its place meanwhile is locked instead.  One that row security
@@ -328,14 +320,53 @@ lock_found_rows(Batch *batch)
 }
 
 /*
+ * Move to "alike" the groups on the list that give the same columns as the
+ * first one.
+ */
+static void
+next_alike(const Batch *batch, GroupList *list, GroupList *alike)
+{
+	size_t size = sizeof(bool) * batch->data.ncolumns;
+	const bool *given = list->groups[0]->given;
+	int left = 0;
+
+	*alike = make_list(list->ngroups);
+	for (int g = 0; g < list->ngroups; g++)
+	{
+		BatchGroup *group = list->groups[g];
+
+		if (memcmp(group->given, given, size) == 0)
+			alike->groups[alike->ngroups++] = group;
+		else
+			list->groups[left++] = group;
+	}
+	list->ngroups = left;
+}
+
+static void
+update_rows(Batch *batch, GroupList list)
+{
+	BatchColumns columns = batch_given_columns(batch, list.groups,
+											   list.ngroups);
+
+	run_numbered(batch, STMT_BATCH_UPDATE, list, &columns, VIEW_OWN,
+				 GROUP_UPDATED);
+}
+
+/*
  * Lock and set the rows that are there.  One that a trigger leaves as it is,
  * stays so.
+ *
+ * An UPDATE names the columns that it sets, for triggers and privileges to
+ * see.  So rows that give different columns have an UPDATE each, unless they
+ * differ too much.
  */
 static void
 update_found_rows(Batch *batch)
 {
 	GroupList locked;
 	GroupList settable;
+	GroupList alike;
 
 	lock_found_rows(batch);
 	locked = select_groups(batch, GROUP_LOCKED);
@@ -348,8 +379,13 @@ update_found_rows(Batch *batch)
 			settable.groups[settable.ngroups++] = locked.groups[g];
 	}
 	pfree(locked.groups);
-	run_numbered(batch, STMT_BATCH_UPDATE, settable,
-				 partial_columns(batch, settable), VIEW_OWN, GROUP_UPDATED);
+
+	for (int i = 0; i < MAX_UPDATES && settable.ngroups > 0; i++)
+	{
+		next_alike(batch, &settable, &alike);
+		update_rows(batch, alike);
+	}
+	update_rows(batch, settable);
 }
 
 /*
@@ -435,6 +471,7 @@ static void
 insert_missing_rows(Batch *batch, StatementKind kind)
 {
 	GroupList list = select_insertable(batch);
+	BatchColumns columns;
 	EphemeralNamedRelation relation;
 	StatementSpec spec;
 	uint64 nrows;
@@ -442,10 +479,11 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	if (list.ngroups == 0)
 		return;
 
-	batch_fill_defaults(batch, list.groups, list.ngroups);
+	columns = batch_given_columns(batch, list.groups, list.ngroups);
+	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
-	spec.data = &batch->data;
-	relation = batch_register(batch, list.groups, list.ngroups, true);
+	spec.data = &columns.columns;
+	relation = batch_register(batch, list.groups, list.ngroups, &columns);
 	nrows = plan_run_batch(batch->target, &spec, VIEW_OWN, 0);
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
@@ -518,7 +556,10 @@ find_or_insert(Batch *batch, bool update, const char *function)
 	 * transaction can see are told from newer ones by looking first.
 	 */
 	if (update)
+	{
+		target_check_privileges(batch->target, ACL_SELECT | ACL_UPDATE);
 		lock_keys_of(batch, select_groups(batch, GROUP_MISSING), function);
+	}
 	if (!update || IsolationUsesXactSnapshot())
 		look(batch, VIEW_OWN, GROUP_FOUND);
 
