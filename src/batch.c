@@ -12,7 +12,7 @@
  * Statements see groups as a named tuplestore, as triggers see transition
  * tables:
  *
- *		n			int		the group's number, in canonical order
+ *		n			int		the group's number, in canonical order, from 0
  *		k1, k2 ...			the key columns
  *		d1, d2 ...			the data columns
  *		g1, g2 ...	bool	is the data column given?
@@ -596,6 +596,25 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 	pfree(nulls);
 	pfree(values);
 	return relation;
+}
+
+/*
+ * Put a last row into the relation that is no group's, its number being -1:
+ * who counts the rows that are fetched can tell when all groups had their turn.
+ */
+void
+batch_register_end(EphemeralNamedRelation relation)
+{
+	TupleDesc tupdesc = relation->md.tupdesc;
+	Datum *values = palloc0(sizeof(Datum) * tupdesc->natts);
+	bool *nulls = palloc(sizeof(bool) * tupdesc->natts);
+
+	memset(nulls, true, sizeof(bool) * tupdesc->natts);
+	values[0] = Int32GetDatum(-1);
+	nulls[0] = false;
+	tuplestore_putvalues(relation->reldata, tupdesc, values, nulls);
+	pfree(nulls);
+	pfree(values);
 }
 
 void

@@ -78,6 +78,7 @@ extern void batch_absolve(void);
 extern EphemeralNamedRelation batch_register(const Batch *batch,
 											 BatchGroup **groups, int ngroups,
 											 const BatchColumns *columns);
+extern void batch_register_end(EphemeralNamedRelation relation);
 extern void batch_unregister(EphemeralNamedRelation relation);
 
 #endif /* RACEFREE_BATCH_H */

@@ -21,8 +21,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
+#include "nodes/params.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
 #include "utils/hsearch.h"
@@ -319,6 +321,13 @@ bind(const ColumnValues *columns, bool skip_nulls, int n, Datum *values,
 	return n;
 }
 
+static void
+check_result(const StatementSpec *spec, int result)
+{
+	if (result != expected_result(spec->kind))
+		elog(ERROR, "SPI returned %s", SPI_result_code_string(result));
+}
+
 /* Run the statement.  "limit" is the number of rows wanted, 0 for all. */
 static uint64
 plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
@@ -336,9 +345,7 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 	result = SPI_execute_snapshot(entry->plan, values, nulls, snapshot,
 								  InvalidSnapshot, as_it_is, true, limit);
 	entry->running--;
-	if (result != expected_result(spec->kind))
-		elog(ERROR, "SPI_execute_snapshot returned %s",
-			 SPI_result_code_string(result));
+	check_result(spec, result);
 	return SPI_processed;
 }
 
@@ -429,12 +436,51 @@ plan_lock_ids(const Target *target, AttrNumber id_attnum,
 /*
  * Run a statement over the groups that are registered, and return the number
  * of rows it gave, at most "limit" if that is not 0.  The rows are in
- * SPI_tuptable: all live columns in order, then, but for INSERTs, the number
- * of the group.
+ * SPI_tuptable: all live columns in order, then the number of the group.
  */
 uint64
 plan_run_batch(const Target *target, const StatementSpec *spec, PlanView view,
 			   long limit)
 {
 	return plan_execute(target, spec, NULL, NULL, view, limit);
+}
+
+/* The statement asks for its parameter once for each row: count the rows. */
+static ParamExternData *
+count_turns(ParamListInfo params, int id, bool speculative,
+			ParamExternData *workspace)
+{
+	int *turn = params->paramFetchArg;
+
+	if (!speculative)
+		(*turn)++;
+	workspace->value = Int32GetDatum(0);
+	workspace->isnull = false;
+	workspace->pflags = 0;
+	workspace->ptype = INT4OID;
+	return workspace;
+}
+
+/*
+ * Run one of the INSERTs over the groups that are registered, and return the
+ * number of rows it gave: they are in SPI_tuptable, all live columns in order.
+ * While it runs, "turn" is the number of the row that it is the turn of,
+ * counted from 1.
+ */
+uint64
+plan_insert_batch(const Target *target, const StatementSpec *spec, int *turn)
+{
+	PlanEntry *entry = plan_fetch(target, spec);
+	SPIExecuteOptions options = {0};
+	int result;
+
+	*turn = 0;
+	options.params = makeParamList(1);
+	options.params->paramFetch = count_turns;
+	options.params->paramFetchArg = turn;
+	entry->running++;
+	result = SPI_execute_plan_extended(entry->plan, &options);
+	entry->running--;
+	check_result(spec, result);
+	return SPI_processed;
 }

@@ -413,10 +413,12 @@ build_batch_select(Statement *stmt, const ColumnValues *key, bool lock)
 
 /*
  * INSERT INTO schema.table (a, b) SELECT r.k1, r.d1 FROM racefree_batch r
+ *		WHERE r.n OPERATOR(pg_catalog.>=) $1
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  *
  * The rows go in, and come back, in the order in which the groups were
- * registered.
+ * registered.  The condition holds for all of them; it is there so that the
+ * fetching of $1 tells which row it is the turn of.
  */
 static void
 build_batch_insert(Statement *stmt, const ColumnValues *key,
@@ -444,6 +446,8 @@ build_batch_insert(Statement *stmt, const ColumnValues *key,
 	}
 	appendStringInfoString(&stmt->text, " FROM ");
 	append_batch(stmt);
+	appendStringInfo(&stmt->text, " WHERE r.n OPERATOR(pg_catalog.>=) $%d",
+					 add_param(stmt, INT4OID));
 	if (yield)
 		(void) arbiter_clause(stmt->target, &stmt->text, key->ncolumns,
 							  key->attnums, key->nulls);

@@ -466,11 +466,32 @@ select_insertable(const Batch *batch)
 	return list;
 }
 
+/* The INSERT that is running, for the context of errors. */
+typedef struct InsertProgress
+{
+	GroupList list;
+	int turn; /* counted from 1; past the list, all had theirs */
+} InsertProgress;
+
+static void
+insert_error_context(void *arg)
+{
+	InsertProgress *progress = arg;
+
+	if (progress->turn >= 1 && progress->turn <= progress->list.ngroups)
+		errcontext("row %d of argument \"%s\"",
+				   progress->list.groups[progress->turn - 1]->first + 1,
+				   "rows");
+}
+
 /* Insert the rows that are not there, of keys that we hold locked. */
 static void
 insert_missing_rows(Batch *batch, StatementKind kind)
 {
 	GroupList list = select_insertable(batch);
+	InsertProgress progress = {list, 0};
+	ErrorContextCallback callback = {.callback = insert_error_context,
+									 .arg = &progress};
 	BatchColumns columns;
 	EphemeralNamedRelation relation;
 	StatementSpec spec;
@@ -484,7 +505,11 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
 	spec.data = &columns.columns;
 	relation = batch_register(batch, list.groups, list.ngroups, &columns);
-	nrows = plan_run_batch(batch->target, &spec, VIEW_OWN, 0);
+	batch_register_end(relation);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	nrows = plan_insert_batch(batch->target, &spec, &progress.turn);
+	error_context_stack = callback.previous;
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
 	batch_unregister(relation);
