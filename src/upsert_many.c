@@ -238,9 +238,12 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 		look(batch, VIEW_LATEST, GROUP_CREATED);
 }
 
-/* Lock the keys of these groups, all in one go. */
+/*
+ * Lock the keys of these groups, all in one go.  Or, with "whole", the table's
+ * keys as a whole.
+ */
 static void
-lock_keys_of(Batch *batch, GroupList list, const char *function)
+lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 {
 	Relation rel = target_relation(batch->target);
 	KeyLock *locks;
@@ -255,6 +258,8 @@ lock_keys_of(Batch *batch, GroupList list, const char *function)
 	for (int i = 0; i < list.ngroups; i++)
 	{
 		locks[i] = list.groups[i]->lock;
+		if (whole)
+			locks[i].hash = KEYLOCK_WHOLE;
 		list.groups[i]->key_locked = true;
 	}
 	keylock_acquire(locks, list.ngroups);
@@ -278,7 +283,7 @@ look_under_lock(Batch *batch, CommandId insert, const char *function)
 		if (!missing.groups[i]->key_locked)
 			unlocked.groups[unlocked.ngroups++] = missing.groups[i];
 	}
-	lock_keys_of(batch, unlocked, function);
+	lock_keys_of(batch, unlocked, false, function);
 	if (missing.ngroups > 0)
 		look_again(batch, missing, insert);
 	pfree(unlocked.groups);
@@ -564,6 +569,15 @@ insert_can_yield(const Batch *batch)
 						  batch->key.attnums, batch->key.nulls);
 }
 
+/* Is there an order in which all batches, whatever their key, lock rows? */
+static bool
+has_row_order(const Target *target)
+{
+	const AttrNumber *columns;
+
+	return target_primary_key(target, &columns) > 0;
+}
+
 /*
  * See to it that there is a row for every group.  The caller is connected to
  * SPI.  As for single rows, each round looks with a snapshot that is newer
@@ -577,13 +591,16 @@ find_or_insert(Batch *batch, bool update, const char *function)
 	bool all_locked;
 
 	/*
-	 * An update locks all its keys before it locks a row.  Rows that this
-	 * transaction can see are told from newer ones by looking first.
+	 * An update locks all its keys before it locks a row; where there is no
+	 * order of rows that all batches share, one of them at a time.  Rows that
+	 * this transaction can see are told from newer ones by looking first.
 	 */
 	if (update)
 	{
 		target_check_privileges(batch->target, ACL_SELECT | ACL_UPDATE);
-		lock_keys_of(batch, select_groups(batch, GROUP_MISSING), function);
+		lock_keys_of(batch, select_groups(batch, GROUP_MISSING),
+					 batch->ngroups > 1 && !has_row_order(batch->target),
+					 function);
 	}
 	if (!update || IsolationUsesXactSnapshot())
 		look(batch, VIEW_OWN, GROUP_FOUND);
