@@ -1,0 +1,67 @@
+-- Calls within calls, on the same table: what one keeps, the other must not
+-- take away or overwrite.
+\set SHOW_CONTEXT never
+
+-- the check of a domain, while a value is being converted
+CREATE FUNCTION re_check(t text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF length(t) > 100 THEN
+        PERFORM get_or_create(NULL::re_domain, '{"d": "inner"}');
+        IF length(t) <= 100 THEN
+            RAISE 'the outer value has become "%"', t;
+        END IF;
+    END IF;
+    RETURN true;
+END
+$$;
+CREATE DOMAIN re_text AS text CHECK (re_check(value || '!') AND value <> 'bad');
+CREATE TABLE re_domain (id serial, d re_text);
+SELECT (object).d, created FROM get_or_create(NULL::re_domain, '{"d": "inner"}');
+SELECT length((object).d), created FROM get_or_create(NULL::re_domain, jsonb_build_object('d', repeat('a', 100000)));
+-- an error in the middle leaves nothing behind
+SELECT * FROM get_or_create(NULL::re_domain, '{"d": "bad"}');
+\echo :SQLSTATE
+SELECT (object).d, created FROM get_or_create(NULL::re_domain, '{"d": "inner"}');
+SELECT id, length(d) FROM re_domain ORDER BY id;
+
+-- a trigger, while the statement that fired it runs: with so many other keys
+-- that the statement's plan falls out of its list, and with the table's
+-- description invalidated
+CREATE TABLE re_trigger (a int, b int, c int, d int, e int, f int, g int, note text);
+CREATE FUNCTION re_many_keys() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..127 LOOP
+        PERFORM get_or_create(NULL::re_trigger, jsonb_build_object(
+            'a', CASE WHEN i & 1 > 0 THEN 1 END, 'b', CASE WHEN i & 2 > 0 THEN 1 END,
+            'c', CASE WHEN i & 4 > 0 THEN 1 END, 'd', CASE WHEN i & 8 > 0 THEN 1 END,
+            'e', CASE WHEN i & 16 > 0 THEN 1 END, 'f', CASE WHEN i & 32 > 0 THEN 1 END,
+            'g', CASE WHEN i & 64 > 0 THEN 1 END));
+    END LOOP;
+    EXECUTE 'GRANT SELECT ON re_trigger TO PUBLIC';
+    PERFORM update_or_create(NULL::re_trigger, '{"note": "inner"}', '{"a": 2}');
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER many_keys BEFORE INSERT ON re_trigger
+    FOR EACH ROW WHEN (NEW.note = 'outer') EXECUTE FUNCTION re_many_keys();
+SELECT (object).note, created FROM get_or_create(NULL::re_trigger, '{"note": "outer"}');
+SELECT (object).note, created FROM get_or_create(NULL::re_trigger, '{"note": "outer"}');
+SELECT count(*), count(note) FROM re_trigger;
+-- the same for a batch, and within one
+SELECT ordinality, (object).note, created
+  FROM get_or_create_many(NULL::re_trigger, '[{"note": "outer"}, {"note": "another"}]', '{note}');
+CREATE FUNCTION re_batch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM * FROM update_or_create_many(NULL::re_trigger, '[{"note": "x", "a": 1}, {"note": "y", "a": 2}]', '{note}');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER batch AFTER INSERT ON re_trigger
+    FOR EACH ROW WHEN (NEW.note = 'batch') EXECUTE FUNCTION re_batch();
+SELECT ordinality, (object).note, created
+  FROM get_or_create_many(NULL::re_trigger, '[{"note": "batch"}, {"note": "after"}]', '{note}');
+SELECT note, a FROM re_trigger WHERE note IN ('x', 'y', 'batch', 'after') ORDER BY note;
+
+DROP TABLE re_domain, re_trigger;
+DROP DOMAIN re_text;
+DROP FUNCTION re_check, re_many_keys, re_batch;
