@@ -27,6 +27,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "args.h"
@@ -162,19 +163,38 @@ balance_to_numeric(const BalanceColumn *column, Datum value)
 	}
 }
 
-/* The largest numeric(precision, scale): so many nines. */
+/*
+ * The largest numeric(precision, scale): so many nines.  The last one is kept,
+ * since most sessions meet no other.
+ */
 static Numeric
 highest_numeric(int32 typmod)
 {
+	static int32 kept_typmod = -1;
+	static Numeric kept = NULL;
 	int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
 	int scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
 	StringInfoData digits;
+	Numeric highest;
+
+	/* The caller gets a copy: a call within its call may keep another one. */
+	if (typmod == kept_typmod)
+		return DatumGetNumericCopy(NumericGetDatum(kept));
 
 	initStringInfo(&digits);
 	for (int i = 0; i < precision; i++)
 		appendStringInfoChar(&digits, '9');
 	appendStringInfo(&digits, "e%d", -scale);
-	return numeric_parse(digits.data);
+	highest = numeric_parse(digits.data);
+
+	kept_typmod = -1;
+	if (kept != NULL)
+		pfree(kept);
+	kept = NULL;
+	kept = MemoryContextAlloc(TopMemoryContext, VARSIZE(highest));
+	memcpy(kept, highest, VARSIZE(highest));
+	kept_typmod = typmod;
+	return highest;
 }
 
 /*

@@ -313,15 +313,13 @@ lock_found_rows(Batch *batch)
 		look(batch, VIEW_OWN, GROUP_FOUND);
 	}
 
-	for (int g = 0; g < found.ngroups; g++)
-	{
-		if (found.groups[g]->state != GROUP_FOUND)
-			continue;
-		if (target_has_row_security(batch->target))
-			error_update_denied(rel, batch_describe(batch, found.groups[g]));
-		batch_blame(found.groups[g]);
-		error_serialization(rel);
-	}
+	found = select_groups(batch, GROUP_FOUND);
+	if (found.ngroups == 0)
+		return;
+	if (target_has_row_security(batch->target))
+		error_update_denied(rel, batch_describe(batch, found.groups[0]));
+	batch_blame(found.groups[0]);
+	error_serialization(rel);
 }
 
 /*
