@@ -16,6 +16,7 @@
  *		k1, k2 ...			the key columns
  *		d1, d2 ...			the data columns
  *		g1, g2 ...	bool	is the data column given?
+ *		p1, p2 ...			the primary key of the row that was found
  *
  * A batch and all that it points to lives in the memory context that was
  * current at batch_parse().
@@ -26,6 +27,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -529,12 +531,15 @@ add_attribute(TupleDesc tupdesc, AttrNumber n, char *name,
 	TupleDescInitEntryCollation(tupdesc, n, att->attcollation);
 }
 
+/* The columns of the relation are key, data and primary key columns. */
 static TupleDesc
-relation_desc(const Batch *batch, const ColumnValues *data)
+relation_desc(const Batch *batch, const ColumnValues *data,
+			  const AttrNumber *primary_key, int nprimary)
 {
 	int nkeys = batch->key.ncolumns;
 	int ndata = data ? data->ncolumns : 0;
-	TupleDesc tupdesc = CreateTemplateTupleDesc(1 + nkeys + 2 * ndata);
+	TupleDesc tupdesc = CreateTemplateTupleDesc(1 + nkeys + 2 * ndata +
+												nprimary);
 	AttrNumber n = 0;
 
 	TupleDescInitEntry(tupdesc, ++n, "n", INT4OID, -1, 0);
@@ -547,29 +552,58 @@ relation_desc(const Batch *batch, const ColumnValues *data)
 	for (int i = 0; i < ndata; i++)
 		TupleDescInitEntry(tupdesc, ++n, psprintf("g%d", i + 1), BOOLOID, -1,
 						   0);
+	for (int i = 0; i < nprimary; i++)
+		add_attribute(tupdesc, ++n, psprintf("p%d", i + 1),
+					  target_column(batch->target, primary_key[i]));
 	return tupdesc;
+}
+
+/* The values of these columns in the row that was found for a group. */
+static void
+object_values(const Batch *batch, const BatchGroup *group,
+			  const AttrNumber *attnums, int n, Datum *values, bool *nulls)
+{
+	HeapTupleHeader row = DatumGetHeapTupleHeader(group->object);
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	for (int i = 0; i < n; i++)
+		values[i] = heap_getattr(&tuple, attnums[i],
+								 RelationGetDescr(
+									 target_relation(batch->target)),
+								 &nulls[i]);
 }
 
 /*
  * Let statements see these groups as BATCH_RELATION until batch_unregister(),
- * with these data columns, if any.  The caller is connected to SPI.
+ * with these data columns, if any, and with the primary keys of the rows that
+ * were found, if asked.  The caller is connected to SPI.
  */
 EphemeralNamedRelation
 batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
-			   const BatchColumns *columns)
+			   const BatchColumns *columns, bool with_primary_key)
 {
+	const AttrNumber *primary_key = NULL;
+	int nprimary = with_primary_key
+					   ? target_primary_key(batch->target, &primary_key)
+					   : 0;
 	int nkeys = batch->key.ncolumns;
 	int ndata = columns ? columns->columns.ncolumns : 0;
+	int nvalues = 1 + nkeys + 2 * ndata + nprimary;
 	EphemeralNamedRelation relation;
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	Datum *values = palloc(sizeof(Datum) * (1 + nkeys + 2 * ndata));
-	bool *nulls = palloc0(sizeof(bool) * (1 + nkeys + 2 * ndata));
+	Datum *values = palloc(sizeof(Datum) * nvalues);
+	bool *nulls = palloc0(sizeof(bool) * nvalues);
 
 	relation = palloc0(sizeof(EphemeralNamedRelationData));
 	relation->md.name = BATCH_RELATION;
 	relation->md.reliddesc = InvalidOid;
 	relation->md.tupdesc = relation_desc(batch,
-										 columns ? &columns->columns : NULL);
+										 columns ? &columns->columns : NULL,
+										 primary_key, nprimary);
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
 	relation->md.enrtuples = ngroups;
 	relation->reldata = store;
@@ -589,6 +623,10 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 			nulls[1 + nkeys + i] = group->data.nulls[d];
 			values[1 + nkeys + ndata + i] = BoolGetDatum(group->given[d]);
 		}
+		if (nprimary > 0)
+			object_values(batch, group, primary_key, nprimary,
+						  values + nvalues - nprimary,
+						  nulls + nvalues - nprimary);
 		tuplestore_putvalues(store, relation->md.tupdesc, values, nulls);
 	}
 	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)

@@ -77,7 +77,8 @@ extern void batch_absolve(void);
 
 extern EphemeralNamedRelation batch_register(const Batch *batch,
 											 BatchGroup **groups, int ngroups,
-											 const BatchColumns *columns);
+											 const BatchColumns *columns,
+											 bool with_primary_key);
 extern void batch_register_end(EphemeralNamedRelation relation);
 extern void batch_unregister(EphemeralNamedRelation relation);
 

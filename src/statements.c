@@ -367,15 +367,67 @@ append_batch_where(Statement *stmt, const ColumnValues *key)
 	}
 }
 
+/* SELECT t.a, t.b, t.c, r.n FROM racefree_batch r, schema.table t */
+static void
+append_batch_select(Statement *stmt)
+{
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_columns(stmt, "t.");
+	appendStringInfoString(&stmt->text, ", r.n FROM ");
+	append_batch(stmt);
+	appendStringInfoString(&stmt->text, ", ");
+	append_table(stmt);
+	appendStringInfoString(&stmt->text, " t");
+}
+
 /*
- * ORDER BY the table's primary key, which is the order in which lock_rows()
- * and transfer() lock; of the groups, where there is none.
+ * SELECT ... WHERE t.a = r.k1 AND t.b IS NULL
  */
 static void
-append_lock_order(Statement *stmt)
+build_batch_look(Statement *stmt, const ColumnValues *key)
+{
+	append_batch_select(stmt);
+	append_batch_where(stmt, key);
+}
+
+/*
+ * SELECT ... WHERE t.id = r.p1
+ *		AND (t.a = r.k1 OR t.a IS NULL AND r.k1 IS NULL)
+ *		ORDER BY t.id USING OPERATOR(schema.<) FOR NO KEY UPDATE OF t
+ *
+ * The rows were found before; their primary keys give the order in which
+ * lock_rows() and transfer() lock, too, whatever NULLs are in their keys.
+ * Where there is no primary key, they are found by their keys again:
+ *
+ * SELECT ... WHERE t.a = r.k1 AND t.b IS NULL ORDER BY r.n FOR NO KEY UPDATE OF t
+ */
+static void
+build_batch_lock(Statement *stmt, const ColumnValues *key)
 {
 	const AttrNumber *columns;
 	int ncolumns = target_primary_key(stmt->target, &columns);
+
+	append_batch_select(stmt);
+	if (ncolumns == 0)
+		append_batch_where(stmt, key);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
+		append_equality(stmt, columns[i],
+						psprintf("t.%s", column_name(stmt, columns[i])),
+						psprintf("r.p%d", i + 1),
+						target_column(stmt->target, columns[i])->atttypid);
+	}
+	for (int i = 0; ncolumns > 0 && i < key->ncolumns; i++)
+	{
+		const char *name = psprintf("t.%s", column_name(stmt, key->attnums[i]));
+
+		appendStringInfoString(&stmt->text, " AND (");
+		append_equality(stmt, key->attnums[i], name, psprintf("r.k%d", i + 1),
+						target_column(stmt->target, key->attnums[i])->atttypid);
+		appendStringInfo(&stmt->text, " OR %s IS NULL AND r.k%d IS NULL)", name,
+						 i + 1);
+	}
 
 	appendStringInfoString(&stmt->text, " ORDER BY ");
 	if (ncolumns == 0)
@@ -386,29 +438,7 @@ append_lock_order(Statement *stmt)
 			appendStringInfoString(&stmt->text, ", ");
 		append_order(stmt, columns[i], "t.");
 	}
-}
-
-/*
- * SELECT t.a, t.b, t.c, r.n FROM racefree_batch r, schema.table t
- *		WHERE t.a = r.k1 AND t.b IS NULL
- *		[ ORDER BY t.id USING OPERATOR(schema.<) FOR NO KEY UPDATE OF t ]
- */
-static void
-build_batch_select(Statement *stmt, const ColumnValues *key, bool lock)
-{
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_columns(stmt, "t.");
-	appendStringInfoString(&stmt->text, ", r.n FROM ");
-	append_batch(stmt);
-	appendStringInfoString(&stmt->text, ", ");
-	append_table(stmt);
-	appendStringInfoString(&stmt->text, " t");
-	append_batch_where(stmt, key);
-	if (lock)
-	{
-		append_lock_order(stmt);
-		appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
-	}
+	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
 }
 
 /*
@@ -529,8 +559,10 @@ statement_build(Statement *stmt, const Target *target,
 			build_lock_ids(stmt, spec);
 			break;
 		case STMT_BATCH_LOOK:
+			build_batch_look(stmt, key);
+			break;
 		case STMT_BATCH_LOCK:
-			build_batch_select(stmt, key, spec->kind == STMT_BATCH_LOCK);
+			build_batch_lock(stmt, key);
 			break;
 		case STMT_BATCH_INSERT:
 		case STMT_BATCH_INSERT_OR_YIELD:

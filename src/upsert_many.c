@@ -16,8 +16,8 @@
  * no batch waits for another one's.
  *
  * Rows with NULLs in different columns of their keys need different
- * statements (IS NULL), so each step is done for one pattern of NULLs after
- * the other.
+ * statements (IS NULL): they are looked for, and updated, one pattern of NULLs
+ * after the other.  Where there is a primary key, they are locked by that.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -166,38 +166,47 @@ take_numbered_row(Batch *batch, int statement, HeapTuple tuple,
 }
 
 /*
- * Run a statement that gives rows with their groups' numbers.  Groups that
- * get a row get the state, too.
+ * Run a statement that gives rows with their groups' numbers, for groups that
+ * it serves all.  Groups that get a row get the state, too.
  */
+static void
+run_statement(Batch *batch, StatementSpec *spec, GroupList list,
+			  const BatchColumns *columns, PlanView view, BatchState state)
+{
+	static int statement = 0;
+	EphemeralNamedRelation relation;
+	uint64 nrows;
+
+	if (columns != NULL)
+	{
+		spec->data = &columns->columns;
+		spec->partial = columns->partial;
+	}
+	relation = batch_register(batch, list.groups, list.ngroups, columns,
+							  spec->kind == STMT_BATCH_LOCK);
+	/* With one row more than there are groups, one has two. */
+	nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
+	statement++;
+	for (uint64 i = 0; i < nrows; i++)
+		take_numbered_row(batch, statement, SPI_tuptable->vals[i],
+						  SPI_tuptable->tupdesc, state);
+	SPI_freetuptable(SPI_tuptable);
+	batch_unregister(relation);
+}
+
+/* The same for groups with NULLs in different columns of their keys. */
 static void
 run_numbered(Batch *batch, StatementKind kind, GroupList list,
 			 const BatchColumns *columns, PlanView view, BatchState state)
 {
-	static int statement = 0;
 	GroupList pattern;
 
 	while (next_pattern(batch, &list, &pattern))
 	{
 		StatementSpec spec = batch_spec(batch, kind, &pattern.groups[0]->key,
 										pattern.ngroups);
-		EphemeralNamedRelation relation;
-		uint64 nrows;
 
-		if (columns != NULL)
-		{
-			spec.data = &columns->columns;
-			spec.partial = columns->partial;
-		}
-		relation = batch_register(batch, pattern.groups, pattern.ngroups,
-								  columns);
-		/* With one row more than there are groups, one has two. */
-		nrows = plan_run_batch(batch->target, &spec, view, pattern.ngroups + 1);
-		statement++;
-		for (uint64 i = 0; i < nrows; i++)
-			take_numbered_row(batch, statement, SPI_tuptable->vals[i],
-							  SPI_tuptable->tupdesc, state);
-		SPI_freetuptable(SPI_tuptable);
-		batch_unregister(relation);
+		run_statement(batch, &spec, pattern, columns, view, state);
 		pfree(pattern.groups);
 	}
 	pfree(list.groups);
@@ -290,6 +299,35 @@ look_under_lock(Batch *batch, CommandId insert, const char *function)
 	pfree(missing.groups);
 }
 
+/* Is there an order in which all batches, whatever their key, lock rows? */
+static bool
+has_row_order(const Target *target)
+{
+	const AttrNumber *columns;
+
+	return target_primary_key(target, &columns) > 0;
+}
+
+/* Lock the rows that were found for these groups, in the order of all. */
+static void
+lock_rows_of(Batch *batch, GroupList list)
+{
+	StatementSpec spec;
+
+	if (!has_row_order(batch->target))
+	{
+		run_numbered(batch, STMT_BATCH_LOCK, list, NULL, VIEW_OWN,
+					 GROUP_LOCKED);
+		return;
+	}
+	if (list.ngroups > 0)
+	{
+		spec = batch_spec(batch, STMT_BATCH_LOCK, &batch->key, list.ngroups);
+		run_statement(batch, &spec, list, NULL, VIEW_OWN, GROUP_LOCKED);
+	}
+	pfree(list.groups);
+}
+
 /*
  * Lock the rows that are there.  A row that is gone by now is missing again;
  * one that took its place meanwhile is locked instead.  One that row security
@@ -303,8 +341,7 @@ lock_found_rows(Batch *batch)
 
 	for (int try = 0; try <= MAX_YIELDS; try++)
 	{
-		run_numbered(batch, STMT_BATCH_LOCK, select_groups(batch, GROUP_FOUND),
-					 NULL, VIEW_OWN, GROUP_LOCKED);
+		lock_rows_of(batch, select_groups(batch, GROUP_FOUND));
 		found = select_groups(batch, GROUP_FOUND);
 		if (found.ngroups == 0)
 			return;
@@ -507,7 +544,8 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
 	spec.data = &columns.columns;
-	relation = batch_register(batch, list.groups, list.ngroups, &columns);
+	relation = batch_register(batch, list.groups, list.ngroups, &columns,
+							  false);
 	batch_register_end(relation);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
@@ -565,15 +603,6 @@ insert_can_yield(const Batch *batch)
 	initStringInfo(&clause);
 	return arbiter_clause(batch->target, &clause, batch->key.ncolumns,
 						  batch->key.attnums, batch->key.nulls);
-}
-
-/* Is there an order in which all batches, whatever their key, lock rows? */
-static bool
-has_row_order(const Target *target)
-{
-	const AttrNumber *columns;
-
-	return target_primary_key(target, &columns) > 0;
 }
 
 /*
