@@ -36,6 +36,20 @@ SELECT mc_context('[{"k": 1}, {"k": 10, "a": 1}, {"k": 11, "a": -1}, {"k": 12}]'
 SELECT mc_context('[{"k": 10}, {"k": 1, "a": -1}, {"k": 11, "b": null}]');
 SELECT mc_context('[{"k": 10, "u": 1}, {"k": 10}, {"k": 11, "u": 1}]');
 SELECT mc_context('[{"k": 10}, {"k": 11, "a": "x"}]');
+-- of an UPDATE too, where the plan goes by the rows of the batch
+CREATE FUNCTION mc_update_context(rows jsonb) RETURNS text LANGUAGE plpgsql
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
+DECLARE
+    context text;
+BEGIN
+    PERFORM * FROM update_or_create_many(NULL::mc, rows, '{k}');
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+    RETURN SQLSTATE || ', ' || coalesce(substring(context FROM 'row \d+ of argument "rows"'), 'no row');
+END
+$$;
+SELECT mc_update_context('[{"k": 1, "a": 1}, {"k": 2, "a": -1}, {"k": 3, "a": 1}]');
 -- what is found out when all rows are in, names none
 CREATE FUNCTION mc_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
 CREATE TRIGGER refuse AFTER INSERT ON mc EXECUTE FUNCTION mc_refuse();
@@ -102,4 +116,4 @@ INSERT INTO mc_c VALUES (1, 1);
 
 DROP TABLE mc, mc_pairs, mc_c, mc_p, mc_q;
 DROP TYPE mc_pair;
-DROP FUNCTION mc_context, mc_refuse, mc_log;
+DROP FUNCTION mc_context, mc_update_context, mc_refuse, mc_log;

@@ -462,13 +462,15 @@ count_turns(ParamListInfo params, int id, bool speculative,
 }
 
 /*
- * Run one of the INSERTs over the groups that are registered, and return the
- * number of rows it gave: they are in SPI_tuptable, all live columns in order.
- * While it runs, "turn" is the number of the row that it is the turn of,
- * counted from 1.
+ * Run an INSERT or UPDATE over the groups that are registered, and return the
+ * number of rows it gave: they are in SPI_tuptable, all live columns in order,
+ * then, of an UPDATE, the number of the group.  While it runs, "turn" is the
+ * number of the row that was fetched last, counted from 1: of an INSERT, the
+ * one whose turn it is; of an UPDATE too, if its plan goes by these rows.
  */
 uint64
-plan_insert_batch(const Target *target, const StatementSpec *spec, int *turn)
+plan_write_batch(const Target *target, const StatementSpec *spec, int *turn,
+				 long limit)
 {
 	PlanEntry *entry = plan_fetch(target, spec);
 	SPIExecuteOptions options = {0};
@@ -478,6 +480,7 @@ plan_insert_batch(const Target *target, const StatementSpec *spec, int *turn)
 	options.params = makeParamList(1);
 	options.params->paramFetch = count_turns;
 	options.params->paramFetchArg = turn;
+	options.tcount = limit;
 	entry->running++;
 	result = SPI_execute_plan_extended(entry->plan, &options);
 	entry->running--;

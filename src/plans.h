@@ -40,7 +40,7 @@ extern uint64 plan_lock_ids(const Target *target, AttrNumber id_attnum,
 							Datum ids);
 extern uint64 plan_run_batch(const Target *target, const StatementSpec *spec,
 							 PlanView view, long limit);
-extern uint64 plan_insert_batch(const Target *target, const StatementSpec *spec,
-								int *turn);
+extern uint64 plan_write_batch(const Target *target, const StatementSpec *spec,
+							   int *turn, long limit);
 
 #endif /* RACEFREE_PLANS_H */

@@ -488,7 +488,10 @@ build_batch_insert(Statement *stmt, const ColumnValues *key,
 /*
  * UPDATE schema.table t
  *		SET b = r.d1, c = CASE WHEN r.g2 THEN r.d2 ELSE t.c END
- *		FROM racefree_batch r WHERE t.a = r.k1 RETURNING t.a, t.b, t.c, r.n
+ *		FROM racefree_batch r WHERE t.a = r.k1
+ *		AND r.n OPERATOR(pg_catalog.>=) $1 RETURNING t.a, t.b, t.c, r.n
+ *
+ * The last condition is as in the INSERT.
  */
 static void
 build_batch_update(Statement *stmt, const StatementSpec *spec)
@@ -513,6 +516,9 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 	appendStringInfoString(&stmt->text, " FROM ");
 	append_batch(stmt);
 	append_batch_where(stmt, spec->key);
+	appendStringInfo(&stmt->text, "%sr.n OPERATOR(pg_catalog.>=) $%d",
+					 spec->key->ncolumns > 0 ? " AND " : " WHERE ",
+					 add_param(stmt, INT4OID));
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt, "t.");
 	appendStringInfoString(&stmt->text, ", r.n");

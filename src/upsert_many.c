@@ -165,6 +165,46 @@ take_numbered_row(Batch *batch, int statement, HeapTuple tuple,
 	take_row(batch, group, tuple, tupdesc);
 }
 
+/* The INSERT or UPDATE that is running, for the context of errors. */
+typedef struct WriteProgress
+{
+	GroupList list;
+	int turn; /* counted from 1; past the list, it tells nothing */
+} WriteProgress;
+
+static void
+write_error_context(void *arg)
+{
+	WriteProgress *progress = arg;
+
+	if (progress->turn >= 1 && progress->turn <= progress->list.ngroups)
+		errcontext("row %d of argument \"%s\"",
+				   progress->list.groups[progress->turn - 1]->first + 1,
+				   "rows");
+}
+
+/*
+ * Run an INSERT or UPDATE over the registered groups, errors of which name the
+ * row.  A row more than there are groups is put behind them, so that a plan
+ * which reads them all before it writes is not misunderstood.
+ */
+static uint64
+write_batch(Batch *batch, const StatementSpec *spec, GroupList list,
+			EphemeralNamedRelation relation, long limit)
+{
+	WriteProgress progress = {list, 0};
+	ErrorContextCallback callback = {.callback = write_error_context,
+									 .arg = &progress};
+	uint64 nrows;
+
+	batch_register_end(relation);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	nrows = plan_write_batch(batch->target, spec, &progress.turn, limit);
+	error_context_stack = callback.previous;
+	return nrows;
+}
+
 /*
  * Run a statement that gives rows with their groups' numbers, for groups that
  * it serves all.  Groups that get a row get the state, too.
@@ -185,7 +225,10 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 	relation = batch_register(batch, list.groups, list.ngroups, columns,
 							  spec->kind == STMT_BATCH_LOCK);
 	/* With one row more than there are groups, one has two. */
-	nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
+	if (spec->kind == STMT_BATCH_UPDATE)
+		nrows = write_batch(batch, spec, list, relation, list.ngroups + 1);
+	else
+		nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
 	statement++;
 	for (uint64 i = 0; i < nrows; i++)
 		take_numbered_row(batch, statement, SPI_tuptable->vals[i],
@@ -506,32 +549,11 @@ select_insertable(const Batch *batch)
 	return list;
 }
 
-/* The INSERT that is running, for the context of errors. */
-typedef struct InsertProgress
-{
-	GroupList list;
-	int turn; /* counted from 1; past the list, all had theirs */
-} InsertProgress;
-
-static void
-insert_error_context(void *arg)
-{
-	InsertProgress *progress = arg;
-
-	if (progress->turn >= 1 && progress->turn <= progress->list.ngroups)
-		errcontext("row %d of argument \"%s\"",
-				   progress->list.groups[progress->turn - 1]->first + 1,
-				   "rows");
-}
-
 /* Insert the rows that are not there, of keys that we hold locked. */
 static void
 insert_missing_rows(Batch *batch, StatementKind kind)
 {
 	GroupList list = select_insertable(batch);
-	InsertProgress progress = {list, 0};
-	ErrorContextCallback callback = {.callback = insert_error_context,
-									 .arg = &progress};
 	BatchColumns columns;
 	EphemeralNamedRelation relation;
 	StatementSpec spec;
@@ -546,11 +568,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	spec.data = &columns.columns;
 	relation = batch_register(batch, list.groups, list.ngroups, &columns,
 							  false);
-	batch_register_end(relation);
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	nrows = plan_insert_batch(batch->target, &spec, &progress.turn);
-	error_context_stack = callback.previous;
+	nrows = write_batch(batch, &spec, list, relation, 0);
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
 	batch_unregister(relation);
