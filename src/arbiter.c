@@ -20,6 +20,12 @@
 
 #include "arbiter.h"
 
+/*
+ * How often to step back from another writer's row that is gone again when we
+ * look for it.  Then the INSERT stands its ground and core has the last word.
+ */
+#define MAX_YIELDS 3
+
 /* Is the column in the key, with a value that a unique index compares? */
 static bool
 key_covers_column(Relation index, AttrNumber attnum, int nkeys,
@@ -169,8 +175,7 @@ append_inference(const Target *target, StringInfo buf, Bitmapset *columns)
  * by key, finds none, and inserts again without the clause.
  */
 bool
-arbiter_clause(const Target *target, StringInfo buf, int nkeys,
-			   const AttrNumber *keys, const bool *nulls)
+arbiter_clause(const Target *target, StringInfo buf, const ColumnValues *key)
 {
 	Relation rel = target_relation(target);
 	Arbiters arbiters = {0};
@@ -187,7 +192,8 @@ arbiter_clause(const Target *target, StringInfo buf, int nkeys,
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		examine_index(target, index, nkeys, keys, nulls, &arbiters);
+		examine_index(target, index, key->ncolumns, key->attnums, key->nulls,
+					  &arbiters);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);
@@ -203,4 +209,24 @@ arbiter_clause(const Target *target, StringInfo buf, int nkeys,
 	else
 		return false;
 	return true;
+}
+
+/* Does an INSERT with this key step back from a row that has it already? */
+bool
+arbiter_can_yield(const Target *target, const ColumnValues *key)
+{
+	StringInfoData clause;
+
+	initStringInfo(&clause);
+	return arbiter_clause(target, &clause, key);
+}
+
+/*
+ * How often an INSERT should step back.  Triggers that may divert it should
+ * not be fired more often than it takes to find that out.
+ */
+int
+arbiter_max_yields(const Target *target)
+{
+	return target_may_divert_inserts(target) ? 1 : MAX_YIELDS;
 }

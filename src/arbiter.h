@@ -12,9 +12,11 @@
 
 #include "lib/stringinfo.h"
 
-#include "target.h"
+#include "args.h"
 
-extern bool arbiter_clause(const Target *target, StringInfo buf, int nkeys,
-						   const AttrNumber *keys, const bool *nulls);
+extern bool arbiter_clause(const Target *target, StringInfo buf,
+						   const ColumnValues *key);
+extern bool arbiter_can_yield(const Target *target, const ColumnValues *key);
+extern int arbiter_max_yields(const Target *target);
 
 #endif /* RACEFREE_ARBITER_H */

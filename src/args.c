@@ -114,6 +114,22 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 	return columns;
 }
 
+/* The values that a row of the table has in these columns. */
+void
+args_read_row(const Target *target, HeapTupleHeader row, int n,
+			  const AttrNumber *attnums, Datum *values, bool *nulls)
+{
+	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	for (int i = 0; i < n; i++)
+		values[i] = heap_getattr(&tuple, attnums[i], tupdesc, &nulls[i]);
+}
+
 /*
  * Convert the object's values as jsonb_populate_record() does.  "columns" is
  * what args_columns() made of the same object.
@@ -121,17 +137,10 @@ args_columns(const Target *target, Jsonb *object, const char *argument)
 void
 args_convert(const Target *target, Jsonb *object, ColumnValues *columns)
 {
-	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
 	HeapTupleHeader row = target_populate(target, object);
-	HeapTupleData tuple;
 
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	for (int i = 0; i < columns->ncolumns; i++)
-		columns->values[i] = heap_getattr(&tuple, columns->attnums[i], tupdesc,
-										  &columns->nulls[i]);
+	args_read_row(target, row, columns->ncolumns, columns->attnums,
+				  columns->values, columns->nulls);
 }
 
 /* The key says which row, the other argument what to put there: not both. */

@@ -27,6 +27,9 @@ typedef struct ColumnValues
 extern ColumnValues *args_make_columns(int ncolumns);
 extern ColumnValues *args_columns(const Target *target, Jsonb *object,
 								  const char *argument);
+extern void args_read_row(const Target *target, HeapTupleHeader row, int n,
+						  const AttrNumber *attnums, Datum *values,
+						  bool *nulls);
 extern void args_convert(const Target *target, Jsonb *object,
 						 ColumnValues *columns);
 extern void args_check_disjoint(const Target *target, const ColumnValues *key,

@@ -27,7 +27,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -54,11 +53,11 @@ typedef struct InputRow
 	ColumnValues *columns; /* all that it gives */
 } InputRow;
 
-/* What the error context shows while a row is converted. */
-static void
-row_error_context(void *arg)
+/* Error context callback: the row of the input with that number, from 0. */
+void
+batch_error_context(void *number)
 {
-	errcontext("row %d of argument \"%s\"", *(int *) arg + 1, "rows");
+	errcontext("row %d of argument \"%s\"", *(int *) number + 1, "rows");
 }
 
 /* The key's columns, in ascending order. */
@@ -181,7 +180,7 @@ parse_rows(const Target *target, Jsonb *rows, const ColumnValues *key,
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree row",
 									ALLOCSET_DEFAULT_SIZES);
 
-	callback.callback = row_error_context;
+	callback.callback = batch_error_context;
 	callback.arg = &n;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
@@ -404,22 +403,14 @@ batch_describe(const Batch *batch, const BatchGroup *group)
 					args_describe(batch->target, &group->key));
 }
 
-/* What the context of an error shows while one group is to blame. */
-static void
-group_error_context(void *group)
-{
-	errcontext("row %d of argument \"%s\"",
-			   ((const BatchGroup *) group)->first + 1, "rows");
-}
-
 static ErrorContextCallback blame;
 
 /* Let errors name the group's first row, until batch_absolve(). */
 void
 batch_blame(BatchGroup *group)
 {
-	blame.callback = group_error_context;
-	blame.arg = group;
+	blame.callback = batch_error_context;
+	blame.arg = &group->first;
 	blame.previous = error_context_stack;
 	error_context_stack = &blame;
 }
@@ -558,25 +549,6 @@ relation_desc(const Batch *batch, const ColumnValues *data,
 	return tupdesc;
 }
 
-/* The values of these columns in the row that was found for a group. */
-static void
-object_values(const Batch *batch, const BatchGroup *group,
-			  const AttrNumber *attnums, int n, Datum *values, bool *nulls)
-{
-	HeapTupleHeader row = DatumGetHeapTupleHeader(group->object);
-	HeapTupleData tuple;
-
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	for (int i = 0; i < n; i++)
-		values[i] = heap_getattr(&tuple, attnums[i],
-								 RelationGetDescr(
-									 target_relation(batch->target)),
-								 &nulls[i]);
-}
-
 /*
  * Let statements see these groups as BATCH_RELATION until batch_unregister(),
  * with these data columns, if any, and with the primary keys of the rows that
@@ -624,8 +596,8 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 			values[1 + nkeys + ndata + i] = BoolGetDatum(group->given[d]);
 		}
 		if (nprimary > 0)
-			object_values(batch, group, primary_key, nprimary,
-						  values + nvalues - nprimary,
+			args_read_row(batch->target, DatumGetHeapTupleHeader(group->object),
+						  nprimary, primary_key, values + nvalues - nprimary,
 						  nulls + nvalues - nprimary);
 		tuplestore_putvalues(store, relation->md.tupdesc, values, nulls);
 	}

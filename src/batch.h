@@ -69,6 +69,7 @@ extern void batch_fill_defaults(const Batch *batch, BatchGroup **groups,
 								int ngroups, const BatchColumns *columns);
 extern char *batch_describe(const Batch *batch, const BatchGroup *group);
 
+extern void batch_error_context(void *number);
 extern void batch_blame(BatchGroup *group);
 extern void batch_absolve(void);
 

@@ -177,8 +177,9 @@ key_guard(PG_FUNCTION_ARGS)
 	read_key(target, tuple, key);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		ColumnValues *old = guarded_columns(target, trigger->tg_trigger);
+		ColumnValues *old = args_make_columns(key->ncolumns);
 
+		memcpy(old->attnums, key->attnums, sizeof(AttrNumber) * key->ncolumns);
 		read_key(target, trigger->tg_trigtuple, old);
 		if (args_find_difference(target, old, key) == InvalidAttrNumber)
 		{

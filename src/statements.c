@@ -202,8 +202,7 @@ build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 		appendStringInfoChar(&stmt->text, ')');
 	}
 	if (yield)
-		(void) arbiter_clause(stmt->target, &stmt->text, key->ncolumns,
-							  key->attnums, key->nulls);
+		(void) arbiter_clause(stmt->target, &stmt->text, key);
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt, "");
 }
@@ -479,8 +478,7 @@ build_batch_insert(Statement *stmt, const ColumnValues *key,
 	appendStringInfo(&stmt->text, " WHERE r.n OPERATOR(pg_catalog.>=) $%d",
 					 add_param(stmt, INT4OID));
 	if (yield)
-		(void) arbiter_clause(stmt->target, &stmt->text, key->ncolumns,
-							  key->attnums, key->nulls);
+		(void) arbiter_clause(stmt->target, &stmt->text, key);
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt, "");
 }

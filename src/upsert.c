@@ -34,11 +34,8 @@
 PG_FUNCTION_INFO_V1(get_or_create);
 PG_FUNCTION_INFO_V1(update_or_create);
 
-/*
- * How often to step back from another writer's row that is gone again when we
- * look for it.  Then the INSERT stands its ground and core has the last word.
- */
-#define MAX_YIELDS 3
+/* How often to try to lock a row that others replace meanwhile. */
+#define MAX_LOCK_TRIES 4
 
 typedef struct Upsert
 {
@@ -91,7 +88,7 @@ run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
 static bool
 lock_row(Upsert *upsert)
 {
-	for (int try = 0; try <= MAX_YIELDS; try++)
+	for (int try = 0; try < MAX_LOCK_TRIES; try++)
 	{
 		if (!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
 			return false;
@@ -171,17 +168,6 @@ insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 	return true;
 }
 
-/* Does the INSERT step back from a row that has the key already? */
-static bool
-insert_can_yield(const Upsert *upsert)
-{
-	StringInfoData clause;
-
-	initStringInfo(&clause);
-	return arbiter_clause(upsert->target, &clause, upsert->key->ncolumns,
-						  upsert->key->attnums, upsert->key->nulls);
-}
-
 /*
  * A row was found after an INSERT of ours gave none.  Did a trigger divert
  * what we inserted to where the key finds it?  Then the row is ours.
@@ -206,7 +192,7 @@ is_diverted_row(Upsert *upsert, CommandId insert)
 static bool
 find_or_insert(Upsert *upsert, const ColumnValues *values)
 {
-	int max_yields = target_may_divert_inserts(upsert->target) ? 1 : MAX_YIELDS;
+	int max_yields = arbiter_max_yields(upsert->target);
 	CommandId insert = InvalidCommandId;
 
 	for (int round = 0;; round++)
@@ -229,7 +215,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 					   values))
 			return true;
 		/* Nothing to yield to: it will not be there next time either. */
-		if (!insert_can_yield(upsert))
+		if (!arbiter_can_yield(upsert->target, upsert->key))
 			round = max_yields;
 	}
 }

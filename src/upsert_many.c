@@ -42,8 +42,8 @@
 PG_FUNCTION_INFO_V1(get_or_create_many);
 PG_FUNCTION_INFO_V1(update_or_create_many);
 
-/* As for single rows: how often to step back from rows that vanish. */
-#define MAX_YIELDS 3
+/* How often to try to lock a row that others replace meanwhile. */
+#define MAX_LOCK_TRIES 4
 
 /* So many kinds of rows, by the columns given, have an UPDATE of their own. */
 #define MAX_UPDATES 8
@@ -178,9 +178,7 @@ write_error_context(void *arg)
 	WriteProgress *progress = arg;
 
 	if (progress->turn >= 1 && progress->turn <= progress->list.ngroups)
-		errcontext("row %d of argument \"%s\"",
-				   progress->list.groups[progress->turn - 1]->first + 1,
-				   "rows");
+		batch_error_context(&progress->list.groups[progress->turn - 1]->first);
 }
 
 /*
@@ -382,7 +380,7 @@ lock_found_rows(Batch *batch)
 	Relation rel = target_relation(batch->target);
 	GroupList found = {NULL, 0};
 
-	for (int try = 0; try <= MAX_YIELDS; try++)
+	for (int try = 0; try < MAX_LOCK_TRIES; try++)
 	{
 		lock_rows_of(batch, select_groups(batch, GROUP_FOUND));
 		found = select_groups(batch, GROUP_FOUND);
@@ -612,17 +610,6 @@ give_up(Batch *batch)
 	}
 }
 
-/* Does the INSERT step back from rows that have a key already? */
-static bool
-insert_can_yield(const Batch *batch)
-{
-	StringInfoData clause;
-
-	initStringInfo(&clause);
-	return arbiter_clause(batch->target, &clause, batch->key.ncolumns,
-						  batch->key.attnums, batch->key.nulls);
-}
-
 /*
  * See to it that there is a row for every group.  The caller is connected to
  * SPI.  As for single rows, each round looks with a snapshot that is newer
@@ -631,7 +618,7 @@ insert_can_yield(const Batch *batch)
 static void
 find_or_insert(Batch *batch, bool update, const char *function)
 {
-	int max_yields = target_may_divert_inserts(batch->target) ? 1 : MAX_YIELDS;
+	int max_yields = arbiter_max_yields(batch->target);
 	CommandId insert = InvalidCommandId;
 	bool all_locked;
 
@@ -668,7 +655,7 @@ find_or_insert(Batch *batch, bool update, const char *function)
 		if (!any_missing(batch, &all_locked))
 			return;
 		/* Nothing to yield to: it will not be there next time either. */
-		if (all_locked && !insert_can_yield(batch))
+		if (all_locked && !arbiter_can_yield(batch->target, &batch->key))
 			round = max_yields;
 	}
 }
