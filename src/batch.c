@@ -37,8 +37,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/queryenvironment.h"
-#include "utils/tuplestore.h"
 
 #include "batch.h"
 #include "errors.h"
@@ -514,47 +512,12 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups,
  * ----------
  */
 
-static void
-add_attribute(TupleDesc tupdesc, AttrNumber n, char *name,
-			  Form_pg_attribute att)
-{
-	TupleDescInitEntry(tupdesc, n, name, att->atttypid, att->atttypmod, 0);
-	TupleDescInitEntryCollation(tupdesc, n, att->attcollation);
-}
-
-/* The columns of the relation are key, data and primary key columns. */
-static TupleDesc
-relation_desc(const Batch *batch, const ColumnValues *data,
-			  const AttrNumber *primary_key, int nprimary)
-{
-	int nkeys = batch->key.ncolumns;
-	int ndata = data ? data->ncolumns : 0;
-	TupleDesc tupdesc = CreateTemplateTupleDesc(1 + nkeys + 2 * ndata +
-												nprimary);
-	AttrNumber n = 0;
-
-	TupleDescInitEntry(tupdesc, ++n, "n", INT4OID, -1, 0);
-	for (int i = 0; i < nkeys; i++)
-		add_attribute(tupdesc, ++n, psprintf("k%d", i + 1),
-					  target_column(batch->target, batch->key.attnums[i]));
-	for (int i = 0; i < ndata; i++)
-		add_attribute(tupdesc, ++n, psprintf("d%d", i + 1),
-					  target_column(batch->target, data->attnums[i]));
-	for (int i = 0; i < ndata; i++)
-		TupleDescInitEntry(tupdesc, ++n, psprintf("g%d", i + 1), BOOLOID, -1,
-						   0);
-	for (int i = 0; i < nprimary; i++)
-		add_attribute(tupdesc, ++n, psprintf("p%d", i + 1),
-					  target_column(batch->target, primary_key[i]));
-	return tupdesc;
-}
-
 /*
- * Let statements see these groups as BATCH_RELATION until batch_unregister(),
+ * Let statements see these groups until rows_unregister(),
  * with these data columns, if any, and with the primary keys of the rows that
  * were found, if asked.  The caller is connected to SPI.
  */
-EphemeralNamedRelation
+Rows *
 batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 			   const BatchColumns *columns, bool with_primary_key)
 {
@@ -565,20 +528,19 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 	int nkeys = batch->key.ncolumns;
 	int ndata = columns ? columns->columns.ncolumns : 0;
 	int nvalues = 1 + nkeys + 2 * ndata + nprimary;
-	EphemeralNamedRelation relation;
-	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+	Rows *rows = rows_begin(1 + nkeys + 2 * ndata + nprimary, ngroups);
 	Datum *values = palloc(sizeof(Datum) * nvalues);
 	bool *nulls = palloc0(sizeof(bool) * nvalues);
 
-	relation = palloc0(sizeof(EphemeralNamedRelationData));
-	relation->md.name = BATCH_RELATION;
-	relation->md.reliddesc = InvalidOid;
-	relation->md.tupdesc = relation_desc(batch,
-										 columns ? &columns->columns : NULL,
-										 primary_key, nprimary);
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = ngroups;
-	relation->reldata = store;
+	for (int i = 0; i < nkeys; i++)
+		rows_add_column(rows, 'k', i + 1, batch->target, batch->key.attnums[i]);
+	for (int i = 0; i < ndata; i++)
+		rows_add_column(rows, 'd', i + 1, batch->target,
+						columns->columns.attnums[i]);
+	for (int i = 0; i < ndata; i++)
+		rows_add_flag(rows, 'g', i + 1);
+	for (int i = 0; i < nprimary; i++)
+		rows_add_column(rows, 'p', i + 1, batch->target, primary_key[i]);
 
 	for (int g = 0; g < ngroups; g++)
 	{
@@ -599,40 +561,10 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 			args_read_row(batch->target, DatumGetHeapTupleHeader(group->object),
 						  nprimary, primary_key, values + nvalues - nprimary,
 						  nulls + nvalues - nprimary);
-		tuplestore_putvalues(store, relation->md.tupdesc, values, nulls);
+		rows_put(rows, values, nulls);
 	}
-	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "SPI_register_relation failed");
+	rows_register(rows);
 	pfree(nulls);
 	pfree(values);
-	return relation;
-}
-
-/*
- * Put a last row into the relation that is no group's, its number being -1:
- * who counts the rows that are fetched can tell when all groups had their turn.
- */
-void
-batch_register_end(EphemeralNamedRelation relation)
-{
-	TupleDesc tupdesc = relation->md.tupdesc;
-	Datum *values = palloc0(sizeof(Datum) * tupdesc->natts);
-	bool *nulls = palloc(sizeof(bool) * tupdesc->natts);
-
-	memset(nulls, true, sizeof(bool) * tupdesc->natts);
-	values[0] = Int32GetDatum(-1);
-	nulls[0] = false;
-	tuplestore_putvalues(relation->reldata, tupdesc, values, nulls);
-	pfree(nulls);
-	pfree(values);
-}
-
-void
-batch_unregister(EphemeralNamedRelation relation)
-{
-	if (SPI_unregister_relation(BATCH_RELATION) != SPI_OK_REL_UNREGISTER)
-		elog(ERROR, "SPI_unregister_relation failed");
-	tuplestore_end(relation->reldata);
-	FreeTupleDesc(relation->md.tupdesc);
-	pfree(relation);
+	return rows;
 }

@@ -11,10 +11,10 @@
 #define RACEFREE_BATCH_H
 
 #include "utils/array.h"
-#include "utils/queryenvironment.h"
 
 #include "args.h"
 #include "keylock.h"
+#include "rows.h"
 
 typedef enum BatchState
 {
@@ -73,14 +73,8 @@ extern void batch_error_context(void *number);
 extern void batch_blame(BatchGroup *group);
 extern void batch_absolve(void);
 
-/* The name under which statements see the groups, and its columns. */
-#define BATCH_RELATION "racefree_batch"
-
-extern EphemeralNamedRelation batch_register(const Batch *batch,
-											 BatchGroup **groups, int ngroups,
-											 const BatchColumns *columns,
-											 bool with_primary_key);
-extern void batch_register_end(EphemeralNamedRelation relation);
-extern void batch_unregister(EphemeralNamedRelation relation);
+extern Rows *batch_register(const Batch *batch, BatchGroup **groups,
+							int ngroups, const BatchColumns *columns,
+							bool with_primary_key);
 
 #endif /* RACEFREE_BATCH_H */

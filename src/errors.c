@@ -24,6 +24,17 @@ error_null_argument(const char *argument)
 			 errmsg("argument \"%s\" must not be null", argument)));
 }
 
+/* An argument says what to book, but not where. */
+void
+error_needs_journal(const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument \"%s\" needs a journal", argument),
+			 errhint("Name the table that transfers are booked in with "
+					 "\"journal\".")));
+}
+
 /* No live user column of the table has that name. */
 void
 error_undefined_column(Relation rel, const char *column)

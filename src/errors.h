@@ -18,8 +18,14 @@
 	MAKE_SQLSTATE('R', 'F', '0', '0', '1')
 #define ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND \
 	MAKE_SQLSTATE('R', 'F', '0', '0', '2')
+#define ERRCODE_RACEFREE_REQUEST_DIFFERS MAKE_SQLSTATE('R', 'F', '0', '0', '3')
+#define ERRCODE_RACEFREE_LIMIT_EXCEEDED	 MAKE_SQLSTATE('R', 'F', '0', '0', '4')
+#define ERRCODE_RACEFREE_ACCOUNTS_DIFFER MAKE_SQLSTATE('R', 'F', '0', '0', '5')
+#define ERRCODE_RACEFREE_OVER_REVERSED	 MAKE_SQLSTATE('R', 'F', '0', '0', '6')
+#define ERRCODE_RACEFREE_ENTRY_NOT_FOUND MAKE_SQLSTATE('R', 'F', '0', '0', '7')
 
 pg_noreturn extern void error_null_argument(const char *argument);
+pg_noreturn extern void error_needs_journal(const char *argument);
 pg_noreturn extern void error_undefined_column(Relation rel,
 											   const char *column);
 pg_noreturn extern void error_no_equality(Oid type);

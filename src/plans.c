@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
+#include "miscadmin.h"
 #include "nodes/params.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
@@ -36,6 +37,9 @@
 
 /* So many statements are kept for one table. */
 #define PLANS_PER_TABLE 64
+
+/* So many rows are fetched at once in a scan. */
+#define FETCH_SIZE 1000
 
 /* Above this many tables, forget those whose plans are all invalid. */
 #define TABLES_BEFORE_SWEEP 256
@@ -156,20 +160,19 @@ expected_result(StatementKind kind)
 {
 	switch (kind)
 	{
-		case STMT_LOOK:
-		case STMT_LOCK:
-		case STMT_EXISTS:
-		case STMT_LOCK_IDS:
-		case STMT_BATCH_LOOK:
-		case STMT_BATCH_LOCK:
-			return SPI_OK_SELECT;
 		case STMT_INSERT:
 		case STMT_INSERT_OR_YIELD:
 		case STMT_BATCH_INSERT:
 		case STMT_BATCH_INSERT_OR_YIELD:
 			return SPI_OK_INSERT_RETURNING;
-		default:
+		case STMT_UPDATE:
+		case STMT_ADD:
+		case STMT_ADD_ABOVE:
+		case STMT_ADD_BELOW:
+		case STMT_BATCH_UPDATE:
 			return SPI_OK_UPDATE_RETURNING;
+		default:
+			return SPI_OK_SELECT;
 	}
 }
 
@@ -217,7 +220,8 @@ plan_prepare(const Target *target, const StatementSpec *spec)
  * What tells this statement from others on the same table, as numbers: the
  * kind, how rows are locked, how many there are, the key's columns (negative
  * where they are asked to be NULL), the data's columns (negative where not
- * every row gives them).  Zero ends the key.
+ * every row gives them), the result's columns, a journal's columns.  Zeros
+ * stand between them.
  */
 static int16 *
 plan_shape(const StatementSpec *spec, int *nshape)
@@ -225,7 +229,9 @@ plan_shape(const StatementSpec *spec, int *nshape)
 	const ColumnValues *key = spec->key;
 	const ColumnValues *data = spec->data;
 	int ndata = data ? data->ncolumns : 0;
-	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + 5));
+	int nresult = spec->result ? spec->result->ncolumns : 0;
+	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + nresult +
+										   NUM_JOURNAL_COLUMNS + 7));
 	int n = 0;
 
 	shape[n++] = spec->kind;
@@ -238,6 +244,12 @@ plan_shape(const StatementSpec *spec, int *nshape)
 	for (int i = 0; i < ndata; i++)
 		shape[n++] = spec->partial && spec->partial[i] ? -data->attnums[i]
 													   : data->attnums[i];
+	shape[n++] = 0;
+	for (int i = 0; i < nresult; i++)
+		shape[n++] = spec->result->attnums[i];
+	shape[n++] = spec->result ? 1 : 0;
+	for (int i = 0; spec->journal != NULL && i < NUM_JOURNAL_COLUMNS; i++)
+		shape[n++] = spec->journal[i];
 	*nshape = n;
 	return shape;
 }
@@ -415,6 +427,19 @@ plan_run_bounded(const Target *target, StatementKind kind,
 }
 
 /*
+ * Add up a column over the rows that match the key: the sum, as numeric, is in
+ * SPI_tuptable, or NULL if there are none.
+ */
+uint64
+plan_sum(const Target *target, const ColumnValues *key,
+		 const ColumnValues *column, PlanView view)
+{
+	StatementSpec spec = {.kind = STMT_SUM, .key = key, .data = column};
+
+	return plan_execute(target, &spec, key->values, " ", view, 0);
+}
+
+/*
  * Lock the rows whose id is in the array, in id order, and return their
  * number: all of them are in SPI_tuptable.  The array's elements are of the
  * id column's base type.
@@ -434,9 +459,23 @@ plan_lock_ids(const Target *target, AttrNumber id_attnum,
 }
 
 /*
- * Run a statement over the groups that are registered, and return the number
+ * The order of magnitude of a batch, since the best plan depends on it.
+ */
+int
+plan_batch_size(int nrows)
+{
+	int size = 0;
+
+	for (; nrows > 1; nrows /= 8)
+		size++;
+	return size;
+}
+
+/*
+ * Run a statement over the rows that are registered, and return the number
  * of rows it gave, at most "limit" if that is not 0.  The rows are in
- * SPI_tuptable: all live columns in order, then the number of the group.
+ * SPI_tuptable: all live columns in order, or those of spec->result, then the
+ * number of the registered row.
  */
 uint64
 plan_run_batch(const Target *target, const StatementSpec *spec, PlanView view,
@@ -486,4 +525,56 @@ plan_write_batch(const Target *target, const StatementSpec *spec, int *turn,
 	entry->running--;
 	check_result(spec, result);
 	return SPI_processed;
+}
+
+/*
+ * Run a SELECT as the query that called us would: nothing is written, and the
+ * snapshot is that of the query, so that several such statements see the same.
+ * The rows are in SPI_tuptable.
+ */
+uint64
+plan_read(const Target *target, const StatementSpec *spec, Datum *values)
+{
+	PlanEntry *entry = plan_fetch(target, spec);
+	int result;
+
+	entry->running++;
+	result = SPI_execute_plan(entry->plan, values, NULL, true, 0);
+	entry->running--;
+	check_result(spec, result);
+	return SPI_processed;
+}
+
+/*
+ * The same for a SELECT of many rows: each is given to the function, which runs
+ * in a memory context that is reset now and then.
+ */
+void
+plan_scan(const Target *target, const StatementSpec *spec,
+		  void (*take)(HeapTuple, TupleDesc, void *), void *arg)
+{
+	PlanEntry *entry = plan_fetch(target, spec);
+	Portal portal = SPI_cursor_open(NULL, entry->plan, NULL, NULL, true);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "racefree scan",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		MemoryContext old;
+
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, FETCH_SIZE);
+		if (SPI_processed == 0)
+			break;
+		old = MemoryContextSwitchTo(scratch);
+		for (uint64 i = 0; i < SPI_processed; i++)
+			take(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, arg);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_close(portal);
+	MemoryContextDelete(scratch);
 }

@@ -35,12 +35,19 @@ extern uint64 plan_run(const Target *target, StatementKind kind,
 extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);
+extern uint64 plan_sum(const Target *target, const ColumnValues *key,
+					   const ColumnValues *column, PlanView view);
 extern uint64 plan_lock_ids(const Target *target, AttrNumber id_attnum,
 							LockClauseStrength strength, LockWaitPolicy wait,
 							Datum ids);
+extern int plan_batch_size(int nrows);
 extern uint64 plan_run_batch(const Target *target, const StatementSpec *spec,
 							 PlanView view, long limit);
 extern uint64 plan_write_batch(const Target *target, const StatementSpec *spec,
 							   int *turn, long limit);
+extern uint64 plan_read(const Target *target, const StatementSpec *spec,
+						Datum *values);
+extern void plan_scan(const Target *target, const StatementSpec *spec,
+					  void (*take)(HeapTuple, TupleDesc, void *), void *arg);
 
 #endif /* RACEFREE_PLANS_H */

@@ -24,7 +24,7 @@
 #include "utils/syscache.h"
 
 #include "arbiter.h"
-#include "batch.h"
+#include "rows.h"
 #include "statements.h"
 
 /* Declare the next parameter.  Domains are checked where a value is stored. */
@@ -70,6 +70,22 @@ append_columns(Statement *stmt, const char *prefix)
 	}
 	/* A table need not have columns, but RETURNING must name something. */
 	if (!any)
+		appendStringInfoString(&stmt->text, "NULL");
+}
+
+/* The columns that the statement gives. */
+static void
+append_result(Statement *stmt, const StatementSpec *spec, const char *prefix)
+{
+	if (spec->result == NULL)
+	{
+		append_columns(stmt, prefix);
+		return;
+	}
+	for (int i = 0; i < spec->result->ncolumns; i++)
+		appendStringInfo(&stmt->text, "%s%s%s", i > 0 ? ", " : "", prefix,
+						 column_name(stmt, spec->result->attnums[i]));
+	if (spec->result->ncolumns == 0)
 		appendStringInfoString(&stmt->text, "NULL");
 }
 
@@ -332,10 +348,151 @@ build_lock_ids(Statement *stmt, const StatementSpec *spec)
 	appendStringInfoString(&stmt->text, wait_clause(spec->wait));
 }
 
+/*
+ * SELECT pg_catalog.sum(b::pg_catalog.numeric) FROM schema.table WHERE a = $1
+ */
+static void
+build_sum(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
+{
+	appendStringInfo(&stmt->text,
+					 "SELECT pg_catalog.sum(%s::pg_catalog.numeric) FROM ",
+					 column_name(stmt, data->attnums[0]));
+	append_table(stmt);
+	append_where(stmt, key);
+}
+
+/*
+ * SELECT b, c FROM schema.table [ ORDER BY a USING OPERATOR(schema.<) ]
+ */
+static void
+build_scan(Statement *stmt, const StatementSpec *spec)
+{
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_result(stmt, spec, "");
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_table(stmt);
+	for (int i = 0; i < spec->key->ncolumns; i++)
+	{
+		appendStringInfoString(&stmt->text, i == 0 ? " ORDER BY " : ", ");
+		append_order(stmt, spec->key->attnums[i], "");
+	}
+}
+
 /* ----------
- * Statements over the groups of a batch
+ * Statements over a journal
+ * ----------
+ */
+
+static const char *
+journal_name(Statement *stmt, const StatementSpec *spec, JournalColumn column)
+{
+	return column_name(stmt, spec->journal[column]);
+}
+
+/* ORDER BY r.created_at DESC, r.id DESC LIMIT 1 */
+static void
+append_last(Statement *stmt, const StatementSpec *spec)
+{
+	const char *direction = spec->kind == STMT_BALANCE_AT ? " DESC" : "";
+
+	appendStringInfo(&stmt->text, " ORDER BY r.%s%s",
+					 journal_name(stmt, spec, JOURNAL_CREATED_AT), direction);
+	if (spec->journal[JOURNAL_ID] != InvalidAttrNumber)
+		appendStringInfo(&stmt->text, ", r.%s%s",
+						 journal_name(stmt, spec, JOURNAL_ID), direction);
+	appendStringInfoString(&stmt->text, " LIMIT 1");
+}
+
+/*
+ * (SELECT r.created_at, r.id, r.from_balance AS balance FROM schema.journal r
+ *		WHERE r.from_id = $1 AND r.created_at <= $2
+ *		ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
  *
- * The table is "t", the groups are "r".  Those of one statement have NULLs in
+ * Or, before the first entry after that, the balance without the amount.
+ */
+static void
+append_side(Statement *stmt, const StatementSpec *spec, bool payer)
+{
+	bool before = spec->kind == STMT_BALANCE_BEFORE;
+	AttrNumber side = spec->journal[payer ? JOURNAL_FROM_ID : JOURNAL_TO_ID];
+	JournalColumn balance = payer ? JOURNAL_FROM_BALANCE : JOURNAL_TO_BALANCE;
+	const char *created_at = journal_name(stmt, spec, JOURNAL_CREATED_AT);
+	Oid type = getBaseType(target_column(stmt->target, side)->atttypid);
+
+	appendStringInfo(&stmt->text, "(SELECT r.%s, ", created_at);
+	if (spec->journal[JOURNAL_ID] != InvalidAttrNumber)
+		appendStringInfo(&stmt->text, "r.%s, ",
+						 journal_name(stmt, spec, JOURNAL_ID));
+	appendStringInfo(&stmt->text, "r.%s::pg_catalog.numeric",
+					 journal_name(stmt, spec, balance));
+	if (before)
+		appendStringInfo(&stmt->text,
+						 " OPERATOR(pg_catalog.%c) r.%s::pg_catalog.numeric",
+						 payer ? '+' : '-',
+						 journal_name(stmt, spec, JOURNAL_AMOUNT));
+	appendStringInfoString(&stmt->text, " AS racefree_balance FROM ");
+	append_table(stmt);
+	appendStringInfoString(&stmt->text, " r WHERE ");
+	append_equality(stmt, side, psprintf("r.%s", column_name(stmt, side)),
+					psprintf("$%d", add_param(stmt, type)), type);
+	appendStringInfo(&stmt->text, " AND r.%s OPERATOR(pg_catalog.%s) $%d",
+					 created_at,
+					 before ? ">" : "<=", add_param(stmt, TIMESTAMPTZOID));
+	append_last(stmt, spec);
+	appendStringInfoChar(&stmt->text, ')');
+}
+
+/*
+ * SELECT r.balance FROM ((SELECT ... from_id ...) UNION ALL
+ *		(SELECT ... to_id ...)) r ORDER BY r.created_at DESC, r.id DESC LIMIT 1
+ */
+static void
+build_balance(Statement *stmt, const StatementSpec *spec)
+{
+	appendStringInfoString(&stmt->text, "SELECT r.racefree_balance FROM (");
+	append_side(stmt, spec, true);
+	appendStringInfoString(&stmt->text, " UNION ALL ");
+	append_side(stmt, spec, false);
+	appendStringInfoString(&stmt->text, ") r");
+	append_last(stmt, spec);
+}
+
+/*
+ * SELECT s.reverses::int8, t.amount::numeric, s.total
+ *		FROM (SELECT reverses, sum(amount) AS total FROM schema.journal
+ *			  WHERE reverses IS NOT NULL GROUP BY reverses) s
+ *		LEFT JOIN schema.journal t ON t.id = s.reverses
+ *		WHERE t.amount IS NULL OR s.total > t.amount
+ */
+static void
+build_over_reversed(Statement *stmt, const StatementSpec *spec)
+{
+	const char *id = journal_name(stmt, spec, JOURNAL_ID);
+	const char *reverses = journal_name(stmt, spec, JOURNAL_REVERSES);
+	const char *amount = psprintf("%s::pg_catalog.numeric",
+								  journal_name(stmt, spec, JOURNAL_AMOUNT));
+
+	appendStringInfo(&stmt->text,
+					 "SELECT s.%s::pg_catalog.int8, t.%s, s.racefree_total"
+					 " FROM (SELECT r.%s, pg_catalog.sum(r.%s) AS"
+					 " racefree_total FROM ",
+					 reverses, amount, reverses, amount);
+	append_table(stmt);
+	appendStringInfo(&stmt->text,
+					 " r WHERE r.%s IS NOT NULL GROUP BY r.%s) s LEFT JOIN ",
+					 reverses, reverses);
+	append_table(stmt);
+	appendStringInfo(&stmt->text,
+					 " t ON t.%s OPERATOR(pg_catalog.=) s.%s"
+					 " WHERE t.%s IS NULL OR s.racefree_total"
+					 " OPERATOR(pg_catalog.>) t.%s ORDER BY s.%s",
+					 id, reverses, id, amount, reverses);
+}
+
+/* ----------
+ * Statements over many rows of values
+ *
+ * The table is "t", the rows are "r".  Those of one statement have NULLs in
  * the same columns of their keys.
  * ----------
  */
@@ -343,7 +500,7 @@ build_lock_ids(Statement *stmt, const StatementSpec *spec)
 static void
 append_batch(Statement *stmt)
 {
-	appendStringInfoString(&stmt->text, BATCH_RELATION " r");
+	appendStringInfoString(&stmt->text, ROWS_RELATION " r");
 }
 
 /* WHERE t.a = r.k1 AND t.b IS NULL */
@@ -368,10 +525,10 @@ append_batch_where(Statement *stmt, const ColumnValues *key)
 
 /* SELECT t.a, t.b, t.c, r.n FROM racefree_batch r, schema.table t */
 static void
-append_batch_select(Statement *stmt)
+append_batch_select(Statement *stmt, const StatementSpec *spec)
 {
 	appendStringInfoString(&stmt->text, "SELECT ");
-	append_columns(stmt, "t.");
+	append_result(stmt, spec, "t.");
 	appendStringInfoString(&stmt->text, ", r.n FROM ");
 	append_batch(stmt);
 	appendStringInfoString(&stmt->text, ", ");
@@ -383,10 +540,24 @@ append_batch_select(Statement *stmt)
  * SELECT ... WHERE t.a = r.k1 AND t.b IS NULL
  */
 static void
-build_batch_look(Statement *stmt, const ColumnValues *key)
+build_batch_look(Statement *stmt, const StatementSpec *spec)
 {
-	append_batch_select(stmt);
-	append_batch_where(stmt, key);
+	append_batch_select(stmt, spec);
+	append_batch_where(stmt, spec->key);
+}
+
+/*
+ * SELECT ... WHERE t.id = r.k1 ORDER BY t.id USING OPERATOR(schema.<)
+ *		FOR NO KEY UPDATE OF t
+ */
+static void
+build_batch_lock_ids(Statement *stmt, const StatementSpec *spec)
+{
+	append_batch_select(stmt, spec);
+	append_batch_where(stmt, spec->key);
+	appendStringInfoString(&stmt->text, " ORDER BY ");
+	append_order(stmt, spec->key->attnums[0], "t.");
+	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
 }
 
 /*
@@ -401,12 +572,13 @@ build_batch_look(Statement *stmt, const ColumnValues *key)
  * SELECT ... WHERE t.a = r.k1 AND t.b IS NULL ORDER BY r.n FOR NO KEY UPDATE OF t
  */
 static void
-build_batch_lock(Statement *stmt, const ColumnValues *key)
+build_batch_lock(Statement *stmt, const StatementSpec *spec)
 {
+	const ColumnValues *key = spec->key;
 	const AttrNumber *columns;
 	int ncolumns = target_primary_key(stmt->target, &columns);
 
-	append_batch_select(stmt);
+	append_batch_select(stmt, spec);
 	if (ncolumns == 0)
 		append_batch_where(stmt, key);
 	for (int i = 0; i < ncolumns; i++)
@@ -450,9 +622,10 @@ build_batch_lock(Statement *stmt, const ColumnValues *key)
  * fetching of $1 tells which row it is the turn of.
  */
 static void
-build_batch_insert(Statement *stmt, const ColumnValues *key,
-				   const ColumnValues *data, bool yield)
+build_batch_insert(Statement *stmt, const StatementSpec *spec, bool yield)
 {
+	const ColumnValues *key = spec->key;
+	const ColumnValues *data = spec->data;
 	int ncolumns = key->ncolumns + data->ncolumns;
 
 	appendStringInfoString(&stmt->text, "INSERT INTO ");
@@ -480,7 +653,7 @@ build_batch_insert(Statement *stmt, const ColumnValues *key,
 	if (yield)
 		(void) arbiter_clause(stmt->target, &stmt->text, key);
 	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt, "");
+	append_result(stmt, spec, "");
 }
 
 /*
@@ -518,7 +691,7 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 					 spec->key->ncolumns > 0 ? " AND " : " WHERE ",
 					 add_param(stmt, INT4OID));
 	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt, "t.");
+	append_result(stmt, spec, "t.");
 	appendStringInfoString(&stmt->text, ", r.n");
 }
 
@@ -531,7 +704,7 @@ statement_build(Statement *stmt, const Target *target,
 {
 	const ColumnValues *key = spec->key;
 	const ColumnValues *data = spec->data;
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 2;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 4;
 
 	stmt->target = target;
 	stmt->nparams = 0;
@@ -562,15 +735,31 @@ statement_build(Statement *stmt, const Target *target,
 		case STMT_LOCK_IDS:
 			build_lock_ids(stmt, spec);
 			break;
+		case STMT_SUM:
+			build_sum(stmt, key, data);
+			break;
+		case STMT_SCAN:
+			build_scan(stmt, spec);
+			break;
+		case STMT_BALANCE_AT:
+		case STMT_BALANCE_BEFORE:
+			build_balance(stmt, spec);
+			break;
+		case STMT_OVER_REVERSED:
+			build_over_reversed(stmt, spec);
+			break;
 		case STMT_BATCH_LOOK:
-			build_batch_look(stmt, key);
+			build_batch_look(stmt, spec);
 			break;
 		case STMT_BATCH_LOCK:
-			build_batch_lock(stmt, key);
+			build_batch_lock(stmt, spec);
+			break;
+		case STMT_BATCH_LOCK_IDS:
+			build_batch_lock_ids(stmt, spec);
 			break;
 		case STMT_BATCH_INSERT:
 		case STMT_BATCH_INSERT_OR_YIELD:
-			build_batch_insert(stmt, key, data,
+			build_batch_insert(stmt, spec,
 							   spec->kind == STMT_BATCH_INSERT_OR_YIELD);
 			break;
 		case STMT_BATCH_UPDATE:

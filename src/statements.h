@@ -27,14 +27,39 @@ typedef enum StatementKind
 	STMT_ADD_ABOVE,		  /* same, if the old value is not below a bound */
 	STMT_ADD_BELOW,		  /* same, if the old value is not above a bound */
 	STMT_LOCK_IDS,		  /* SELECT by ids FOR some lock, in id order */
+	STMT_SUM,			  /* SELECT the sum of a column by key */
+	STMT_SCAN,			  /* SELECT, in the order of the key */
 
-	/* Statements over the groups of a batch; see batch.h. */
+	/* Statements over a journal; see journal.h. */
+	STMT_BALANCE_AT,	 /* the last balance that was booked by then */
+	STMT_BALANCE_BEFORE, /* the balance before the first booked after that */
+	STMT_OVER_REVERSED,	 /* entries of which more was reversed than moved */
+
+	/* Statements over many rows of values; see rows.h. */
 	STMT_BATCH_LOOK,			/* SELECT by key */
 	STMT_BATCH_LOCK,			/* SELECT by key FOR NO KEY UPDATE, in order */
+	STMT_BATCH_LOCK_IDS,		/* the same, where the key is an id */
 	STMT_BATCH_INSERT,			/* INSERT, conflicts are errors */
 	STMT_BATCH_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
 	STMT_BATCH_UPDATE			/* UPDATE by key */
 } StatementKind;
+
+/* The columns of a journal. */
+typedef enum JournalColumn
+{
+	JOURNAL_ID,
+	JOURNAL_REQUEST_ID,
+	JOURNAL_FROM_ID,
+	JOURNAL_TO_ID,
+	JOURNAL_AMOUNT,
+	JOURNAL_FROM_BALANCE,
+	JOURNAL_TO_BALANCE,
+	JOURNAL_REVERSES,
+	JOURNAL_DETAILS,
+	JOURNAL_CREATED_AT
+} JournalColumn;
+
+#define NUM_JOURNAL_COLUMNS (JOURNAL_CREATED_AT + 1)
 
 /* Which statement is wanted; what a kind does not need is NULL or zero. */
 typedef struct StatementSpec
@@ -46,6 +71,8 @@ typedef struct StatementSpec
 	LockWaitPolicy wait;		 /* STMT_LOCK_IDS */
 	const bool *partial;		 /* STMT_BATCH_UPDATE: not given everywhere? */
 	int size;					 /* STMT_BATCH_*: order of magnitude */
+	const ColumnValues *result;	 /* columns to give, instead of all */
+	const AttrNumber *journal;	 /* by JournalColumn; invalid if missing */
 } StatementSpec;
 
 /* A statement's text, and the types of its parameters. */

@@ -60,6 +60,7 @@ typedef struct TargetInfo
 	AttrNumber *primary_key;   /* in the order of its index */
 	int primary_key_length;	   /* 0 if there is none */
 	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
+	FmgrInfo to_jsonb;		   /* to_jsonb for the row type, once needed */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
 	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
@@ -146,12 +147,37 @@ target_retire(TargetInfo *info)
 		MemoryContextDelete(info->context);
 }
 
+/* Open a relation, which must be one that holds rows. */
+static Relation
+open_table(Oid relid, LOCKMODE lockmode)
+{
+	Relation rel = try_relation_open(relid, lockmode);
+
+	if (rel == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+			return rel;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a table",
+							RelationGetRelationName(rel)),
+					 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+					 errhint("Name the table that holds the rows.")));
+	}
+	return NULL; /* keep the compiler quiet */
+}
+
 /* The table behind a row type, or an error that says what to pass instead. */
 static Relation
 target_open_relation(Oid row_type, LOCKMODE lockmode)
 {
 	Oid relid = get_typ_typrelid(row_type);
-	Relation rel;
 
 	if (!OidIsValid(relid) &&
 		!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(row_type)))
@@ -170,33 +196,16 @@ target_open_relation(Oid row_type, LOCKMODE lockmode)
 				 errhint("Pass a null value of the table's row type, such as "
 						 "NULL::my_table.")));
 
-	rel = relation_open(relid, lockmode);
-	switch (rel->rd_rel->relkind)
-	{
-		case RELKIND_RELATION:
-		case RELKIND_PARTITIONED_TABLE:
-		case RELKIND_FOREIGN_TABLE:
-			return rel;
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("\"%s\" is not a table",
-							RelationGetRelationName(rel)),
-					 errdetail_relkind_not_supported(rel->rd_rel->relkind),
-					 errhint("Name the table that holds the rows.")));
-	}
-	return NULL; /* keep the compiler quiet */
+	return open_table(relid, lockmode);
 }
 
 /*
- * Open the table whose row type this is, locked in the given mode until the
- * transaction ends.  The lock comes first, so that what is kept of the table
- * is checked against every change that was committed before.
+ * A handle on an open table.  It was locked before, so that what is kept of it
+ * is checked against every change that was committed by then.
  */
-Target *
-target_open(Oid row_type, LOCKMODE lockmode)
+static Target *
+make_target(Relation rel)
 {
-	Relation rel = target_open_relation(row_type, lockmode);
 	Oid relid = RelationGetRelid(rel);
 	Target *target;
 	TargetSlot *slot;
@@ -222,6 +231,23 @@ target_open(Oid row_type, LOCKMODE lockmode)
 	target->info = slot->info;
 	target->info->users++;
 	return target;
+}
+
+/*
+ * Open the table whose row type this is, locked in the given mode until the
+ * transaction ends.
+ */
+Target *
+target_open(Oid row_type, LOCKMODE lockmode)
+{
+	return make_target(target_open_relation(row_type, lockmode));
+}
+
+/* The same for the table itself. */
+Target *
+target_open_table(Oid relid, LOCKMODE lockmode)
+{
+	return make_target(open_table(relid, lockmode));
 }
 
 /* End a call's use of the table; its lock stays until the transaction ends. */
@@ -685,10 +711,9 @@ target_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 	return row;
 }
 
-/* One column's value in such a query result; it points into the tuple. */
-Datum
-target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
-				 AttrNumber attnum, bool *isnull)
+/* The place of a column in such a query result, counted from 1. */
+int
+target_row_position(const Target *target, AttrNumber attnum)
 {
 	int column = 0;
 
@@ -697,38 +722,55 @@ target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
 		if (!target_column(target, i)->attisdropped)
 			column++;
 	}
-	return heap_getattr(tuple, column, tupdesc, isnull);
+	return column;
+}
+
+/* One column's value in such a query result; it points into the tuple. */
+Datum
+target_row_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
+				 AttrNumber attnum, bool *isnull)
+{
+	return heap_getattr(tuple, target_row_position(target, attnum), tupdesc,
+						isnull);
 }
 
 static TupleDesc
 build_record(TargetRecord record, Oid row_type)
 {
-	TupleDesc tupdesc = CreateTemplateTupleDesc(2);
+	TupleDesc tupdesc;
 
 	switch (record)
 	{
 		case RECORD_UPSERT:
+			tupdesc = CreateTemplateTupleDesc(2);
 			TupleDescInitEntry(tupdesc, 1, "object", row_type, -1, 0);
 			TupleDescInitEntry(tupdesc, 2, "created", BOOLOID, -1, 0);
 			break;
-		case RECORD_TRANSFER:
+		default:
+			tupdesc = CreateTemplateTupleDesc(record == RECORD_TRANSFER ? 5
+																		: 2);
 			TupleDescInitEntry(tupdesc, 1, "from_account", row_type, -1, 0);
 			TupleDescInitEntry(tupdesc, 2, "to_account", row_type, -1, 0);
+			if (record != RECORD_TRANSFER)
+				break;
+			TupleDescInitEntry(tupdesc, 3, "amount", NUMERICOID, -1, 0);
+			TupleDescInitEntry(tupdesc, 4, "replayed", BOOLOID, -1, 0);
+			TupleDescInitEntry(tupdesc, 5, "entry", JSONBOID, -1, 0);
 			break;
 	}
 	return BlessTupleDesc(tupdesc);
 }
 
 /*
- * Make a function's result record in the current memory context.  No value is
- * NULL.  The record's type is kept, since get_call_result_type() would work
- * it out anew for each statement.
+ * Make a function's result record in the current memory context.  The
+ * record's type is kept, since get_call_result_type() would work it out anew
+ * for each statement.
  */
 Datum
-target_form_record(const Target *target, TargetRecord record, Datum *values)
+target_form_record(const Target *target, TargetRecord record, Datum *values,
+				   bool *nulls)
 {
 	TargetInfo *info = target->info;
-	bool nulls[2] = {false, false};
 
 	if (info->records[record] == NULL)
 	{
@@ -740,4 +782,29 @@ target_form_record(const Target *target, TargetRecord record, Datum *values)
 	}
 	return HeapTupleGetDatum(
 		heap_form_tuple(info->records[record], values, nulls));
+}
+
+/*
+ * A row of the table as a JSON object, as to_jsonb() makes it, in the current
+ * memory context.
+ */
+Datum
+target_row_to_jsonb(const Target *target, Datum row)
+{
+	TargetInfo *info = target->info;
+
+	if (!OidIsValid(info->to_jsonb.fn_oid))
+	{
+		MemoryContext old = MemoryContextSwitchTo(info->context);
+		List *args = list_make1(
+			makeNullConst(target->rel->rd_rel->reltype, -1, InvalidOid));
+
+		fmgr_info_cxt(F_TO_JSONB, &info->to_jsonb, info->context);
+		fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, args,
+												 InvalidOid, InvalidOid,
+												 COERCE_EXPLICIT_CALL),
+						   &info->to_jsonb);
+		MemoryContextSwitchTo(old);
+	}
+	return FunctionCall1(&info->to_jsonb, row);
 }

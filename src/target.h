@@ -26,15 +26,17 @@ typedef struct Target Target;
 /* The records that functions return. */
 typedef enum TargetRecord
 {
-	RECORD_UPSERT,	/* object anyelement, created boolean */
-	RECORD_TRANSFER /* from_account, to_account anyelement */
+	RECORD_UPSERT,		 /* object anyelement, created boolean */
+	RECORD_TRANSFER_0_1, /* from_account, to_account anyelement */
+	RECORD_TRANSFER /* these, amount numeric, replayed boolean, entry jsonb */
 } TargetRecord;
 
-#define NUM_TARGET_RECORDS 2
+#define NUM_TARGET_RECORDS (RECORD_TRANSFER + 1)
 
 extern void target_init(void);
 
 extern Target *target_open(Oid row_type, LOCKMODE lockmode);
+extern Target *target_open_table(Oid relid, LOCKMODE lockmode);
 extern void target_close(Target *target);
 
 extern Relation target_relation(const Target *target);
@@ -61,11 +63,13 @@ extern bool target_index_agrees(const Target *target, Relation index, int i);
 
 extern Datum target_form_row(const Target *target, HeapTuple tuple,
 							 TupleDesc tupdesc);
+extern int target_row_position(const Target *target, AttrNumber attnum);
 extern Datum target_row_value(const Target *target, HeapTuple tuple,
 							  TupleDesc tupdesc, AttrNumber attnum,
 							  bool *isnull);
 
 extern Datum target_form_record(const Target *target, TargetRecord record,
-								Datum *values);
+								Datum *values, bool *nulls);
+extern Datum target_row_to_jsonb(const Target *target, Datum row);
 
 #endif /* RACEFREE_TARGET_H */

@@ -1,20 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * transfer.c
- *	  transfer(): money from one account to another.
+ *	  transfer() and reverse_transfer(): money from one account to another.
  *
  * The two rows are always locked in the order of their ids, so transfers
  * never wait for each other in a circle.
  *
  * On a plain table with unique ids, whose UPDATEs fire no triggers but those
- * of foreign keys, two UPDATEs do it all.  Each also asks that the old balance be within the
- * bound in which nothing can go wrong.  Where that does not hold, or cannot
- * be known to suffice, the careful way takes over: lock both rows, judge
- * them in the documented order, update, and verify what was stored.  Row
- * locks that the first way took are in order, too, so the ways mix.
+ * of foreign keys, two UPDATEs do it all.  Each also asks that the old balance
+ * be within the bound in which nothing can go wrong.  Where that does not
+ * hold, or cannot be known to suffice, the careful way takes over: lock both
+ * rows, judge them in the documented order, update, and verify what was
+ * stored.  Row locks that the first way took are in order, too, so the ways
+ * mix.
  *
- * Amounts and balances are compared as numeric, in which every supported
- * type is exact.
+ * With a journal, the request is looked up before anything else is judged, and
+ * the entry is booked when all else is done.  Keys are locked before rows.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -22,411 +23,107 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/numeric.h"
 
 #include "args.h"
 #include "errors.h"
+#include "journal.h"
 #include "plans.h"
+#include "rules.h"
 #include "target.h"
 
 PG_FUNCTION_INFO_V1(transfer);
+PG_FUNCTION_INFO_V1(reverse_transfer);
 
-/* The column that holds the balances, and what it can hold. */
-typedef struct BalanceColumn
+/* One of the two accounts, and what becomes of it. */
+typedef struct Party
 {
-	AttrNumber attnum;
-	Oid type; /* of a domain: the base type */
-	int32 typmod;
-	Numeric lowest;
-	Numeric highest;
-	bool bounded; /* can a sum be out of range at all? */
-} BalanceColumn;
-
-/* One of the two accounts. */
-typedef struct Account
-{
-	ColumnValues id; /* the id column and its value */
-	AttrNumber id_attnum;
-	Datum id_value;
-	bool id_null;
-	Numeric change; /* what is added to the balance */
-	Numeric floor;	/* below this it must not fall, or NULL */
-	bool found;
+	Account account; /* as it was before */
+	Numeric change;	 /* what is added to the balance */
+	Numeric after;	 /* the balance after that */
 	bool updated;
-	bool balance_null;
-	Numeric balance; /* as it was when locked */
-	Datum row;		 /* as it is now */
-} Account;
+	Datum row; /* as it is now; NULL if there is none */
+} Party;
 
 typedef struct Transfer
 {
-	Target *accounts;
-	BalanceColumn balance;
-	Account from;
-	Account to;
-	Account *first; /* from and to in id order */
-	Account *second;
-	MemoryContext context; /* where the result rows go */
+	Rules rules;
+	Journal *journal; /* NULL for none */
+	Party from;
+	Party to;
+	Party *first; /* from and to in id order */
+	Party *second;
+	Numeric amount; /* as asked for, or NULL */
+	Movement movement;
+	bool replayed;
+	JournalEntry entry;	   /* asked for, then booked */
+	MemoryContext context; /* where the result goes */
 } Transfer;
-
-/* ----------
- * Numbers
- * ----------
- */
-
-static int
-numeric_compare(Numeric a, Numeric b)
-{
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(a),
-											 NumericGetDatum(b)));
-}
-
-static bool
-is_finite(Numeric a)
-{
-	return !numeric_is_nan(a) && !numeric_is_inf(a);
-}
-
-static Numeric
-numeric_plus(Numeric a, Numeric b)
-{
-	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a),
-											   NumericGetDatum(b)));
-}
-
-static Numeric
-numeric_negate(Numeric a)
-{
-	return DatumGetNumeric(
-		DirectFunctionCall1(numeric_uminus, NumericGetDatum(a)));
-}
-
-static Numeric
-numeric_parse(const char *text)
-{
-	return DatumGetNumeric(
-		DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
-static char *
-numeric_print(Numeric a)
-{
-	return DatumGetCString(
-		DirectFunctionCall1(numeric_out, NumericGetDatum(a)));
-}
-
-/* A number as the balance column's type, rounded if that cannot hold it. */
-static Datum
-balance_from_numeric(const BalanceColumn *column, Numeric number)
-{
-	Datum n = NumericGetDatum(number);
-
-	switch (column->type)
-	{
-		case INT2OID:
-			return DirectFunctionCall1(numeric_int2, n);
-		case INT4OID:
-			return DirectFunctionCall1(numeric_int4, n);
-		case INT8OID:
-			return DirectFunctionCall1(numeric_int8, n);
-		case CASHOID:
-			return DirectFunctionCall1(numeric_cash, n);
-		default:
-			return DirectFunctionCall2(numeric, n,
-									   Int32GetDatum(column->typmod));
-	}
-}
-
-/* A value of the balance column's type as a number. */
-static Numeric
-balance_to_numeric(const BalanceColumn *column, Datum value)
-{
-	switch (column->type)
-	{
-		case INT2OID:
-			return int64_to_numeric(DatumGetInt16(value));
-		case INT4OID:
-			return int64_to_numeric(DatumGetInt32(value));
-		case INT8OID:
-			return int64_to_numeric(DatumGetInt64(value));
-		case CASHOID:
-			return DatumGetNumeric(DirectFunctionCall1(cash_numeric, value));
-		default:
-			return DatumGetNumeric(value);
-	}
-}
-
-/*
- * The largest numeric(precision, scale): so many nines.  The last one is kept,
- * since most sessions meet no other.
- */
-static Numeric
-highest_numeric(int32 typmod)
-{
-	static int32 kept_typmod = -1;
-	static Numeric kept = NULL;
-	int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
-	int scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
-	StringInfoData digits;
-	Numeric highest;
-
-	/* The caller gets a copy: a call within its call may keep another one. */
-	if (typmod == kept_typmod)
-		return DatumGetNumericCopy(NumericGetDatum(kept));
-
-	initStringInfo(&digits);
-	for (int i = 0; i < precision; i++)
-		appendStringInfoChar(&digits, '9');
-	appendStringInfo(&digits, "e%d", -scale);
-	highest = numeric_parse(digits.data);
-
-	kept_typmod = -1;
-	if (kept != NULL)
-		pfree(kept);
-	kept = NULL;
-	kept = MemoryContextAlloc(TopMemoryContext, VARSIZE(highest));
-	memcpy(kept, highest, VARSIZE(highest));
-	kept_typmod = typmod;
-	return highest;
-}
-
-/*
- * The largest number that the column can hold.  For numeric without precision
- * there is no limit that a sum of balances could meet, and any number that is
- * large will do.
- */
-static Numeric
-balance_highest(const BalanceColumn *column)
-{
-	switch (column->type)
-	{
-		case INT2OID:
-			return int64_to_numeric(PG_INT16_MAX);
-		case INT4OID:
-			return int64_to_numeric(PG_INT32_MAX);
-		case INT8OID:
-			return int64_to_numeric(PG_INT64_MAX);
-		case CASHOID:
-			return DatumGetNumeric(
-				DirectFunctionCall1(cash_numeric, Int64GetDatum(PG_INT64_MAX)));
-		default:
-			return column->bounded ? highest_numeric(column->typmod)
-								   : numeric_parse("1e131071");
-	}
-}
 
 /* ----------
  * Arguments
  * ----------
  */
 
-/* The column that holds the balances: it must be of an exact type. */
-static void
-resolve_balance(Transfer *transfer, const char *name)
+static Numeric
+get_numeric(FunctionCallInfo fcinfo, int argno)
 {
-	BalanceColumn *column = &transfer->balance;
-	Form_pg_attribute att;
-
-	column->attnum = target_find_column(transfer->accounts, name);
-	att = target_column(transfer->accounts, column->attnum);
-	column->typmod = att->atttypmod;
-	column->type = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
-
-	switch (column->type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case CASHOID:
-		case NUMERICOID:
-			break;
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("balance column \"%s\" is of type %s, which cannot "
-							"hold money exactly",
-							name, format_type_be(att->atttypid)),
-					 errhint("Use smallint, integer, bigint, numeric or "
-							 "money.")));
-	}
-	column->bounded = column->type != NUMERICOID ||
-					  column->typmod >= (int32) VARHDRSZ;
-	column->highest = balance_highest(column);
-	column->lowest = numeric_negate(column->highest);
-}
-
-static void
-set_account(Account *account, AttrNumber attnum, Datum id, Numeric change)
-{
-	account->id_attnum = attnum;
-	account->id_value = id;
-	account->id.ncolumns = 1;
-	account->id.attnums = &account->id_attnum;
-	account->id.values = &account->id_value;
-	account->id.nulls = &account->id_null;
-	account->change = change;
-}
-
-/* Find out which two rows are meant, and which of them comes first. */
-static void
-resolve_accounts(Transfer *transfer, FunctionCallInfo fcinfo, Numeric amount)
-{
-	Target *accounts = transfer->accounts;
-	AttrNumber attnum;
-	Form_pg_attribute att;
-	FmgrInfo *compare;
-	Oid id_type;
-	int order;
-
-	attnum = target_id_column(accounts, PG_ARGISNULL(5)
-											? NULL
-											: NameStr(*PG_GETARG_NAME(5)));
-	att = target_column(accounts, attnum);
-	compare = target_id_comparison(accounts, attnum);
-
-	id_type = getBaseType(att->atttypid);
-	set_account(&transfer->from, attnum,
-				args_convert_id(get_fn_expr_argtype(fcinfo->flinfo, 1), id_type,
-								PG_GETARG_DATUM(1)),
-				numeric_negate(amount));
-	set_account(&transfer->to, attnum,
-				args_convert_id(get_fn_expr_argtype(fcinfo->flinfo, 2), id_type,
-								PG_GETARG_DATUM(2)),
-				amount);
-
-	order = DatumGetInt32(FunctionCall2Coll(compare, att->attcollation,
-											transfer->from.id_value,
-											transfer->to.id_value));
-	if (order == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cannot transfer from an account to itself")));
-	transfer->first = order < 0 ? &transfer->from : &transfer->to;
-	transfer->second = order < 0 ? &transfer->to : &transfer->from;
-}
-
-static void
-check_amount(Numeric amount)
-{
-	if (!is_finite(amount) || numeric_compare(amount, int64_to_numeric(0)) <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("amount must be positive and finite")));
-}
-
-/* What leaves one account must be what arrives at the other. */
-static void
-check_amount_is_exact(Transfer *transfer, Numeric amount)
-{
-	BalanceColumn *column = &transfer->balance;
-	Form_pg_attribute att = target_column(transfer->accounts, column->attnum);
-	bool exact = !column->bounded ||
-				 numeric_compare(amount, column->highest) <= 0;
-
-	if (exact)
-	{
-		Datum rounded = balance_from_numeric(column, amount);
-
-		exact = numeric_compare(balance_to_numeric(column, rounded), amount) ==
-				0;
-	}
-	if (!exact)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("amount %s cannot be held exactly in column \"%s\" of "
-						"type %s",
-						numeric_print(amount), NameStr(att->attname),
-						format_type_with_typemod(column->type,
-												 column->typmod))));
-}
-
-/* ----------
- * Judging
- * ----------
- */
-
-static char *
-account_name(const Transfer *transfer, const Account *account)
-{
-	return args_print_id(transfer->accounts, account->id_attnum,
-						 account->id_value);
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_NUMERIC(argno);
 }
 
 static const char *
-table_name(const Transfer *transfer)
+get_name(FunctionCallInfo fcinfo, int argno)
 {
-	return RelationGetRelationName(target_relation(transfer->accounts));
+	return PG_ARGISNULL(argno) ? NULL : NameStr(*PG_GETARG_NAME(argno));
 }
 
-static void
-check_found(const Transfer *transfer, const Account *account)
+/* Was an argument given, by a caller whose version of us has it? */
+static bool
+is_given(FunctionCallInfo fcinfo, int argno)
 {
-	if (!account->found)
-		ereport(ERROR,
-				(errcode(ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND),
-				 errmsg("account \"%s\" does not exist in table \"%s\"",
-						account_name(transfer, account),
-						table_name(transfer)),
-				 target_has_row_security(transfer->accounts)
-					 ? errhint("Row-level security may hide the account.")
-					 : 0));
+	return argno < PG_NARGS() && !PG_ARGISNULL(argno);
 }
 
+/* Take one of the ids that the caller gave. */
 static void
-check_balance(const Transfer *transfer, const Account *account)
+set_id(Transfer *transfer, Party *party, FunctionCallInfo fcinfo, int argno)
 {
-	if (account->updated)
+	party->account.id_null = PG_ARGISNULL(argno);
+	if (!party->account.id_null)
+		party->account.id =
+			args_convert_id(get_fn_expr_argtype(fcinfo->flinfo, argno),
+							transfer->rules.id_type, PG_GETARG_DATUM(argno));
+}
+
+/* Open the journal, and take what is to be booked besides the movement. */
+static void
+set_journal(Transfer *transfer, FunctionCallInfo fcinfo, int journal,
+			int request_id, int details)
+{
+	JournalEntry *entry = &transfer->entry;
+
+	if (!is_given(fcinfo, journal))
+	{
+		if (is_given(fcinfo, request_id))
+			error_needs_journal("request_id");
+		if (is_given(fcinfo, details))
+			error_needs_journal("details");
 		return;
-	if (account->balance_null)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("balance of account \"%s\" in table \"%s\" is null",
-						account_name(transfer, account),
-						table_name(transfer))));
-	if (!is_finite(account->balance))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("balance of account \"%s\" in table \"%s\" is not "
-						"finite",
-						account_name(transfer, account),
-						table_name(transfer))));
-}
+	}
+	transfer->journal = palloc(sizeof(Journal));
+	journal_open(transfer->journal, PG_GETARG_OID(journal), RowExclusiveLock);
+	journal_check_ids(transfer->journal, transfer->rules.accounts,
+					  transfer->rules.id_attnum);
+	transfer->rules.booked = &transfer->journal->amount;
 
-static void
-check_funds(const Transfer *transfer, const Account *account)
-{
-	if (account->updated || account->floor == NULL)
-		return;
-	if (numeric_compare(numeric_plus(account->balance, account->change),
-						account->floor) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_RACEFREE_INSUFFICIENT_FUNDS),
-				 errmsg("insufficient funds in account \"%s\" of table \"%s\"",
-						account_name(transfer, account),
-						table_name(transfer)),
-				 errdetail("The balance is %s, the amount %s, the minimum "
-						   "balance %s.",
-						   numeric_print(account->balance),
-						   numeric_print(numeric_negate(account->change)),
-						   numeric_print(account->floor))));
-}
-
-/* Both rows are locked (or updated, then nothing is wrong with them): judge. */
-static void
-check_accounts(const Transfer *transfer)
-{
-	check_found(transfer, &transfer->from);
-	check_found(transfer, &transfer->to);
-	check_balance(transfer, &transfer->from);
-	check_balance(transfer, &transfer->to);
-	check_funds(transfer, &transfer->from);
+	entry->has_request = is_given(fcinfo, request_id);
+	if (entry->has_request)
+		entry->request = journal_convert_request(
+			transfer->journal, text_to_cstring(PG_GETARG_TEXT_PP(request_id)));
+	if (is_given(fcinfo, details))
+		entry->details = PG_GETARG_JSONB_P(details);
 }
 
 /* ----------
@@ -434,45 +131,96 @@ check_accounts(const Transfer *transfer)
  * ----------
  */
 
-/* Keep the row that a statement gave as the account's; false if none. */
-static bool
-take_row(Transfer *transfer, Account *account, uint64 nrows)
+/* Both ids are known: which row comes first? */
+static void
+order_parties(Transfer *transfer)
 {
+	bool forward = rules_compare_ids(&transfer->rules,
+									 transfer->from.account.id,
+									 transfer->to.account.id) < 0;
+
+	transfer->first = forward ? &transfer->from : &transfer->to;
+	transfer->second = forward ? &transfer->to : &transfer->from;
+}
+
+/* The id as a key. */
+static ColumnValues
+id_key(const Transfer *transfer, Party *party)
+{
+	ColumnValues key = {1, unconstify(AttrNumber *, &transfer->rules.id_attnum),
+						&party->account.id, &party->account.id_null};
+
+	return key;
+}
+
+/* Keep the row that a statement gave as the party's; false if none. */
+static bool
+take_row(Transfer *transfer, Party *party, uint64 nrows)
+{
+	const Rules *rules = &transfer->rules;
+	Account *account = &party->account;
 	MemoryContext old;
 	HeapTuple tuple;
 	TupleDesc tupdesc;
 	Datum balance;
 
 	if (nrows > 1)
-		args_error_id_not_unique(transfer->accounts, account->id_attnum,
-								 account->id_value);
+		args_error_id_not_unique(rules->accounts, rules->id_attnum,
+								 account->id);
 	account->found = nrows == 1;
 	if (!account->found)
 		return false;
 
 	tuple = SPI_tuptable->vals[0];
 	tupdesc = SPI_tuptable->tupdesc;
-	balance = target_row_value(transfer->accounts, tuple, tupdesc,
-							   transfer->balance.attnum,
-							   &account->balance_null);
+	balance = target_row_value(rules->accounts, tuple, tupdesc,
+							   rules->balance.attnum, &account->balance_null);
 	if (!account->balance_null)
-		account->balance = balance_to_numeric(&transfer->balance, balance);
+		account->balance = money_from_column(&rules->balance, balance);
+	for (int i = 0; i < rules->match.ncolumns; i++)
+		account->match_values[i] = target_row_value(rules->accounts, tuple,
+													tupdesc,
+													rules->match.attnums[i],
+													&account->match_nulls[i]);
 
 	old = MemoryContextSwitchTo(transfer->context);
-	account->row = target_form_row(transfer->accounts, tuple, tupdesc);
+	party->row = target_form_row(rules->accounts, tuple, tupdesc);
 	MemoryContextSwitchTo(old);
 	return true;
 }
 
-/* The change to an account's balance, as the statements take it. */
+/* The change to a party's balance, as the statements take it. */
 static ColumnValues
-change_values(Transfer *transfer, Account *account, Datum *value, bool *isnull)
+change_values(Transfer *transfer, Party *party, Datum *value, bool *isnull)
 {
-	ColumnValues change = {1, &transfer->balance.attnum, value, isnull};
+	ColumnValues change = {1, &transfer->rules.balance.attnum, value, isnull};
 
-	*value = balance_from_numeric(&transfer->balance, account->change);
+	*value = money_to_column(&transfer->rules.balance, party->change);
 	*isnull = false;
 	return change;
+}
+
+/*
+ * The bound on the old balance under which the change is allowed, and the
+ * statement that asks for it.
+ */
+static StatementKind
+choose_add(const Transfer *transfer, const Party *party, Numeric *bound)
+{
+	const MoneyColumn *column = &transfer->rules.balance;
+	bool pays = party == &transfer->from;
+	Numeric limit = pays ? transfer->rules.min_balance
+						 : transfer->rules.max_balance;
+	Numeric range = pays ? column->lowest : column->highest;
+
+	/* Whichever is narrower: the limit, or the column's range. */
+	if (column->bounded &&
+		(limit == NULL || (money_compare(limit, range) > 0) != pays))
+		limit = range;
+	if (limit == NULL)
+		return STMT_ADD;
+	*bound = money_minus(limit, party->change);
+	return pays ? STMT_ADD_ABOVE : STMT_ADD_BELOW;
 }
 
 /*
@@ -480,191 +228,459 @@ change_values(Transfer *transfer, Account *account, Datum *value, bool *isnull)
  * False if it was left alone; it may be locked or not.
  */
 static bool
-update_if_sound(Transfer *transfer, Account *account)
+update_if_sound(Transfer *transfer, Party *party)
 {
-	BalanceColumn *column = &transfer->balance;
-	bool pays = account == &transfer->from;
+	Account *account = &party->account;
 	Datum value;
 	bool isnull;
-	ColumnValues change = change_values(transfer, account, &value, &isnull);
-	StatementKind kind = STMT_ADD;
+	ColumnValues key = id_key(transfer, party);
+	ColumnValues change = change_values(transfer, party, &value, &isnull);
 	Numeric bound = NULL;
+	StatementKind kind = choose_add(transfer, party, &bound);
 	uint64 nrows;
 
-	/* The new balance must be over the floor, and in the column's range. */
-	if (pays && account->floor != NULL &&
-		numeric_compare(account->floor, column->lowest) > 0)
-		bound = account->floor;
-	else if (column->bounded)
-		bound = pays ? column->lowest : column->highest;
-	if (bound != NULL)
-	{
-		kind = pays ? STMT_ADD_ABOVE : STMT_ADD_BELOW;
-		bound = numeric_plus(bound, numeric_negate(account->change));
-	}
-
-	nrows = plan_run_bounded(transfer->accounts, kind, &account->id, &change,
+	nrows = plan_run_bounded(transfer->rules.accounts, kind, &key, &change,
 							 NumericGetDatum(bound));
 	/* A balance that was no number is none now: see what to say of it. */
-	account->updated = take_row(transfer, account, nrows) &&
-					   !account->balance_null && is_finite(account->balance);
-	return account->updated;
+	if (!take_row(transfer, party, nrows) || account->balance_null ||
+		!money_is_finite(account->balance))
+		return false;
+	party->updated = true;
+	party->after = account->balance;
+	account->balance = money_minus(party->after, party->change);
+	return true;
 }
 
 /* Can bounds on the old balance be computed without leaving numeric's range? */
 static bool
 bounds_are_sound(const Transfer *transfer)
 {
-	Numeric highest = transfer->balance.highest;
-	Numeric floor = transfer->from.floor;
+	const Rules *rules = &transfer->rules;
+	Numeric highest = rules->balance.highest;
 
-	return numeric_compare(transfer->to.change, highest) <= 0 &&
-		   (floor == NULL || numeric_compare(floor, highest) <= 0);
+	return money_compare(transfer->amount, highest) <= 0 &&
+		   (rules->min_balance == NULL ||
+			money_compare(rules->min_balance, highest) <= 0) &&
+		   (rules->max_balance == NULL ||
+			money_compare(rules->max_balance, rules->balance.lowest) >= 0);
+}
+
+/* Move the money without looking first.  False if one must look. */
+static bool
+move_if_sound(Transfer *transfer)
+{
+	const Rules *rules = &transfer->rules;
+
+	transfer->from.change = money_negate(transfer->amount);
+	transfer->to.change = transfer->amount;
+	if (!update_if_sound(transfer, transfer->first) ||
+		!update_if_sound(transfer, transfer->second))
+		return false;
+	/* Both are sound by themselves; an error undoes the change. */
+	rules_raise(rules,
+				rules_check_match(rules, &transfer->from.account,
+								  &transfer->to.account),
+				&transfer->from.account, &transfer->to.account,
+				transfer->amount);
+	transfer->movement = (Movement){transfer->amount, transfer->from.after,
+									transfer->to.after};
+	return true;
 }
 
 static void
-lock_account(Transfer *transfer, Account *account)
+lock_party(Transfer *transfer, Party *party)
 {
-	if (!account->updated)
-		(void) take_row(transfer, account,
-						plan_run(transfer->accounts, STMT_LOCK, &account->id,
+	ColumnValues key = id_key(transfer, party);
+
+	if (!party->updated)
+		(void) take_row(transfer, party,
+						plan_run(transfer->rules.accounts, STMT_LOCK, &key,
 								 NULL, VIEW_OWN));
 }
 
 /* The row must hold what was computed, whatever triggers do. */
 static void
-check_stored(const Transfer *transfer, const Account *account, Numeric expected)
+check_stored(const Transfer *transfer, const Party *party)
 {
+	const Account *account = &party->account;
+
 	if (!account->found || account->balance_null ||
-		numeric_compare(account->balance, expected) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("balance of account \"%s\" in table \"%s\" was not "
-						"stored as computed",
-						account_name(transfer, account),
-						table_name(transfer)),
-				 errdetail("The balance should be %s.",
-						   numeric_print(expected)),
-				 errhint("A trigger on the table seems to change or suppress "
-						 "the update.")));
+		money_compare(account->balance, party->after) != 0)
+		rules_raise_not_stored(&transfer->rules, account, party->after);
 }
 
 static void
-update_account(Transfer *transfer, Account *account)
+update_party(Transfer *transfer, Party *party)
 {
 	Datum value;
 	bool isnull;
+	ColumnValues key = id_key(transfer, party);
 	ColumnValues change;
-	Numeric expected;
 
-	if (account->updated)
+	if (party->updated)
 		return;
-	expected = numeric_plus(account->balance, account->change);
-	change = change_values(transfer, account, &value, &isnull);
-	(void) take_row(transfer, account,
-					plan_run(transfer->accounts, STMT_ADD, &account->id,
-							 &change, VIEW_OWN));
-	check_stored(transfer, account, expected);
-	account->updated = true;
+	change = change_values(transfer, party, &value, &isnull);
+	(void) take_row(transfer, party,
+					plan_run(transfer->rules.accounts, STMT_ADD, &key, &change,
+							 VIEW_OWN));
+	check_stored(transfer, party);
+	party->updated = true;
 }
 
 /* Read a row again after all triggers have run. */
 static void
-reread_account(Transfer *transfer, Account *account)
+reread_party(Transfer *transfer, Party *party)
 {
-	Numeric expected = account->balance;
+	ColumnValues key = id_key(transfer, party);
 
-	(void) take_row(transfer, account,
-					plan_run(transfer->accounts, STMT_LOOK, &account->id, NULL,
+	(void) take_row(transfer, party,
+					plan_run(transfer->rules.accounts, STMT_LOOK, &key, NULL,
 							 VIEW_OWN));
-	check_stored(transfer, account, expected);
+	check_stored(transfer, party);
 }
 
-/*
- * Move the money.  The caller is connected to SPI.
- */
+/* Move the money, or raise what is wrong. */
 static void
 move(Transfer *transfer)
 {
-	bool plain = target_updates_are_plain(transfer->accounts);
+	const Rules *rules = &transfer->rules;
+	Account *from = &transfer->from.account;
+	Account *to = &transfer->to.account;
+	bool plain = target_updates_are_plain(rules->accounts);
 
-	if (plain &&
-		target_is_unique(transfer->accounts, transfer->from.id_attnum) &&
-		bounds_are_sound(transfer) &&
-		update_if_sound(transfer, transfer->first) &&
-		update_if_sound(transfer, transfer->second))
+	if (plain && !rules->up_to &&
+		target_is_unique(rules->accounts, rules->id_attnum) &&
+		bounds_are_sound(transfer) && move_if_sound(transfer))
 		return;
 
-	lock_account(transfer, transfer->first);
-	lock_account(transfer, transfer->second);
-	check_accounts(transfer);
-	update_account(transfer, transfer->first);
-	update_account(transfer, transfer->second);
+	lock_party(transfer, transfer->first);
+	lock_party(transfer, transfer->second);
+	rules_raise(rules,
+				rules_check_accounts(rules, from, to, transfer->amount,
+									 &transfer->movement),
+				from, to, transfer->amount);
+	transfer->from.change = money_negate(transfer->movement.amount);
+	transfer->from.after = transfer->movement.from_balance;
+	transfer->to.change = transfer->movement.amount;
+	transfer->to.after = transfer->movement.to_balance;
+	update_party(transfer, transfer->first);
+	update_party(transfer, transfer->second);
 	if (!plain)
 	{
-		reread_account(transfer, transfer->first);
-		reread_account(transfer, transfer->second);
+		reread_party(transfer, transfer->first);
+		reread_party(transfer, transfer->second);
 	}
 }
 
-/* Arguments without which there is nothing to do. */
-static void
-check_null_arguments(FunctionCallInfo fcinfo)
-{
-	static const struct
-	{
-		int argno;
-		const char *name;
-	} required[] = {{1, "from_id"},
-					{2, "to_id"},
-					{3, "amount"},
-					{6, "balance_column"}};
+/* ----------
+ * Booking
+ * ----------
+ */
 
-	for (int i = 0; i < lengthof(required); i++)
+/* The ids as the journal has them. */
+static void
+set_entry_ids(Transfer *transfer)
+{
+	Party *parties[2] = {&transfer->from, &transfer->to};
+	JournalEntry *entry = &transfer->entry;
+
+	for (int side = 0; side < 2; side++)
 	{
-		if (PG_ARGISNULL(required[i].argno))
-			error_null_argument(required[i].name);
+		entry->no_id[side] = parties[side]->account.id_null;
+		if (!entry->no_id[side])
+			entry->ids[side] = journal_convert_id(transfer->journal,
+												  JOURNAL_FROM_ID + side,
+												  transfer->rules.id_type,
+												  parties[side]->account.id);
 	}
+}
+
+static void
+book(Transfer *transfer)
+{
+	JournalEntry *entry = &transfer->entry;
+
+	entry->amount = transfer->movement.amount;
+	entry->from_balance = transfer->movement.from_balance;
+	entry->to_balance = transfer->movement.to_balance;
+	journal_book(transfer->journal, entry, transfer->context);
+}
+
+/* An account as it is now; there may be none any more. */
+static void
+look_up_party(Transfer *transfer, Party *party)
+{
+	ColumnValues key = id_key(transfer, party);
+
+	(void) take_row(transfer, party,
+					plan_run(transfer->rules.accounts, STMT_LOOK, &key, NULL,
+							 VIEW_OWN));
+}
+
+/* The request was booked before: return that, or say what differs. */
+static void
+replay(Transfer *transfer, const JournalEntry *booked)
+{
+	const Rules *rules = &transfer->rules;
+
+	if (!journal_is_replay(transfer->journal, booked, &transfer->entry,
+						   rules->up_to))
+		journal_raise_difference(transfer->journal, booked, &transfer->entry,
+								 rules->up_to);
+	look_up_party(transfer, &transfer->from);
+	look_up_party(transfer, &transfer->to);
+	transfer->replayed = true;
+	transfer->movement.amount = booked->amount;
+	transfer->entry.row = booked->row;
+}
+
+/* Was the request booked before?  If not, it is ours. */
+static bool
+claim(Transfer *transfer, JournalEntry *booked)
+{
+	JournalEntry *entry = &transfer->entry;
+
+	entry->amount = transfer->amount;
+	return journal_claim(transfer->journal, entry, booked);
+}
+
+/* Do it.  The caller is connected to SPI. */
+static void
+run_transfer(Transfer *transfer)
+{
+	const Rules *rules = &transfer->rules;
+	Account *from = &transfer->from.account;
+	Account *to = &transfer->to.account;
+	JournalEntry booked;
+
+	if (transfer->journal != NULL)
+	{
+		set_entry_ids(transfer);
+		if (claim(transfer, &booked))
+		{
+			replay(transfer, &booked);
+			return;
+		}
+	}
+	rules_raise(rules, rules_check_request(rules, from, to, transfer->amount),
+				from, to, transfer->amount);
+	order_parties(transfer);
+	move(transfer);
+	if (transfer->journal != NULL)
+		book(transfer);
+}
+
+/* ----------
+ * Reversing
+ * ----------
+ */
+
+/* The accounts of an entry, the other way round. */
+static void
+set_reversed_ids(Transfer *transfer, const JournalEntry *original)
+{
+	Party *parties[2] = {&transfer->to, &transfer->from};
+
+	for (int side = 0; side < 2; side++)
+	{
+		Account *account = &parties[side]->account;
+
+		account->id_null = original->no_id[side];
+		if (!account->id_null)
+			account->id = args_convert_id(
+				journal_column_type(transfer->journal, JOURNAL_FROM_ID + side),
+				transfer->rules.id_type, original->ids[side]);
+	}
+	set_entry_ids(transfer);
+}
+
+/* Never more goes back than was moved. */
+static void
+check_reversible(Transfer *transfer, const JournalEntry *original)
+{
+	Numeric moved = original->amount ? original->amount : int64_to_numeric(0);
+	Numeric reversed = journal_reversed(transfer->journal, original->id);
+	Numeric rest = money_minus(moved, reversed);
+
+	if (transfer->amount == NULL)
+		transfer->amount = rest;
+	else
+		rules_raise(
+			&transfer->rules,
+			rules_check_request(&transfer->rules, &transfer->from.account,
+								&transfer->to.account, transfer->amount),
+			&transfer->from.account, &transfer->to.account, transfer->amount);
+	if (!money_is_positive(rest) || money_compare(transfer->amount, rest) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RACEFREE_OVER_REVERSED),
+				 errmsg("cannot reverse more of entry " INT64_FORMAT
+						" than it moved",
+						original->id),
+				 errdetail("It moved %s, of which %s was reversed before.",
+						   money_print(moved), money_print(reversed))));
+}
+
+/* Do it.  The caller is connected to SPI. */
+static void
+run_reversal(Transfer *transfer)
+{
+	const Rules *rules = &transfer->rules;
+	Account *from = &transfer->from.account;
+	Account *to = &transfer->to.account;
+	JournalEntry booked;
+	JournalEntry original = {.no_id = {true, true}};
+	bool was_booked = claim(transfer, &booked);
+
+	bool found = journal_find_entry(transfer->journal, transfer->entry.reverses,
+									&original);
+
+	if (!found && !was_booked)
+		ereport(ERROR,
+				(errcode(ERRCODE_RACEFREE_ENTRY_NOT_FOUND),
+				 errmsg("entry " INT64_FORMAT " does not exist in journal "
+						"\"%s\"",
+						transfer->entry.reverses,
+						RelationGetRelationName(
+							target_relation(transfer->journal->table)))));
+	set_reversed_ids(transfer, &original);
+	if (was_booked)
+	{
+		replay(transfer, &booked);
+		return;
+	}
+	check_reversible(transfer, &original);
+	rules_raise(rules, rules_check_request(rules, from, to, transfer->amount),
+				from, to, transfer->amount);
+	order_parties(transfer);
+	move(transfer);
+	book(transfer);
+}
+
+/* ----------
+ * Entry points
+ * ----------
+ */
+
+/* Prepare a transfer between accounts of this row type. */
+static void
+begin(Transfer *transfer, FunctionCallInfo fcinfo, const RuleArgs *args)
+{
+	Size size;
+
+	transfer->context = CurrentMemoryContext;
+	rules_resolve(&transfer->rules,
+				  target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+							  RowExclusiveLock),
+				  args);
+	size = transfer->rules.match.ncolumns;
+	transfer->from.account.match_values = palloc(sizeof(Datum) * size);
+	transfer->from.account.match_nulls = palloc(sizeof(bool) * size);
+	transfer->to.account.match_values = palloc(sizeof(Datum) * size);
+	transfer->to.account.match_nulls = palloc(sizeof(bool) * size);
+}
+
+/* Run it, and make the result record. */
+static Datum
+finish(Transfer *transfer, void (*run)(Transfer *), TargetRecord record)
+{
+	Target *accounts = transfer->rules.accounts;
+	Datum values[5];
+	bool nulls[5] = {false};
+	MemoryContext old;
+	Datum result;
+
+	SPI_connect();
+	run(transfer);
+	old = MemoryContextSwitchTo(transfer->context);
+	nulls[0] = DatumGetPointer(transfer->from.row) == NULL;
+	values[0] = transfer->from.row;
+	nulls[1] = DatumGetPointer(transfer->to.row) == NULL;
+	values[1] = transfer->to.row;
+	nulls[2] = transfer->movement.amount == NULL;
+	values[2] = NumericGetDatum(transfer->movement.amount);
+	values[3] = BoolGetDatum(transfer->replayed);
+	nulls[4] = transfer->journal == NULL;
+	if (transfer->journal != NULL)
+		values[4] = target_row_to_jsonb(transfer->journal->table,
+										transfer->entry.row);
+	result = target_form_record(accounts, record, values, nulls);
+	MemoryContextSwitchTo(old);
+	SPI_finish();
+
+	if (transfer->journal != NULL)
+		journal_close(transfer->journal);
+	target_close(accounts);
+	return result;
 }
 
 /*
  * transfer(accounts anyelement, from_id anycompatible, to_id anycompatible,
  *			amount numeric, min_balance numeric, id_column name,
- *			balance_column name,
- *			OUT from_account anyelement, OUT to_account anyelement)
+ *			balance_column name, journal regclass, request_id text,
+ *			details jsonb, max_balance numeric, must_match name[],
+ *			up_to boolean,
+ *			OUT from_account anyelement, OUT to_account anyelement,
+ *			OUT amount numeric, OUT replayed boolean, OUT entry jsonb)
+ *
+ * In version 0.1 the arguments end at balance_column, and the result at
+ * to_account.
  */
 Datum
 transfer(PG_FUNCTION_ARGS)
 {
-	Transfer transfer = {.context = CurrentMemoryContext};
-	Numeric amount;
-	Numeric min_balance;
-	Datum rows[2];
-	Datum result;
+	Transfer transfer = {0};
+	bool version_0_1 = PG_NARGS() == 7;
+	RuleArgs args = {.min_balance = get_numeric(fcinfo, 4),
+					 .id_column = get_name(fcinfo, 5),
+					 .balance_column = get_name(fcinfo, 6)};
 
-	check_null_arguments(fcinfo);
-	amount = PG_GETARG_NUMERIC(3);
-	min_balance = PG_ARGISNULL(4) ? NULL : PG_GETARG_NUMERIC(4);
+	if (args.balance_column == NULL)
+		error_null_argument("balance_column");
+	if (is_given(fcinfo, 10))
+		args.max_balance = PG_GETARG_NUMERIC(10);
+	if (is_given(fcinfo, 11))
+		args.must_match = PG_GETARG_ARRAYTYPE_P(11);
+	args.up_to = is_given(fcinfo, 12) && PG_GETARG_BOOL(12);
 
-	transfer.accounts = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
-									RowExclusiveLock);
-	resolve_balance(&transfer, NameStr(*PG_GETARG_NAME(6)));
-	check_amount(amount);
-	if (min_balance != NULL && numeric_is_nan(min_balance))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("min_balance must not be NaN")));
-	resolve_accounts(&transfer, fcinfo, amount);
-	transfer.from.floor = min_balance;
-	check_amount_is_exact(&transfer, amount);
+	begin(&transfer, fcinfo, &args);
+	set_id(&transfer, &transfer.from, fcinfo, 1);
+	set_id(&transfer, &transfer.to, fcinfo, 2);
+	transfer.amount = get_numeric(fcinfo, 3);
+	set_journal(&transfer, fcinfo, 7, 8, 9);
+	PG_RETURN_DATUM(
+		finish(&transfer, run_transfer,
+			   version_0_1 ? RECORD_TRANSFER_0_1 : RECORD_TRANSFER));
+}
 
-	SPI_connect();
-	move(&transfer);
-	SPI_finish();
+/*
+ * reverse_transfer(accounts anyelement, journal regclass, entry_id bigint,
+ *					amount numeric, request_id text, details jsonb,
+ *					min_balance numeric, max_balance numeric, up_to boolean,
+ *					id_column name, balance_column name, OUT as of transfer())
+ */
+Datum
+reverse_transfer(PG_FUNCTION_ARGS)
+{
+	Transfer transfer = {0};
+	RuleArgs args = {.min_balance = get_numeric(fcinfo, 6),
+					 .max_balance = get_numeric(fcinfo, 7),
+					 .up_to = is_given(fcinfo, 8) && PG_GETARG_BOOL(8),
+					 .id_column = get_name(fcinfo, 9),
+					 .balance_column = get_name(fcinfo, 10)};
 
-	rows[0] = transfer.from.row;
-	rows[1] = transfer.to.row;
-	result = target_form_record(transfer.accounts, RECORD_TRANSFER, rows);
-	target_close(transfer.accounts);
-	PG_RETURN_DATUM(result);
+	if (PG_ARGISNULL(1))
+		error_null_argument("journal");
+	if (PG_ARGISNULL(2))
+		error_null_argument("entry_id");
+	if (args.balance_column == NULL)
+		error_null_argument("balance_column");
+
+	begin(&transfer, fcinfo, &args);
+	transfer.amount = get_numeric(fcinfo, 3);
+	transfer.entry.has_reverses = true;
+	transfer.entry.reverses = PG_GETARG_INT64(2);
+	set_journal(&transfer, fcinfo, 1, 4, 5);
+	journal_need(transfer.journal, JOURNAL_ID);
+	journal_need(transfer.journal, JOURNAL_REVERSES);
+	PG_RETURN_DATUM(finish(&transfer, run_reversal, RECORD_TRANSFER));
 }

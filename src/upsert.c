@@ -252,9 +252,10 @@ static Datum
 finish(Upsert *upsert, bool created)
 {
 	Datum values[2] = {upsert->row, BoolGetDatum(created)};
+	bool nulls[2] = {false, false};
 	Datum result;
 
-	result = target_form_record(upsert->target, RECORD_UPSERT, values);
+	result = target_form_record(upsert->target, RECORD_UPSERT, values, nulls);
 	target_close(upsert->target);
 	return result;
 }

@@ -137,13 +137,10 @@ static StatementSpec
 batch_spec(const Batch *batch, StatementKind kind, const ColumnValues *key,
 		   int ngroups)
 {
-	StatementSpec spec = {.kind = kind, .key = key};
+	StatementSpec spec = {.kind = kind,
+						  .key = key,
+						  .size = plan_batch_size(ngroups)};
 
-	while (ngroups > 1)
-	{
-		spec.size++;
-		ngroups /= 8;
-	}
 	return spec;
 }
 
@@ -187,15 +184,15 @@ write_error_context(void *arg)
  * which reads them all before it writes is not misunderstood.
  */
 static uint64
-write_batch(Batch *batch, const StatementSpec *spec, GroupList list,
-			EphemeralNamedRelation relation, long limit)
+write_batch(Batch *batch, const StatementSpec *spec, GroupList list, Rows *rows,
+			long limit)
 {
 	WriteProgress progress = {list, 0};
 	ErrorContextCallback callback = {.callback = write_error_context,
 									 .arg = &progress};
 	uint64 nrows;
 
-	batch_register_end(relation);
+	rows_put_end(rows);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	nrows = plan_write_batch(batch->target, spec, &progress.turn, limit);
@@ -212,7 +209,7 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 			  const BatchColumns *columns, PlanView view, BatchState state)
 {
 	static int statement = 0;
-	EphemeralNamedRelation relation;
+	Rows *rows;
 	uint64 nrows;
 
 	if (columns != NULL)
@@ -220,11 +217,11 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 		spec->data = &columns->columns;
 		spec->partial = columns->partial;
 	}
-	relation = batch_register(batch, list.groups, list.ngroups, columns,
-							  spec->kind == STMT_BATCH_LOCK);
+	rows = batch_register(batch, list.groups, list.ngroups, columns,
+						  spec->kind == STMT_BATCH_LOCK);
 	/* With one row more than there are groups, one has two. */
 	if (spec->kind == STMT_BATCH_UPDATE)
-		nrows = write_batch(batch, spec, list, relation, list.ngroups + 1);
+		nrows = write_batch(batch, spec, list, rows, list.ngroups + 1);
 	else
 		nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
 	statement++;
@@ -232,7 +229,7 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 		take_numbered_row(batch, statement, SPI_tuptable->vals[i],
 						  SPI_tuptable->tupdesc, state);
 	SPI_freetuptable(SPI_tuptable);
-	batch_unregister(relation);
+	rows_unregister(rows);
 }
 
 /* The same for groups with NULLs in different columns of their keys. */
@@ -553,7 +550,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 {
 	GroupList list = select_insertable(batch);
 	BatchColumns columns;
-	EphemeralNamedRelation relation;
+	Rows *rows;
 	StatementSpec spec;
 	uint64 nrows;
 
@@ -564,12 +561,11 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
 	spec.data = &columns.columns;
-	relation = batch_register(batch, list.groups, list.ngroups, &columns,
-							  false);
-	nrows = write_batch(batch, &spec, list, relation, 0);
+	rows = batch_register(batch, list.groups, list.ngroups, &columns, false);
+	nrows = write_batch(batch, &spec, list, rows, 0);
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
-	batch_unregister(relation);
+	rows_unregister(rows);
 	pfree(list.groups);
 }
 

@@ -54,12 +54,18 @@ INSERT INTO contract VALUES
  ' create_defaults jsonb DEFAULT NULL::jsonb,'
  ' OUT object anyelement, OUT created boolean'),
 ('transfer',
- 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name',
+ 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,'
+ 'text,jsonb,numeric,name[],boolean',
  'accounts anyelement, from_id anycompatible, to_id anycompatible,'
  ' amount numeric, min_balance numeric DEFAULT 0,'
  ' id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name,'
- ' OUT from_account anyelement, OUT to_account anyelement');
+ ' journal regclass DEFAULT NULL::regclass,'
+ ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' max_balance numeric DEFAULT NULL::numeric,'
+ ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
+ ' OUT from_account anyelement, OUT to_account anyelement,'
+ ' OUT amount numeric, OUT replayed boolean, OUT entry jsonb');
 
 CREATE TEMPORARY VIEW function AS
 SELECT c.*, p.*, string_to_array(c.types, ',') AS type_array

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the racefree developers
 
-# An installation of 0.1 that is in use becomes one of 0.2, which then does not
-# differ from one that is new.
+# An installation of 0.1 that is in use becomes one of 0.2 and then one of 0.3,
+# which then does not differ from one that is new.
 
 use strict;
 use warnings;
@@ -44,7 +44,7 @@ WHERE deptype = 'e' AND refobjid =
 
 my $version = q(SELECT extversion FROM pg_extension WHERE extname = 'racefree');
 
-# What was there in 0.1, and what is new in 0.2, each with its answer.
+# What was there in 0.1, and what was new in 0.2 and 0.3, each with its answer.
 my @old = (
 	[ q(SELECT created FROM get_or_create(NULL::test, '{"str": "@"}')), 't' ],
 	[ q(SELECT created FROM get_or_create(NULL::test, '{"str": "@"}')), 'f' ],
@@ -75,6 +75,33 @@ my @new = (
 	[ q(INSERT INTO guarded (str) VALUES ('@')), '' ],
 	[ q(INSERT INTO guarded (str) VALUES ('@')), undef ],
 	[ q(SELECT created FROM get_or_create(NULL::guarded, '{"str": "@"}')), 'f' ]);
+my @newest = (
+	[
+		q(SELECT amount, replayed FROM transfer(NULL::account, 1, 2, 1, journal => 'journal', request_id => '@')),
+		'1|f'
+	],
+	[
+		q(SELECT amount, replayed FROM transfer(NULL::account, 1, 2, 1, journal => 'journal', request_id => '@')),
+		'1|t'
+	],
+	[
+		q(SELECT string_agg(status, ' ') FROM transfer_many(NULL::account, '{1,2}'::int[], '{2,1}'::int[], '{1,1}', '{"@",NULL}', journal => 'journal')),
+		'replayed ok'
+	],
+	[
+		q(SELECT amount FROM reverse_transfer(NULL::account, 'journal', (SELECT max(id) FROM journal))),
+		'1'
+	],
+	# The transfers that are not booked leave gaps.
+	[
+		q(SELECT count(*) FROM verify_journal('journal', NULL::account) WHERE problem <> 'balance_gap'),
+		'0'
+	],
+	[
+		q(SELECT balance_at('journal', 1, 'infinity') = balance FROM account WHERE id = 1),
+		't'
+	],
+	[ q(DELETE FROM journal), undef ]);
 
 # A session, which is told to go on after errors.
 sub open_session
@@ -94,7 +121,7 @@ sub works
 		my ($statement, $answer) = @$call;
 		$statement =~ s/\@/$when/g;
 		my ($function) =
-		  $statement =~ /(\w+\(|INSERT|racefree_locks)/;
+		  $statement =~ /(\w+\(|INSERT|DELETE|racefree_locks)/;
 		# What an earlier one complained of would still be there.
 		$session->{stderr} = '';
 		my ($result, $failed) = $session->query($statement);
@@ -143,9 +170,18 @@ works($session, 'same session', @old, @new);
 works($other, 'other session', @old, @new);
 works(open_session('upgraded'), 'new session', @old, @new);
 
-$node->safe_psql('fresh', q(CREATE EXTENSION racefree VERSION '0.2'));
+$session->query(q(ALTER EXTENSION racefree UPDATE TO '0.3'));
+is($session->query($version), '0.3', 'the installation is of 0.3 now');
+$session->query(q(SELECT create_journal('journal', NULL::account, request_id_type => 'text')));
+works($session, '0.3, same session', @old, @new, @newest);
+works($other, '0.3, other session', @old, @new, @newest);
+works(open_session('upgraded'), '0.3, new session', @old, @new, @newest);
+# What came with the tests' own tables is no member of the extension.
+$session->query('DROP TABLE journal');
+
+$node->safe_psql('fresh', q(CREATE EXTENSION racefree VERSION '0.3'));
 my $fresh = $node->safe_psql('fresh', $members);
-cmp_ok(scalar(split /\n/, $fresh), '>', 8, 'there is something to compare');
+cmp_ok(scalar(split /\n/, $fresh), '>', 14, 'there is something to compare');
 is($node->safe_psql('upgraded', $members),
 	$fresh, 'it does not differ from an installation that is new');
 
