@@ -11,6 +11,7 @@
 #define RACEFREE_JOURNAL_H
 
 #include "money.h"
+#include "plans.h"
 #include "statements.h"
 
 /* A journal that is open, and where its columns are. */
@@ -54,26 +55,25 @@ extern Datum journal_convert_id(const Journal *journal, JournalColumn column,
 extern Datum journal_convert_request(const Journal *journal, const char *text);
 extern int journal_compare_requests(const Journal *journal, Datum a, Datum b);
 
-extern bool journal_claim(const Journal *journal, const JournalEntry *asked,
-						  JournalEntry *booked);
-extern void journal_claim_many(const Journal *journal, const Datum *requests,
-							   int nrequests, JournalEntry **booked);
-extern bool journal_is_replay(const Journal *journal,
-							  const JournalEntry *booked,
-							  const JournalEntry *asked, bool up_to);
-pg_noreturn extern void journal_raise_difference(const Journal *journal,
-												 const JournalEntry *booked,
-												 const JournalEntry *asked,
-												 bool up_to);
+extern const char *journal_column_name(JournalColumn column);
+extern bool journal_integer_to_column(const Journal *journal,
+									  JournalColumn column, int64 number,
+									  Datum *value);
+extern int64 journal_integer_from_column(const Journal *journal,
+										 JournalColumn column, Datum value);
 
+extern ColumnValues *journal_key(const Journal *journal, JournalColumn column,
+								 Datum value);
+extern ColumnValues *journal_existing_columns(const Journal *journal);
+extern void journal_read_entry(const Journal *journal, HeapTuple tuple,
+							   TupleDesc tupdesc, bool whole,
+							   JournalEntry *entry);
+extern bool journal_find(const Journal *journal, JournalColumn column,
+						 Datum value, PlanView view, JournalEntry *entry);
 extern bool journal_find_entry(const Journal *journal, int64 id,
 							   JournalEntry *entry);
 extern void journal_scan(const Journal *journal,
 						 void (*take)(const JournalEntry *, void *), void *arg);
 extern Numeric journal_reversed(const Journal *journal, int64 id);
-extern void journal_book(const Journal *journal, JournalEntry *entry,
-						 MemoryContext context);
-extern void journal_book_many(const Journal *journal, JournalEntry **entries,
-							  int nentries);
 
 #endif /* RACEFREE_JOURNAL_H */

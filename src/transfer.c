@@ -28,9 +28,11 @@
 #include "utils/lsyscache.h"
 
 #include "args.h"
+#include "booking.h"
 #include "errors.h"
 #include "journal.h"
 #include "plans.h"
+#include "requests.h"
 #include "rules.h"
 #include "target.h"
 
@@ -403,7 +405,7 @@ book(Transfer *transfer)
 	entry->amount = transfer->movement.amount;
 	entry->from_balance = transfer->movement.from_balance;
 	entry->to_balance = transfer->movement.to_balance;
-	journal_book(transfer->journal, entry, transfer->context);
+	booking_insert(transfer->journal, entry, transfer->context);
 }
 
 /* An account as it is now; there may be none any more. */
@@ -423,10 +425,10 @@ replay(Transfer *transfer, const JournalEntry *booked)
 {
 	const Rules *rules = &transfer->rules;
 
-	if (!journal_is_replay(transfer->journal, booked, &transfer->entry,
-						   rules->up_to))
-		journal_raise_difference(transfer->journal, booked, &transfer->entry,
-								 rules->up_to);
+	if (!requests_is_replay(transfer->journal, booked, &transfer->entry,
+							rules->up_to))
+		requests_raise_difference(transfer->journal, booked, &transfer->entry,
+								  rules->up_to);
 	look_up_party(transfer, &transfer->from);
 	look_up_party(transfer, &transfer->to);
 	transfer->replayed = true;
@@ -441,7 +443,7 @@ claim(Transfer *transfer, JournalEntry *booked)
 	JournalEntry *entry = &transfer->entry;
 
 	entry->amount = transfer->amount;
-	return journal_claim(transfer->journal, entry, booked);
+	return requests_claim(transfer->journal, entry, booked);
 }
 
 /* Do it.  The caller is connected to SPI. */

@@ -1,0 +1,369 @@
+/*-------------------------------------------------------------------------
+ *
+ * booking.c
+ *	  Transfers that were made become entries of a journal.
+ *
+ * An entry gives the columns in which it has something to say, so that the
+ * others take their DEFAULT.
+ *
+ * Everything is allocated in the current memory context.  The callers are
+ * connected to SPI, and have the accounts locked and changed already.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "args.h"
+#include "booking.h"
+#include "errors.h"
+#include "plans.h"
+#include "rows.h"
+
+/* The columns that an INSERT gives, in ascending order. */
+typedef struct BookedColumns
+{
+	int ncolumns;
+	JournalColumn columns[NUM_JOURNAL_COLUMNS];
+	AttrNumber attnums[NUM_JOURNAL_COLUMNS];
+} BookedColumns;
+
+/* Is there anything to say in that column? */
+static bool
+is_given(const Journal *journal, JournalColumn column,
+		 const JournalEntry *entry)
+{
+	switch (column)
+	{
+		case JOURNAL_ID:
+			return false;
+		case JOURNAL_REQUEST_ID:
+			return entry->has_request;
+		case JOURNAL_REVERSES:
+			return entry->has_reverses;
+		case JOURNAL_DETAILS:
+			return entry->details != NULL;
+		default:
+			return journal_has(journal, column);
+	}
+}
+
+/* The columns in which any of the entries has something to say. */
+static void
+choose_columns(const Journal *journal, JournalEntry **entries, int nentries,
+			   BookedColumns *booked)
+{
+	booked->ncolumns = 0;
+	for (int c = 0; c < NUM_JOURNAL_COLUMNS; c++)
+	{
+		int i;
+		int n;
+
+		for (i = 0; i < nentries && !is_given(journal, c, entries[i]); i++)
+			;
+		if (i == nentries)
+			continue;
+		journal_need(journal, c);
+		for (n = booked->ncolumns++;
+			 n > 0 && booked->attnums[n - 1] > journal->columns[c]; n--)
+		{
+			booked->columns[n] = booked->columns[n - 1];
+			booked->attnums[n] = booked->attnums[n - 1];
+		}
+		booked->columns[n] = c;
+		booked->attnums[n] = journal->columns[c];
+	}
+}
+
+static Datum
+balance_value(const Journal *journal, JournalColumn column, Numeric balance)
+{
+	const MoneyColumn *money = column == JOURNAL_FROM_BALANCE
+								   ? &journal->from_balance
+								   : &journal->to_balance;
+
+	if (!money_is_exact(money, balance))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("balance %s cannot be held exactly in column \"%s\" "
+						"of journal \"%s\"",
+						money_print(balance), journal_column_name(column),
+						RelationGetRelationName(target_relation(journal->table)))));
+	return money_to_column(money, balance);
+}
+
+/* What goes into that column. */
+static Datum
+column_value(const Journal *journal, JournalColumn column,
+			 const JournalEntry *entry, TimestampTz now, bool *isnull)
+{
+	Datum value = (Datum) 0;
+
+	*isnull = false;
+	switch (column)
+	{
+		case JOURNAL_REQUEST_ID:
+			*isnull = !entry->has_request;
+			return entry->request;
+		case JOURNAL_FROM_ID:
+		case JOURNAL_TO_ID:
+			return entry->ids[column - JOURNAL_FROM_ID];
+		case JOURNAL_AMOUNT:
+			return money_to_column(&journal->amount, entry->amount);
+		case JOURNAL_FROM_BALANCE:
+			return balance_value(journal, column, entry->from_balance);
+		case JOURNAL_TO_BALANCE:
+			return balance_value(journal, column, entry->to_balance);
+		case JOURNAL_REVERSES:
+			*isnull = !entry->has_reverses;
+			(void) journal_integer_to_column(journal, column, entry->reverses,
+											 &value);
+			return value;
+		case JOURNAL_DETAILS:
+			*isnull = entry->details == NULL;
+			return JsonbPGetDatum(entry->details);
+		case JOURNAL_CREATED_AT:
+			return TimestampTzGetDatum(now);
+		case JOURNAL_ID:
+			break;
+	}
+	elog(ERROR, "unexpected column of a journal: %d", (int) column);
+}
+
+/* The values of an entry, in the order of the columns. */
+static void
+entry_values(const Journal *journal, const BookedColumns *booked,
+			 const JournalEntry *entry, TimestampTz now, Datum *values,
+			 bool *nulls)
+{
+	for (int i = 0; i < booked->ncolumns; i++)
+		values[i] = column_value(journal, booked->columns[i], entry, now,
+								 &nulls[i]);
+}
+
+/*
+ * A trigger may have changed what was booked.  Then the journal would not tell
+ * the truth, or the request would not be found the next time.
+ */
+static void
+check_booked(const Journal *journal, const BookedColumns *booked,
+			 const Datum *values, const bool *nulls, HeapTuple tuple,
+			 TupleDesc tupdesc, const int *positions)
+{
+	for (int i = 0; i < booked->ncolumns; i++)
+	{
+		ColumnValues *given;
+		ColumnValues *stored;
+
+		if (booked->columns[i] == JOURNAL_DETAILS ||
+			booked->columns[i] == JOURNAL_CREATED_AT)
+			continue;
+		given = journal_key(journal, booked->columns[i], values[i]);
+		given->nulls[0] = nulls[i];
+		stored = journal_key(journal, booked->columns[i], (Datum) 0);
+		stored->values[0] = heap_getattr(tuple, positions[i], tupdesc,
+										 &stored->nulls[0]);
+		if (args_find_difference(journal->table, given, stored) !=
+			InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("column \"%s\" of journal \"%s\" was not stored "
+							"as given",
+							journal_column_name(booked->columns[i]),
+							RelationGetRelationName(
+								target_relation(journal->table))),
+					 errhint("A trigger on the journal seems to change the "
+							 "column.")));
+	}
+}
+
+/* Which entry is being inserted, for the context of errors. */
+typedef struct BookingProgress
+{
+	JournalEntry **entries;
+	int nentries;
+	int turn; /* counted from 1 */
+} BookingProgress;
+
+static void
+booking_error_context(void *arg)
+{
+	BookingProgress *progress = arg;
+
+	if (progress->turn >= 1 && progress->turn <= progress->nentries &&
+		progress->entries[progress->turn - 1]->number > 0)
+		errcontext("transfer %d",
+				   progress->entries[progress->turn - 1]->number);
+}
+
+/* The entries as rows for an INSERT. */
+static Rows *
+register_entries(const Journal *journal, const BookedColumns *booked,
+				 BookingProgress *progress, TimestampTz now)
+{
+	Rows *rows = rows_begin(1 + booked->ncolumns, progress->nentries);
+	MemoryContext scratch;
+	MemoryContext old;
+
+	for (int i = 0; i < booked->ncolumns; i++)
+		rows_add_column(rows, 'd', i + 1, journal->table, booked->attnums[i]);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree entries",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+	for (int i = 0; i < progress->nentries; i++)
+	{
+		Datum values[1 + NUM_JOURNAL_COLUMNS];
+		bool nulls[1 + NUM_JOURNAL_COLUMNS] = {false};
+
+		progress->turn = i + 1;
+		values[0] = Int32GetDatum(i);
+		entry_values(journal, booked, progress->entries[i], now, values + 1,
+					 nulls + 1);
+		rows_put(rows, values, nulls);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	rows_register(rows);
+	return rows;
+}
+
+/* What the INSERT gives: the id, and what is to be checked. */
+static void
+choose_result(const Journal *journal, const BookedColumns *booked, bool check,
+			  ColumnValues *result, int *positions)
+{
+	result->ncolumns = 0;
+	if (journal_has(journal, JOURNAL_ID))
+		result->attnums[result->ncolumns++] = journal->columns[JOURNAL_ID];
+	for (int i = 0; check && i < booked->ncolumns; i++)
+	{
+		result->attnums[result->ncolumns++] = booked->attnums[i];
+		positions[i] = result->ncolumns;
+	}
+}
+
+/* Take the ids that the entries were given, and check what was stored. */
+static void
+take_booked(const Journal *journal, const BookedColumns *booked,
+			BookingProgress *progress, bool check, const int *positions,
+			TimestampTz now)
+{
+	TupleDesc tupdesc = SPI_tuptable->tupdesc;
+
+	for (int i = 0; i < progress->nentries; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		JournalEntry *entry = progress->entries[i];
+		Datum values[NUM_JOURNAL_COLUMNS];
+		bool nulls[NUM_JOURNAL_COLUMNS];
+
+		progress->turn = i + 1;
+		if (journal_has(journal, JOURNAL_ID))
+		{
+			Datum id = heap_getattr(tuple, 1, tupdesc, &nulls[0]);
+
+			entry->has_id = !nulls[0];
+			if (entry->has_id)
+				entry->id = journal_integer_from_column(journal, JOURNAL_ID,
+														id);
+		}
+		if (check)
+		{
+			entry_values(journal, booked, entry, now, values, nulls);
+			check_booked(journal, booked, values, nulls, tuple, tupdesc,
+						 positions);
+		}
+	}
+}
+
+/*
+ * Book many entries with one INSERT, in their order, and fill in the ids that
+ * they were given.  The accounts are locked and changed already.
+ */
+void
+booking_insert_many(const Journal *journal, JournalEntry **entries,
+					int nentries)
+{
+	BookedColumns booked;
+	BookingProgress progress = {entries, nentries, 0};
+	ErrorContextCallback callback = {.callback = booking_error_context,
+									 .arg = &progress};
+	AttrNumber result_attnums[1 + NUM_JOURNAL_COLUMNS];
+	ColumnValues result = {.attnums = result_attnums};
+	int positions[NUM_JOURNAL_COLUMNS];
+	bool check = target_may_divert_inserts(journal->table);
+	TimestampTz now = GetCurrentTimestamp();
+	ColumnValues none = {0};
+	ColumnValues data;
+	StatementSpec spec = {.kind = STMT_BATCH_INSERT,
+						  .key = &none,
+						  .data = &data,
+						  .result = &result,
+						  .size = plan_batch_size(nentries)};
+	Rows *rows;
+	uint64 nrows;
+
+	if (nentries == 0)
+		return;
+	choose_columns(journal, entries, nentries, &booked);
+	data = (ColumnValues){.ncolumns = booked.ncolumns,
+						  .attnums = booked.attnums};
+	choose_result(journal, &booked, check, &result, positions);
+
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	rows = register_entries(journal, &booked, &progress, now);
+	rows_put_end(rows);
+	nrows = plan_write_batch(journal->table, &spec, &progress.turn, 0);
+	if (nrows < nentries)
+		error_insert_suppressed(target_relation(journal->table));
+	take_booked(journal, &booked, &progress, check, positions, now);
+	error_context_stack = callback.previous;
+	rows_unregister(rows);
+}
+
+/*
+ * Book one entry, and keep the row in the given memory context.
+ */
+void
+booking_insert(const Journal *journal, JournalEntry *entry,
+			   MemoryContext context)
+{
+	BookedColumns booked;
+	Datum values[NUM_JOURNAL_COLUMNS];
+	bool nulls[NUM_JOURNAL_COLUMNS];
+	ColumnValues data;
+	ColumnValues none = {0};
+	MemoryContext old;
+	HeapTuple tuple;
+	TupleDesc tupdesc;
+
+	choose_columns(journal, &entry, 1, &booked);
+	entry_values(journal, &booked, entry, GetCurrentTimestamp(), values, nulls);
+	data = (ColumnValues){booked.ncolumns, booked.attnums, values, nulls};
+	if (plan_run(journal->table, STMT_INSERT, &none, &data, VIEW_OWN) == 0)
+		error_insert_suppressed(target_relation(journal->table));
+
+	tuple = SPI_tuptable->vals[0];
+	tupdesc = SPI_tuptable->tupdesc;
+	if (target_may_divert_inserts(journal->table))
+	{
+		int positions[NUM_JOURNAL_COLUMNS];
+
+		for (int i = 0; i < booked.ncolumns; i++)
+			positions[i] = target_row_position(journal->table,
+											   booked.attnums[i]);
+		check_booked(journal, &booked, values, nulls, tuple, tupdesc,
+					 positions);
+	}
+	old = MemoryContextSwitchTo(context);
+	entry->row = target_form_row(journal->table, tuple, tupdesc);
+	MemoryContextSwitchTo(old);
+}

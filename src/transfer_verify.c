@@ -1,0 +1,343 @@
+/*-------------------------------------------------------------------------
+ *
+ * transfer_verify.c
+ *	  verify_journal(): does it all add up?
+ *
+ * The entries are read once, in the order in which they were booked, and the
+ * last balance of each account is kept in a hash table.  All statements see
+ * what the query that called us sees, so that transfers that are made
+ * meanwhile do not matter.
+ *
+ * What the call allocates lives in SPI's memory context, and goes with
+ * SPI_finish().
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#include "args.h"
+#include "errors.h"
+#include "journal.h"
+#include "plans.h"
+#include "rules.h"
+#include "target.h"
+
+PG_FUNCTION_INFO_V1(verify_journal);
+
+/* What the journal says of an account so far. */
+typedef struct AccountState
+{
+	Datum id; /* hash key, of the id column's base type */
+	uint32 hash;
+	char status;	 /* for simplehash */
+	bool seen;		 /* in the table of accounts */
+	bool has_entry;	 /* has the last entry an id? */
+	int64 entry;	 /* the id of the last entry */
+	Numeric balance; /* in the last entry */
+} AccountState;
+
+/* How account ids are hashed and compared. */
+typedef struct AccountKeys
+{
+	const Rules *rules;
+	FmgrInfo *hash; /* NULL if the type has no hash */
+} AccountKeys;
+
+static uint32
+hash_id(const AccountKeys *keys, Datum id)
+{
+	if (keys->hash == NULL)
+		return 0;
+	return DatumGetUInt32(
+		FunctionCall1Coll(keys->hash, keys->rules->id_collation, id));
+}
+
+static bool
+same_id(const AccountKeys *keys, Datum a, Datum b)
+{
+	return rules_compare_ids(keys->rules, a, b) == 0;
+}
+
+#define SH_PREFIX			 states
+#define SH_ELEMENT_TYPE		 AccountState
+#define SH_KEY_TYPE			 Datum
+#define SH_KEY				 id
+#define SH_HASH_KEY(tb, key) hash_id((tb)->private_data, key)
+#define SH_EQUAL(tb, a, b)	 same_id((tb)->private_data, a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
+#define SH_SCOPE		   static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct Verification
+{
+	Rules rules;
+	Journal journal;
+	AccountKeys keys;
+	states_hash *states;
+	MemoryContext context; /* holds the states' ids and balances */
+	ReturnSetInfo *result;
+} Verification;
+
+/* Add a row to the result. */
+static void
+report(Verification *verification, const Datum *account, const int64 *entry,
+	   const char *problem, Numeric expected, Numeric found)
+{
+	const Rules *rules = &verification->rules;
+	Datum values[5];
+	bool nulls[5] = {account == NULL, entry == NULL, false, expected == NULL,
+					 found == NULL};
+
+	if (account != NULL)
+		values[0] = CStringGetTextDatum(
+			args_print_id(rules->accounts, rules->id_attnum, *account));
+	if (entry != NULL)
+		values[1] = Int64GetDatum(*entry);
+	values[2] = CStringGetTextDatum(problem);
+	values[3] = NumericGetDatum(expected);
+	values[4] = NumericGetDatum(found);
+	tuplestore_putvalues(verification->result->setResult,
+						 verification->result->setDesc, values, nulls);
+}
+
+/* Keep a balance, in place if it is as long as the last one. */
+static void
+keep_balance(Verification *verification, AccountState *state, Numeric balance)
+{
+	if (state->balance == NULL || VARSIZE(state->balance) != VARSIZE(balance))
+	{
+		if (state->balance != NULL)
+			pfree(state->balance);
+		state->balance = MemoryContextAlloc(verification->context,
+											VARSIZE(balance));
+	}
+	memcpy(state->balance, balance, VARSIZE(balance));
+}
+
+/* One side of an entry: does it follow from the account's entry before? */
+static void
+check_side(Verification *verification, const JournalEntry *entry, int side)
+{
+	Numeric balance = side == 0 ? entry->from_balance : entry->to_balance;
+	Numeric amount = entry->amount ? entry->amount : int64_to_numeric(0);
+	const Rules *rules = &verification->rules;
+	Form_pg_attribute att = target_column(rules->accounts, rules->id_attnum);
+	Datum id;
+	AccountState *state;
+	bool found;
+
+	if (entry->no_id[side])
+		return;
+	id = args_convert_id(journal_column_type(&verification->journal,
+											 JOURNAL_FROM_ID + side),
+						 rules->id_type, entry->ids[side]);
+	state = states_insert(verification->states, id, &found);
+	if (!found)
+	{
+		MemoryContext old = MemoryContextSwitchTo(verification->context);
+
+		state->id = datumCopy(id, att->attbyval, att->attlen);
+		MemoryContextSwitchTo(old);
+		state->seen = false;
+		state->balance = NULL;
+	}
+	state->has_entry = entry->has_id;
+	state->entry = entry->id;
+	if (state->balance != NULL || balance == NULL)
+	{
+		Numeric expected = state->balance == NULL ? NULL
+						   : side == 0 ? money_minus(state->balance, amount)
+									   : money_plus(state->balance, amount);
+
+		if (expected == NULL || balance == NULL ||
+			money_compare(expected, balance) != 0)
+			report(verification, &id, entry->has_id ? &entry->id : NULL,
+				   "balance_gap", expected, balance);
+		if (balance == NULL)
+			balance = expected;
+	}
+	if (balance != NULL)
+		keep_balance(verification, state, balance);
+}
+
+static void
+check_entry(const JournalEntry *entry, void *arg)
+{
+	check_side(arg, entry, 0);
+	check_side(arg, entry, 1);
+}
+
+/* Is the balance of the account that of its last entry? */
+static void
+check_account(HeapTuple tuple, TupleDesc tupdesc, void *arg)
+{
+	Verification *verification = arg;
+	bool isnull;
+	Datum id = heap_getattr(tuple, 1, tupdesc, &isnull);
+	AccountState *state = isnull ? NULL
+								 : states_lookup(verification->states, id);
+	Datum value = heap_getattr(tuple, 2, tupdesc, &isnull);
+	Numeric balance;
+
+	if (state == NULL)
+		return;
+	state->seen = true;
+	balance = isnull ? NULL
+					 : money_from_column(&verification->rules.balance, value);
+	if (balance == NULL || state->balance == NULL ||
+		money_compare(balance, state->balance) != 0)
+		report(verification, &state->id,
+			   state->has_entry ? &state->entry : NULL, "balance_differs",
+			   state->balance, balance);
+}
+
+/* Compare the accounts with their last entries. */
+static void
+check_accounts(Verification *verification)
+{
+	Rules *rules = &verification->rules;
+	AttrNumber attnums[2] = {rules->id_attnum, rules->balance.attnum};
+	ColumnValues result = {.ncolumns = 2, .attnums = attnums};
+	ColumnValues none = {0};
+	StatementSpec spec = {.kind = STMT_SCAN, .key = &none, .result = &result};
+
+	plan_scan(rules->accounts, &spec, check_account, verification);
+}
+
+static int
+compare_states(const void *a, const void *b, void *rules)
+{
+	return rules_compare_ids(rules, (*(AccountState *const *) a)->id,
+							 (*(AccountState *const *) b)->id);
+}
+
+/* Accounts that entries name and that are not there, in id order. */
+static void
+report_missing(Verification *verification)
+{
+	states_iterator iterator;
+	AccountState *state;
+	AccountState **missing;
+	int nmissing = 0;
+
+	missing = MemoryContextAllocHuge(CurrentMemoryContext,
+									 sizeof(AccountState *) *
+										 (verification->states->members + 1));
+	states_start_iterate(verification->states, &iterator);
+	while ((state = states_iterate(verification->states, &iterator)) != NULL)
+	{
+		if (!state->seen)
+			missing[nmissing++] = state;
+	}
+	qsort_arg(missing, nmissing, sizeof(AccountState *), compare_states,
+			  &verification->rules);
+	for (int i = 0; i < nmissing; i++)
+		report(verification, &missing[i]->id,
+			   missing[i]->has_entry ? &missing[i]->entry : NULL,
+			   "account_missing", missing[i]->balance, NULL);
+	pfree(missing);
+}
+
+/* Entries of which more was reversed than they moved. */
+static void
+check_reversals(Verification *verification)
+{
+	Journal *journal = &verification->journal;
+	ColumnValues none = {0};
+	StatementSpec spec = {.kind = STMT_OVER_REVERSED,
+						  .key = &none,
+						  .journal = journal->columns};
+	uint64 nrows;
+
+	if (!journal_has(journal, JOURNAL_ID) ||
+		!journal_has(journal, JOURNAL_REVERSES))
+		return;
+	nrows = plan_read(journal->table, &spec, NULL);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		TupleDesc tupdesc = SPI_tuptable->tupdesc;
+		bool isnull;
+		int64 entry = DatumGetInt64(heap_getattr(tuple, 1, tupdesc, &isnull));
+		Datum total = heap_getattr(tuple, 3, tupdesc, &isnull);
+		Datum amount = heap_getattr(tuple, 2, tupdesc, &isnull);
+
+		report(verification, NULL, &entry,
+			   isnull ? "reversal_without_entry" : "over_reversed",
+			   isnull ? NULL : DatumGetNumeric(amount), DatumGetNumeric(total));
+	}
+}
+
+static void
+open_verification(Verification *verification, FunctionCallInfo fcinfo)
+{
+	RuleArgs args = {.balance_column = NameStr(*PG_GETARG_NAME(3))};
+	Rules *rules = &verification->rules;
+	Journal *journal = &verification->journal;
+	TypeCacheEntry *type;
+
+	if (!PG_ARGISNULL(2))
+		args.id_column = NameStr(*PG_GETARG_NAME(2));
+	rules_resolve(rules,
+				  target_open(get_fn_expr_argtype(fcinfo->flinfo, 1),
+							  AccessShareLock),
+				  &args);
+	journal_open(journal, PG_GETARG_OID(0), AccessShareLock);
+	journal_check_ids(journal, rules->accounts, rules->id_attnum);
+	journal_need(journal, JOURNAL_FROM_BALANCE);
+	journal_need(journal, JOURNAL_TO_BALANCE);
+
+	type = target_column_type(rules->accounts, rules->id_attnum,
+							  TYPECACHE_HASH_PROC_FINFO);
+	verification->keys.rules = rules;
+	verification->keys.hash = OidIsValid(type->hash_proc)
+								  ? &type->hash_proc_finfo
+								  : NULL;
+	verification->result = (ReturnSetInfo *) fcinfo->resultinfo;
+}
+
+/*
+ * verify_journal(journal regclass, accounts anyelement, id_column name,
+ *				  balance_column name, OUT account_id text,
+ *				  OUT entry_id bigint, OUT problem text, OUT expected numeric,
+ *				  OUT found numeric) RETURNS SETOF record
+ */
+Datum
+verify_journal(PG_FUNCTION_ARGS)
+{
+	Verification verification = {0};
+
+	if (PG_ARGISNULL(0))
+		error_null_argument("journal");
+	if (PG_ARGISNULL(3))
+		error_null_argument("balance_column");
+	InitMaterializedSRF(fcinfo, 0);
+	open_verification(&verification, fcinfo);
+
+	SPI_connect();
+	verification.context = CurrentMemoryContext;
+	verification.states = states_create(CurrentMemoryContext, 1024,
+										&verification.keys);
+	journal_scan(&verification.journal, check_entry, &verification);
+	check_accounts(&verification);
+	report_missing(&verification);
+	check_reversals(&verification);
+	SPI_finish();
+
+	journal_close(&verification.journal);
+	target_close(verification.rules.accounts);
+	PG_RETURN_VOID();
+}
