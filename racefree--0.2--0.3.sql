@@ -106,13 +106,13 @@ COMMENT ON FUNCTION journal_guard() IS
 
 CREATE FUNCTION balance_at(
     journal regclass,
-    account_id anyelement,
+    account_id anycompatible,
     at timestamptz)
 RETURNS numeric
 AS 'MODULE_PATHNAME', 'balance_at'
 LANGUAGE C STABLE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION balance_at(regclass, anyelement, timestamptz) IS
+COMMENT ON FUNCTION balance_at(regclass, anycompatible, timestamptz) IS
 'the balance that an account had at a time, by the journal';
 
 CREATE FUNCTION verify_journal(

@@ -246,7 +246,7 @@ read_balance(const Journal *journal, StatementKind kind, Datum *values,
 }
 
 /*
- * balance_at(journal regclass, account_id anyelement, at timestamptz)
+ * balance_at(journal regclass, account_id anycompatible, at timestamptz)
  *		RETURNS numeric
  */
 Datum
