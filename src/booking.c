@@ -122,8 +122,15 @@ column_value(const Journal *journal, JournalColumn column,
 			return balance_value(journal, column, entry->to_balance);
 		case JOURNAL_REVERSES:
 			*isnull = !entry->has_reverses;
-			(void) journal_integer_to_column(journal, column, entry->reverses,
-											 &value);
+			if (!journal_integer_to_column(journal, column, entry->reverses,
+										   &value))
+				ereport(ERROR,
+						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						 errmsg("entry " INT64_FORMAT " cannot be named in "
+								"column \"%s\" of journal \"%s\"",
+								entry->reverses, journal_column_name(column),
+								RelationGetRelationName(
+									target_relation(journal->table)))));
 			return value;
 		case JOURNAL_DETAILS:
 			*isnull = entry->details == NULL;
@@ -178,9 +185,29 @@ check_booked(const Journal *journal, const BookedColumns *booked,
 							journal_column_name(booked->columns[i]),
 							RelationGetRelationName(
 								target_relation(journal->table))),
-					 errhint("A trigger on the journal seems to change the "
-							 "column.")));
+					 errhint("The column's type rounds it, or a trigger on the "
+							 "journal changes it.")));
 	}
+}
+
+/*
+ * Can it be that something else is stored than was given: by a trigger, or
+ * because a column has a length or a scale?
+ */
+static bool
+may_differ(const Journal *journal, const BookedColumns *booked)
+{
+	if (target_may_divert_inserts(journal->table))
+		return true;
+	for (int i = 0; i < booked->ncolumns; i++)
+	{
+		JournalColumn column = booked->columns[i];
+
+		if ((column == JOURNAL_FROM_ID || column == JOURNAL_TO_ID) &&
+			target_has_length(journal->table, booked->attnums[i]))
+			return true;
+	}
+	return false;
 }
 
 /* Which entry is being inserted, for the context of errors. */
@@ -212,7 +239,8 @@ register_entries(const Journal *journal, const BookedColumns *booked,
 	MemoryContext old;
 
 	for (int i = 0; i < booked->ncolumns; i++)
-		rows_add_column(rows, 'd', i + 1, journal->table, booked->attnums[i]);
+		rows_add_base_column(rows, 'd', i + 1, journal->table,
+							 booked->attnums[i]);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree entries",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
@@ -298,7 +326,7 @@ booking_insert_many(const Journal *journal, JournalEntry **entries,
 	AttrNumber result_attnums[1 + NUM_JOURNAL_COLUMNS];
 	ColumnValues result = {.attnums = result_attnums};
 	int positions[NUM_JOURNAL_COLUMNS];
-	bool check = target_may_divert_inserts(journal->table);
+	bool check;
 	TimestampTz now = GetCurrentTimestamp();
 	ColumnValues none = {0};
 	ColumnValues data;
@@ -315,6 +343,7 @@ booking_insert_many(const Journal *journal, JournalEntry **entries,
 	choose_columns(journal, entries, nentries, &booked);
 	data = (ColumnValues){.ncolumns = booked.ncolumns,
 						  .attnums = booked.attnums};
+	check = may_differ(journal, &booked);
 	choose_result(journal, &booked, check, &result, positions);
 
 	callback.previous = error_context_stack;
@@ -353,7 +382,7 @@ booking_insert(const Journal *journal, JournalEntry *entry,
 
 	tuple = SPI_tuptable->vals[0];
 	tupdesc = SPI_tuptable->tupdesc;
-	if (target_may_divert_inserts(journal->table))
+	if (may_differ(journal, &booked))
 	{
 		int positions[NUM_JOURNAL_COLUMNS];
 

@@ -209,7 +209,23 @@ Datum
 journal_convert_id(const Journal *journal, JournalColumn column, Oid type,
 				   Datum id)
 {
-	return args_convert_id(type, journal_column_type(journal, column), id);
+	Oid column_type = journal_column_type(journal, column);
+	Datum value;
+	int64 number;
+
+	if (type == column_type || !is_integer(type) || !is_integer(column_type))
+		return args_convert_id(type, column_type, id);
+	number = DatumGetInt64(args_convert_id(type, INT8OID, id));
+	if (!journal_integer_to_column(journal, column, number, &value))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("account \"" INT64_FORMAT "\" cannot be named in "
+						"column \"%s\" of journal \"%s\"",
+						number, column_names[column],
+						RelationGetRelationName(journal_relation(journal))),
+				 errdetail("The column is of type %s.",
+						   format_type_be(column_type))));
+	return value;
 }
 
 /* A request id as a value of its column. */
@@ -219,12 +235,26 @@ journal_convert_request(const Journal *journal, const char *text)
 	Form_pg_attribute att;
 	Oid function;
 	Oid io_param;
+	Datum request;
 
 	journal_need(journal, JOURNAL_REQUEST_ID);
 	att = target_column(journal->table, journal->columns[JOURNAL_REQUEST_ID]);
 	getTypeInputInfo(att->atttypid, &function, &io_param);
-	return OidInputFunctionCall(function, unconstify(char *, text), io_param,
-								att->atttypmod);
+	request = OidInputFunctionCall(function, unconstify(char *, text), io_param,
+								   att->atttypmod);
+	/* Rounded, two requests would be taken for one. */
+	if (att->atttypmod >= 0 &&
+		journal_compare_requests(journal, request,
+								 OidInputFunctionCall(function,
+													  unconstify(char *, text),
+													  io_param, -1)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("request \"%s\" cannot be held exactly in column "
+						"\"%s\" of journal \"%s\"",
+						text, column_names[JOURNAL_REQUEST_ID],
+						RelationGetRelationName(journal_relation(journal)))));
+	return request;
 }
 
 /* The order of request ids, in which a batch sorts them. */
@@ -439,17 +469,6 @@ journal_reversed(const Journal *journal, int64 id)
 	return isnull ? int64_to_numeric(0) : DatumGetNumeric(sum);
 }
 
-/* The column that gives the order in which entries were booked. */
-static JournalColumn
-order_column(const Journal *journal)
-{
-	if (!journal_has(journal, JOURNAL_ID) &&
-		journal_has(journal, JOURNAL_CREATED_AT))
-		return JOURNAL_CREATED_AT;
-	journal_need(journal, JOURNAL_ID);
-	return JOURNAL_ID;
-}
-
 /* What journal_scan() gives the entries to. */
 typedef struct EntryTaker
 {
@@ -469,9 +488,9 @@ take_entry(HeapTuple tuple, TupleDesc tupdesc, void *arg)
 }
 
 /*
- * Give all entries to the function, in the order in which they were booked, as
- * the query that called us sees them.  An entry is there until the function
- * returns.
+ * Give all entries to the function, in the order of their ids, which is that
+ * in which they were booked, as the query that called us sees them.  An entry
+ * is there until the function returns.
  */
 void
 journal_scan(const Journal *journal, void (*take)(const JournalEntry *, void *),
@@ -479,7 +498,7 @@ journal_scan(const Journal *journal, void (*take)(const JournalEntry *, void *),
 {
 	EntryTaker taker = {journal, take, arg};
 	StatementSpec spec = {.kind = STMT_SCAN,
-						  .key = journal_key(journal, order_column(journal), 0),
+						  .key = journal_key(journal, JOURNAL_ID, 0),
 						  .result = journal_existing_columns(journal)};
 
 	plan_scan(journal->table, &spec, take_entry, &taker);

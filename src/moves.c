@@ -392,12 +392,18 @@ make_entry(Moves *moves, int i)
 void
 moves_parse(Moves *moves, const MoveArgs *args)
 {
+	int i;
+	ErrorContextCallback callback = {.callback = move_error_context, .arg = &i};
+
 	parse_accounts(moves, args);
 	parse_amounts(moves, args);
 	parse_requests(moves, args);
 	parse_chains(moves, args);
 	parse_details(moves, args);
-	for (int i = 0; i < moves->nmoves; i++)
+
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	for (i = 0; i < moves->nmoves; i++)
 	{
 		Move *move = &moves->moves[i];
 
@@ -408,6 +414,7 @@ moves_parse(Moves *moves, const MoveArgs *args)
 													&move->to->account,
 													move->amount);
 	}
+	error_context_stack = callback.previous;
 }
 
 /* ----------

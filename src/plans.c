@@ -462,7 +462,7 @@ plan_lock_ids(const Target *target, AttrNumber id_attnum,
  * The order of magnitude of a batch, since the best plan depends on it.
  */
 int
-plan_batch_size(int nrows)
+plan_batch_size(uint32 nrows)
 {
 	int size = 0;
 

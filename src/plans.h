@@ -26,6 +26,9 @@ typedef struct PlanView
 /* The latest, without what we have done since that command. */
 #define VIEW_LATEST_BEFORE(command) ((PlanView){true, command})
 
+/* What plan_batch_size() gives is less than this. */
+#define PLAN_SIZES 16
+
 extern void plan_init(void);
 extern CommandId plan_next_command(void);
 
@@ -40,7 +43,7 @@ extern uint64 plan_sum(const Target *target, const ColumnValues *key,
 extern uint64 plan_lock_ids(const Target *target, AttrNumber id_attnum,
 							LockClauseStrength strength, LockWaitPolicy wait,
 							Datum ids);
-extern int plan_batch_size(int nrows);
+extern int plan_batch_size(uint32 nrows);
 extern uint64 plan_run_batch(const Target *target, const StatementSpec *spec,
 							 PlanView view, long limit);
 extern uint64 plan_write_batch(const Target *target, const StatementSpec *spec,

@@ -81,14 +81,19 @@ find_requests(const Journal *journal, const Datum *requests, int nrequests,
 			  PlanView view, JournalEntry **booked)
 {
 	ColumnValues *key = journal_key(journal, JOURNAL_REQUEST_ID, (Datum) 0);
-	StatementSpec spec = {.kind = STMT_BATCH_LOOK,
+	StatementSpec spec = {.kind = target_has_index(journal->table,
+												   key->attnums[0])
+									  ? STMT_BATCH_PROBE
+									  : STMT_BATCH_LOOK,
 						  .key = key,
-						  .result = journal_existing_columns(journal),
-						  .size = plan_batch_size(nrequests)};
+						  .result = journal_existing_columns(journal)};
 	Rows *rows = rows_begin(2, nrequests);
 	uint64 nrows;
 
-	rows_add_column(rows, 'k', 1, journal->table, key->attnums[0]);
+	/* A plan that was good for an empty journal is none for a large one. */
+	spec.size = plan_batch_size(nrequests) +
+				PLAN_SIZES * plan_batch_size(target_pages(journal->table));
+	rows_add_base_column(rows, 'k', 1, journal->table, key->attnums[0]);
 	for (int i = 0; i < nrequests; i++)
 	{
 		Datum values[2] = {Int32GetDatum(i), requests[i]};

@@ -24,6 +24,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
@@ -55,18 +56,40 @@ rows_begin(int ncolumns, int nrows)
 	return rows;
 }
 
-/* Add a column that is like one of a table. */
+static void
+add_column(Rows *rows, char kind, int number, Oid type, int32 typmod,
+		   Oid collation)
+{
+	TupleDesc tupdesc = rows->relation.md.tupdesc;
+
+	TupleDescInitEntry(tupdesc, ++rows->ncolumns,
+					   psprintf("%c%d", kind, number), type, typmod, 0);
+	TupleDescInitEntryCollation(tupdesc, rows->ncolumns, collation);
+}
+
+/* Add a column of values that are converted to the type of a table's column. */
 void
 rows_add_column(Rows *rows, char kind, int number, const Target *target,
 				AttrNumber attnum)
 {
-	TupleDesc tupdesc = rows->relation.md.tupdesc;
 	Form_pg_attribute att = target_column(target, attnum);
 
-	TupleDescInitEntry(tupdesc, ++rows->ncolumns,
-					   psprintf("%c%d", kind, number), att->atttypid,
-					   att->atttypmod, 0);
-	TupleDescInitEntryCollation(tupdesc, rows->ncolumns, att->attcollation);
+	add_column(rows, kind, number, att->atttypid, att->atttypmod,
+			   att->attcollation);
+}
+
+/*
+ * The same for values of its base type: the length that it may have declared,
+ * and the checks of a domain, are for the statement to apply.
+ */
+void
+rows_add_base_column(Rows *rows, char kind, int number, const Target *target,
+					 AttrNumber attnum)
+{
+	Form_pg_attribute att = target_column(target, attnum);
+
+	add_column(rows, kind, number, getBaseType(att->atttypid), -1,
+			   att->attcollation);
 }
 
 /* Add a boolean column. */

@@ -225,6 +225,9 @@ rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
 	movement->amount = rules->up_to ? clip_amount(rules, from, amount) : amount;
 	if (!money_is_positive(movement->amount))
 		return VERDICT_FUNDS;
+	if (rules->booked != NULL &&
+		!money_is_exact(rules->booked, movement->amount))
+		return VERDICT_MOVED_NOT_EXACT;
 	movement->from_balance = money_minus(from->balance, movement->amount);
 	movement->to_balance = money_plus(to->balance, movement->amount);
 	if (rules->min_balance != NULL &&
@@ -262,6 +265,7 @@ rules_status(Verdict verdict)
 		case VERDICT_AMOUNT_NULL:
 		case VERDICT_AMOUNT_NOT_POSITIVE:
 		case VERDICT_AMOUNT_NOT_EXACT:
+		case VERDICT_MOVED_NOT_EXACT:
 			return "invalid_amount";
 		case VERDICT_SAME_ACCOUNT:
 			return "same_account";
@@ -436,6 +440,9 @@ rules_raise(const Rules *rules, Verdict verdict, const Account *from,
 			break;
 		case VERDICT_AMOUNT_NOT_EXACT:
 			raise_not_exact(rules, amount);
+			break;
+		case VERDICT_MOVED_NOT_EXACT:
+			raise_not_exact(rules, clip_amount(rules, from, amount));
 			break;
 		case VERDICT_FROM_NOT_FOUND:
 			raise_not_found(rules, from);

@@ -395,12 +395,9 @@ append_last(Statement *stmt, const StatementSpec *spec)
 {
 	const char *direction = spec->kind == STMT_BALANCE_AT ? " DESC" : "";
 
-	appendStringInfo(&stmt->text, " ORDER BY r.%s%s",
-					 journal_name(stmt, spec, JOURNAL_CREATED_AT), direction);
-	if (spec->journal[JOURNAL_ID] != InvalidAttrNumber)
-		appendStringInfo(&stmt->text, ", r.%s%s",
-						 journal_name(stmt, spec, JOURNAL_ID), direction);
-	appendStringInfoString(&stmt->text, " LIMIT 1");
+	appendStringInfo(&stmt->text, " ORDER BY r.%s%s, r.%s%s LIMIT 1",
+					 journal_name(stmt, spec, JOURNAL_CREATED_AT), direction,
+					 journal_name(stmt, spec, JOURNAL_ID), direction);
 }
 
 /*
@@ -419,11 +416,9 @@ append_side(Statement *stmt, const StatementSpec *spec, bool payer)
 	const char *created_at = journal_name(stmt, spec, JOURNAL_CREATED_AT);
 	Oid type = getBaseType(target_column(stmt->target, side)->atttypid);
 
-	appendStringInfo(&stmt->text, "(SELECT r.%s, ", created_at);
-	if (spec->journal[JOURNAL_ID] != InvalidAttrNumber)
-		appendStringInfo(&stmt->text, "r.%s, ",
-						 journal_name(stmt, spec, JOURNAL_ID));
-	appendStringInfo(&stmt->text, "r.%s::pg_catalog.numeric",
+	appendStringInfo(&stmt->text,
+					 "(SELECT r.%s, r.%s, r.%s::pg_catalog.numeric", created_at,
+					 journal_name(stmt, spec, JOURNAL_ID),
 					 journal_name(stmt, spec, balance));
 	if (before)
 		appendStringInfo(&stmt->text,
@@ -544,6 +539,30 @@ build_batch_look(Statement *stmt, const StatementSpec *spec)
 {
 	append_batch_select(stmt, spec);
 	append_batch_where(stmt, spec->key);
+}
+
+/*
+ * SELECT t.a, t.b, r.n FROM racefree_batch r,
+ *		LATERAL (SELECT t.a, t.b FROM schema.table t WHERE t.a = r.k1 OFFSET 0) t
+ *
+ * OFFSET keeps the planner from joining with the whole table: by its costs
+ * that looks cheaper than so many probes of an index, until the table is much
+ * larger than memory likes.
+ */
+static void
+build_batch_probe(Statement *stmt, const StatementSpec *spec)
+{
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_result(stmt, spec, "t.");
+	appendStringInfoString(&stmt->text, ", r.n FROM ");
+	append_batch(stmt);
+	appendStringInfoString(&stmt->text, ", LATERAL (SELECT ");
+	append_result(stmt, spec, "t.");
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_table(stmt);
+	appendStringInfoString(&stmt->text, " t");
+	append_batch_where(stmt, spec->key);
+	appendStringInfoString(&stmt->text, " OFFSET 0) t");
 }
 
 /*
@@ -750,6 +769,9 @@ statement_build(Statement *stmt, const Target *target,
 			break;
 		case STMT_BATCH_LOOK:
 			build_batch_look(stmt, spec);
+			break;
+		case STMT_BATCH_PROBE:
+			build_batch_probe(stmt, spec);
 			break;
 		case STMT_BATCH_LOCK:
 			build_batch_lock(stmt, spec);

@@ -37,6 +37,7 @@ typedef enum StatementKind
 
 	/* Statements over many rows of values; see rows.h. */
 	STMT_BATCH_LOOK,			/* SELECT by key */
+	STMT_BATCH_PROBE,			/* the same, by the index on its column */
 	STMT_BATCH_LOCK,			/* SELECT by key FOR NO KEY UPDATE, in order */
 	STMT_BATCH_LOCK_IDS,		/* the same, where the key is an id */
 	STMT_BATCH_INSERT,			/* INSERT, conflicts are errors */

@@ -31,6 +31,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -57,6 +58,7 @@ typedef struct TargetInfo
 	bool several_parents;	   /* has that table more than one? */
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
+	Bitmapset *index_columns;  /* each the first of an index over all rows */
 	AttrNumber *primary_key;   /* in the order of its index */
 	int primary_key_length;	   /* 0 if there is none */
 	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
@@ -82,7 +84,7 @@ static HTAB *targets = NULL;
 static void target_invalidate(Datum arg, Oid relid);
 static void target_sweep(void);
 static TargetInfo *target_build(Relation rel);
-static void find_unique_columns(Relation rel, TargetInfo *info);
+static void look_at_indexes(Relation rel, TargetInfo *info);
 static void target_retire(TargetInfo *info);
 
 /* Start listening for invalidations.  Called once, when the module loads. */
@@ -365,7 +367,7 @@ target_build(Relation rel)
 	}
 
 	info->null_row = target_build_null_row(tupdesc);
-	find_unique_columns(rel, info);
+	look_at_indexes(rel, info);
 
 	args = list_make2(makeNullConst(row_type, -1, InvalidOid),
 					  makeNullConst(JSONBOID, -1, InvalidOid));
@@ -595,6 +597,33 @@ target_is_unique(const Target *target, AttrNumber attnum)
 	return bms_is_member(attnum, target->info->unique_columns);
 }
 
+/* Has the column's type a modifier, such as a length? */
+bool
+target_has_length(const Target *target, AttrNumber attnum)
+{
+	int32 typmod = target_column(target, attnum)->atttypmod;
+
+	(void) getBaseTypeAndTypmod(target_column(target, attnum)->atttypid,
+								&typmod);
+	return typmod >= 0;
+}
+
+/* Can rows be found by the column alone with an index? */
+bool
+target_has_index(const Target *target, AttrNumber attnum)
+{
+	return bms_is_member(attnum, target->info->index_columns);
+}
+
+/* How large the table is now, in pages, if it has any of its own. */
+BlockNumber
+target_pages(const Target *target)
+{
+	return target->rel->rd_rel->relkind == RELKIND_RELATION
+			   ? RelationGetNumberOfBlocks(target->rel)
+			   : 0;
+}
+
 /*
  * The type cache's entry for a column's type, with the default equality
  * operator and what else the flags ask for.  A type without equality is an
@@ -636,9 +665,9 @@ target_index_agrees(const Target *target, Relation index, int i)
 		   get_collation_isdeterministic(att->attcollation);
 }
 
-/* Find the primary key, and the columns that are unique by themselves. */
+/* Find the primary key, and what indexes tell of single columns. */
 static void
-find_unique_columns(Relation rel, TargetInfo *info)
+look_at_indexes(Relation rel, TargetInfo *info)
 {
 	Target target = {.rel = rel, .info = info};
 	List *indexes = RelationGetIndexList(rel);
@@ -658,11 +687,16 @@ find_unique_columns(Relation rel, TargetInfo *info)
 			info->primary_key = palloc(size);
 			memcpy(info->primary_key, form->indkey.values, size);
 		}
-		if (form->indisunique && form->indnkeyatts == 1 && column > 0 &&
-			form->indisvalid && form->indimmediate &&
+		if (column > 0 && form->indisvalid &&
 			RelationGetIndexPredicate(index) == NIL &&
 			target_index_agrees(&target, index, 0))
-			info->unique_columns = bms_add_member(info->unique_columns, column);
+		{
+			info->index_columns = bms_add_member(info->index_columns, column);
+			if (form->indisunique && form->indnkeyatts == 1 &&
+				form->indimmediate)
+				info->unique_columns = bms_add_member(info->unique_columns,
+													  column);
+		}
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);

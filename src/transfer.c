@@ -81,6 +81,14 @@ get_name(FunctionCallInfo fcinfo, int argno)
 	return PG_ARGISNULL(argno) ? NULL : NameStr(*PG_GETARG_NAME(argno));
 }
 
+static bool
+get_flag(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	if (PG_ARGISNULL(argno))
+		error_null_argument(argument);
+	return PG_GETARG_BOOL(argno);
+}
+
 /* Was an argument given, by a caller whose version of us has it? */
 static bool
 is_given(FunctionCallInfo fcinfo, int argno)
@@ -253,6 +261,24 @@ update_if_sound(Transfer *transfer, Party *party)
 	return true;
 }
 
+/*
+ * Do the columns that both must share stay what they are when the balances
+ * change?  Then they can be compared after that.
+ */
+static bool
+match_is_stable(const Rules *rules)
+{
+	for (int i = 0; i < rules->match.ncolumns; i++)
+	{
+		AttrNumber attnum = rules->match.attnums[i];
+
+		if (attnum == rules->balance.attnum ||
+			target_column(rules->accounts, attnum)->attgenerated != '\0')
+			return false;
+	}
+	return true;
+}
+
 /* Can bounds on the old balance be computed without leaving numeric's range? */
 static bool
 bounds_are_sound(const Transfer *transfer)
@@ -350,7 +376,7 @@ move(Transfer *transfer)
 	Account *to = &transfer->to.account;
 	bool plain = target_updates_are_plain(rules->accounts);
 
-	if (plain && !rules->up_to &&
+	if (plain && !rules->up_to && match_is_stable(rules) &&
 		target_is_unique(rules->accounts, rules->id_attnum) &&
 		bounds_are_sound(transfer) && move_if_sound(transfer))
 		return;
@@ -544,6 +570,14 @@ run_reversal(Transfer *transfer)
 						transfer->entry.reverses,
 						RelationGetRelationName(
 							target_relation(transfer->journal->table)))));
+	if (found && (original.no_id[0] || original.no_id[1]))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("entry " INT64_FORMAT " of journal \"%s\" does not "
+						"name two accounts",
+						original.id,
+						RelationGetRelationName(
+							target_relation(transfer->journal->table)))));
 	set_reversed_ids(transfer, &original);
 	if (was_booked)
 	{
@@ -642,7 +676,8 @@ transfer(PG_FUNCTION_ARGS)
 		args.max_balance = PG_GETARG_NUMERIC(10);
 	if (is_given(fcinfo, 11))
 		args.must_match = PG_GETARG_ARRAYTYPE_P(11);
-	args.up_to = is_given(fcinfo, 12) && PG_GETARG_BOOL(12);
+	if (!version_0_1)
+		args.up_to = get_flag(fcinfo, 12, "up_to");
 
 	begin(&transfer, fcinfo, &args);
 	set_id(&transfer, &transfer.from, fcinfo, 1);
@@ -666,7 +701,7 @@ reverse_transfer(PG_FUNCTION_ARGS)
 	Transfer transfer = {0};
 	RuleArgs args = {.min_balance = get_numeric(fcinfo, 6),
 					 .max_balance = get_numeric(fcinfo, 7),
-					 .up_to = is_given(fcinfo, 8) && PG_GETARG_BOOL(8),
+					 .up_to = get_flag(fcinfo, 8, "up_to"),
 					 .id_column = get_name(fcinfo, 9),
 					 .balance_column = get_name(fcinfo, 10)};
 

@@ -166,6 +166,10 @@ create_journal(PG_FUNCTION_ARGS)
 		error_null_argument("request_id_type");
 	if (PG_ARGISNULL(4))
 		error_null_argument("foreign_keys");
+	if (!SearchSysCacheExists1(TYPEOID, PG_GETARG_DATUM(3)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("type with OID %u does not exist",
+							   PG_GETARG_OID(3))));
 	foreign_keys = PG_GETARG_BOOL(4);
 
 	journal = makeRangeVarFromNameList(
@@ -266,6 +270,7 @@ balance_at(PG_FUNCTION_ARGS)
 			error_null_argument(arguments[i]);
 	}
 	journal_open(&journal, PG_GETARG_OID(0), AccessShareLock);
+	journal_need(&journal, JOURNAL_ID);
 	journal_need(&journal, JOURNAL_FROM_BALANCE);
 	journal_need(&journal, JOURNAL_TO_BALANCE);
 	journal_need(&journal, JOURNAL_CREATED_AT);

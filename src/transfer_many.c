@@ -77,7 +77,9 @@ open_tables(Moves *moves, FunctionCallInfo fcinfo)
 		args.max_balance = PG_GETARG_NUMERIC(10);
 	if (!PG_ARGISNULL(11))
 		args.must_match = PG_GETARG_ARRAYTYPE_P(11);
-	args.up_to = !PG_ARGISNULL(12) && PG_GETARG_BOOL(12);
+	if (PG_ARGISNULL(12))
+		error_null_argument("up_to");
+	args.up_to = PG_GETARG_BOOL(12);
 	rules_resolve(&moves->rules,
 				  target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
 							  RowExclusiveLock),
@@ -145,9 +147,10 @@ register_slots(Moves *moves, bool changed, int *nrows)
 	Rules *rules = &moves->rules;
 	Rows *rows = rows_begin(changed ? 3 : 2, moves->nslots);
 
-	rows_add_column(rows, 'k', 1, rules->accounts, rules->id_attnum);
+	rows_add_base_column(rows, 'k', 1, rules->accounts, rules->id_attnum);
 	if (changed)
-		rows_add_column(rows, 'd', 1, rules->accounts, rules->balance.attnum);
+		rows_add_base_column(rows, 'd', 1, rules->accounts,
+							 rules->balance.attnum);
 	*nrows = 0;
 	for (int i = 0; i < moves->nslots; i++)
 	{

@@ -1,0 +1,232 @@
+-- balance_at and verify_journal: what the journal says, and whether it is so.
+\set SHOW_CONTEXT never
+CREATE TABLE jv_acct (id integer PRIMARY KEY, balance numeric(12,2));
+INSERT INTO jv_acct VALUES (1, 100), (2, 50), (3, 10), (4, 7);
+SELECT create_journal('jv', NULL::jv_acct);
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+SELECT balance_at('jv', 1, now());
+
+-- balances that were there before the first entry are what it found
+CREATE TABLE jv_times (n integer, t timestamptz);
+INSERT INTO jv_times VALUES (0, clock_timestamp());
+SELECT amount FROM transfer(NULL::jv_acct, 1, 2, 10, journal => 'jv');
+INSERT INTO jv_times VALUES (1, clock_timestamp());
+SELECT amount FROM transfer(NULL::jv_acct, 2, 3, 20, journal => 'jv');
+INSERT INTO jv_times VALUES (2, clock_timestamp());
+SELECT amount FROM reverse_transfer(NULL::jv_acct, 'jv', 1, 2.5);
+INSERT INTO jv_times VALUES (3, clock_timestamp());
+SELECT n, balance_at('jv', 1, t) AS one, balance_at('jv', 2, t) AS two, balance_at('jv', 3, t) AS three, balance_at('jv', 4, t) AS four, balance_at('jv', 99, t) AS none FROM jv_times ORDER BY n;
+SELECT balance_at('jv', 1, '-infinity'), balance_at('jv', 1, 'infinity');
+-- at the very time of an entry it counts
+SELECT id, balance_at('jv', from_id, created_at) = from_balance AS from, balance_at('jv', to_id, created_at) = to_balance AS to,
+       balance_at('jv', from_id, created_at - interval '1 us') = from_balance + amount AS from_before FROM jv ORDER BY id;
+-- several at the same time: the last of them
+SELECT status FROM transfer_many(NULL::jv_acct, '{1,1,2,1}', '{2,3,1,2}', '{1,2,3,4}', journal => 'jv');
+SELECT balance_at('jv', id, 'infinity') = balance AS right, id FROM jv_acct WHERE id < 4 ORDER BY id;
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+-- ids as text, and of other types
+SELECT balance_at('jv', '1'::text, 'infinity') = balance_at('jv', 1::bigint, 'infinity') AS same;
+SELECT balance_at('jv', '1', 'infinity') = balance FROM jv_acct WHERE id = 1;
+PREPARE jv_p AS SELECT balance_at('jv', $1, $2) = 88.5 AS right;
+EXECUTE jv_p('1', 'infinity');
+DEALLOCATE jv_p;
+SELECT balance_at('jv', 'x'::text, now());
+\echo :SQLSTATE
+-- NULLs, and what is no journal
+SELECT balance_at(NULL, 1, now());
+\echo :SQLSTATE
+SELECT balance_at('jv', NULL::integer, now());
+\echo :SQLSTATE
+SELECT balance_at('jv', 1, NULL);
+\echo :SQLSTATE
+SELECT balance_at('jv_acct', 1, now());
+\echo :SQLSTATE
+SELECT * FROM verify_journal(NULL, NULL::jv_acct);
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv', NULL::jv_acct, balance_column => NULL);
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv', NULL::jv_acct, 'nope');
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv', NULL::integer);
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv_acct', NULL::jv_acct);
+\echo :SQLSTATE
+
+-- each problem by itself
+BEGIN;
+UPDATE jv_acct SET balance = balance + 0.01 WHERE id = 1;
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+-- and then an entry shows it
+SELECT amount FROM transfer(NULL::jv_acct, 1, 4, 1, journal => 'jv');
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+ROLLBACK;
+BEGIN;
+UPDATE jv_acct SET balance = NULL WHERE id = 1;
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+ROLLBACK;
+-- an account that takes part in no entry is none of its business
+BEGIN;
+UPDATE jv_acct SET balance = 666 WHERE id = 4;
+INSERT INTO jv_acct VALUES (5, NULL);
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+ROLLBACK;
+-- now a journal that can be changed
+CREATE TABLE jv_own (id integer, from_id integer, to_id integer, amount numeric, from_balance numeric, to_balance numeric, reverses integer, created_at timestamptz);
+INSERT INTO jv_own SELECT id, from_id, to_id, amount, from_balance, to_balance, reverses, created_at FROM jv;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+BEGIN;
+DELETE FROM jv_own WHERE id = 2;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+BEGIN;
+UPDATE jv_own SET amount = amount + 1 WHERE id = 2;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+BEGIN;
+UPDATE jv_own SET to_balance = 0 WHERE id = 1;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+BEGIN;
+UPDATE jv_own SET from_balance = NULL WHERE id = 3;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+-- the last entry is the wrong one
+BEGIN;
+UPDATE jv_own SET from_balance = from_balance + 1 WHERE id = 7;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+-- accounts that are missing, in the order of their ids
+BEGIN;
+DELETE FROM jv_own WHERE id > 3;
+INSERT INTO jv_own VALUES (4, 30, 4, 1, 99, 8), (5, 4, 20, 1, 7, 1), (6, 30, 9, 1, 98, 1);
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem = 'account_missing';
+ROLLBACK;
+-- reversals: more than was moved; of what does not exist
+BEGIN;
+UPDATE jv_own SET reverses = CASE id WHEN 4 THEN 1 WHEN 5 THEN 4 WHEN 6 THEN 77 WHEN 7 THEN 77 ELSE reverses END;
+SELECT id, reverses, amount FROM jv_own WHERE reverses IS NOT NULL ORDER BY id;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+UPDATE jv_own SET amount = 1000 WHERE id = 3;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem LIKE '%revers%';
+ROLLBACK;
+-- several at once: entries, then accounts, then missing accounts, reversals
+BEGIN;
+UPDATE jv_own SET amount = 1 WHERE id = 1;
+UPDATE jv_own SET to_id = 98, reverses = 55 WHERE id = 2;
+UPDATE jv_acct SET balance = 0 WHERE id = 1;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+SELECT problem, count(*) FROM verify_journal('jv_own', NULL::jv_acct) GROUP BY problem ORDER BY problem;
+ROLLBACK;
+
+-- the caller's snapshot: what one statement did is not there for itself
+WITH t AS (SELECT amount FROM transfer(NULL::jv_acct, 1, 2, 1, journal => 'jv'))
+SELECT amount, (SELECT count(*) FROM verify_journal('jv', NULL::jv_acct)) AS problems FROM t;
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+COMMIT;
+
+-- the columns that are needed
+ALTER TABLE jv_own RENAME COLUMN from_balance TO a;
+SELECT balance_at('jv_own', 1, now());
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+\echo :SQLSTATE
+ALTER TABLE jv_own RENAME COLUMN a TO from_balance;
+ALTER TABLE jv_own RENAME COLUMN to_balance TO a;
+SELECT balance_at('jv_own', 1, now());
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+\echo :SQLSTATE
+ALTER TABLE jv_own RENAME COLUMN a TO to_balance;
+-- in the order of id, whatever the time; without id there is no order
+DELETE FROM jv_own;
+INSERT INTO jv_own SELECT -id, from_id, to_id, amount, from_balance, to_balance, 5, created_at + id * interval '1 s' FROM jv;
+SELECT count(*) > 0 AS wrong FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem = 'balance_gap';
+ALTER TABLE jv_own DROP COLUMN id;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+\echo :SQLSTATE
+SELECT balance_at('jv_own', 1, 'infinity');
+\echo :SQLSTATE
+-- without both
+ALTER TABLE jv_own RENAME COLUMN created_at TO a;
+SELECT balance_at('jv_own', 1, now());
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+\echo :SQLSTATE
+-- without created_at
+ALTER TABLE jv_own ADD COLUMN id bigint;
+UPDATE jv_own SET id = extract(epoch FROM a), reverses = NULL;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+-- the columns change places between two calls
+ALTER TABLE jv_own RENAME COLUMN a TO created_at;
+SELECT balance_at('jv_own', 1, '-infinity');
+ALTER TABLE jv_own RENAME COLUMN from_balance TO a;
+ALTER TABLE jv_own RENAME COLUMN to_balance TO from_balance;
+ALTER TABLE jv_own RENAME COLUMN a TO to_balance;
+SELECT balance_at('jv_own', 1, '-infinity') = (SELECT from_balance + amount FROM jv_own ORDER BY created_at LIMIT 1) AS follows;
+ALTER TABLE jv_own ALTER COLUMN from_id TYPE text;
+SELECT balance_at('jv_own', 1, '-infinity') IS NOT NULL AS there;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+\echo :SQLSTATE
+DROP TABLE jv_own;
+
+-- rights
+CREATE ROLE regress_racefree_jv;
+SET ROLE regress_racefree_jv;
+SELECT balance_at('jv', 1, now());
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+\echo :SQLSTATE
+RESET ROLE;
+GRANT SELECT ON jv TO regress_racefree_jv;
+SET ROLE regress_racefree_jv;
+SELECT balance_at('jv', 1, now());
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+\echo :SQLSTATE
+RESET ROLE;
+GRANT SELECT (id, balance) ON jv_acct TO regress_racefree_jv;
+SET ROLE regress_racefree_jv;
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+RESET ROLE;
+-- row security: what is hidden is missing
+ALTER TABLE jv_acct ENABLE ROW LEVEL SECURITY;
+CREATE POLICY s ON jv_acct FOR SELECT USING (id <> 2);
+SET ROLE regress_racefree_jv;
+SELECT account_id, problem FROM verify_journal('jv', NULL::jv_acct);
+RESET ROLE;
+ALTER TABLE jv_acct DISABLE ROW LEVEL SECURITY;
+ALTER TABLE jv ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_racefree_jv;
+SELECT balance_at('jv', 1, now());
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+RESET ROLE;
+DROP TABLE jv, jv_acct, jv_times;
+DROP OWNED BY regress_racefree_jv;
+DROP ROLE regress_racefree_jv;
+
+-- other types of ids and balances; ids that are equal without being the same
+CREATE COLLATION jv_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE jv_acct (id text COLLATE jv_ci PRIMARY KEY, "Money" money, smallint smallint);
+INSERT INTO jv_acct VALUES ('Ann', 100, 7), ('Bob', 100, 7);
+SELECT create_journal('jv', NULL::jv_acct);
+SELECT amount FROM transfer(NULL::jv_acct, 'ann', 'BOB', 1, balance_column => 'Money', journal => 'jv');
+SELECT amount FROM transfer(NULL::jv_acct, 'Bob', 'ANN', 2, balance_column => 'Money', journal => 'jv');
+SELECT * FROM verify_journal('jv', NULL::jv_acct, balance_column => 'Money');
+SELECT account_id, entry_id, problem, expected, found FROM verify_journal('jv', NULL::jv_acct, 'id', 'smallint') ORDER BY account_id COLLATE "C";
+SELECT balance_at('jv', 'aNN'::text, 'infinity');
+DROP TABLE jv, jv_acct;
+DROP COLLATION jv_ci;
+
+-- longer than what is read at once: 3,000 entries
+CREATE TABLE jv_acct (id bigint PRIMARY KEY, balance bigint);
+INSERT INTO jv_acct SELECT i, 1000 FROM generate_series(1, 1500) AS i;
+SELECT create_journal('jv', NULL::jv_acct, foreign_keys => false);
+SELECT status, count(*) FROM transfer_many(NULL::jv_acct, ARRAY(SELECT 1 + i % 1500 FROM generate_series(1, 3000) AS i), ARRAY(SELECT 1 + (i + 7) % 1500 FROM generate_series(1, 3000) AS i),
+  ARRAY(SELECT 1 + i % 9 FROM generate_series(1, 3000) AS i), journal => 'jv') GROUP BY status;
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+SELECT count(*) FROM jv_acct WHERE balance_at('jv', id, 'infinity') <> balance;
+UPDATE jv_acct SET balance = balance + 1 WHERE id = 1500;
+DELETE FROM jv_acct WHERE id IN (100, 1000);
+SELECT * FROM verify_journal('jv', NULL::jv_acct);
+DROP TABLE jv, jv_acct;

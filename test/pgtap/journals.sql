@@ -1,0 +1,253 @@
+-- Copyright (c) 2026, the racefree developers
+--
+-- The public contract of journals, reversals and batches of transfers.
+--
+-- Runs on any server that has the extensions racefree and pgtap available,
+-- and leaves nothing behind:
+--
+--		psql -X -q -A -t -d DATABASE -f test/pgtap/journals.sql
+
+\set ON_ERROR_STOP 1
+-- One result a line, also where a row has several.
+\pset format unaligned
+\pset fieldsep '\n'
+\pset tuples_only on
+\pset pager off
+SET client_min_messages = warning;
+
+BEGIN;
+
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS racefree;
+
+-- The extensions may be in any schemas; the tables are in a new one.
+CREATE SCHEMA "racefree journals";
+SELECT quote_ident(n.nspname) AS racefree, n.nspname AS racefree_name
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'racefree' \gset
+SELECT quote_ident(n.nspname) AS pgtap
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'pgtap' \gset
+SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
+
+SELECT plan(77);
+
+-- ---------------------------------------------------------------------------
+-- The functions
+
+CREATE TEMPORARY TABLE contract (name text, types text, volatility text, arguments text);
+INSERT INTO contract VALUES
+('transfer',
+ 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,text,jsonb,numeric,name[],boolean',
+ 'v',
+ 'accounts anyelement, from_id anycompatible, to_id anycompatible, amount numeric,'
+ ' min_balance numeric DEFAULT 0, id_column name DEFAULT NULL::name,'
+ ' balance_column name DEFAULT ''balance''::name,'
+ ' journal regclass DEFAULT NULL::regclass, request_id text DEFAULT NULL::text,'
+ ' details jsonb DEFAULT NULL::jsonb, max_balance numeric DEFAULT NULL::numeric,'
+ ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
+ ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
+ ' OUT replayed boolean, OUT entry jsonb'),
+('reverse_transfer',
+ 'anyelement,regclass,bigint,numeric,text,jsonb,numeric,numeric,boolean,name,name',
+ 'v',
+ 'accounts anyelement, journal regclass, entry_id bigint,'
+ ' amount numeric DEFAULT NULL::numeric, request_id text DEFAULT NULL::text,'
+ ' details jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT 0,'
+ ' max_balance numeric DEFAULT NULL::numeric, up_to boolean DEFAULT false,'
+ ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
+ ' OUT replayed boolean, OUT entry jsonb'),
+('transfer_many',
+ 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name',
+ 'v',
+ 'accounts anyelement, from_ids anycompatiblearray, to_ids anycompatiblearray,'
+ ' amounts numeric[], request_ids text[] DEFAULT NULL::text[],'
+ ' chains integer[] DEFAULT NULL::integer[], on_error text DEFAULT ''raise''::text,'
+ ' journal regclass DEFAULT NULL::regclass, details jsonb DEFAULT NULL::jsonb,'
+ ' min_balance numeric DEFAULT 0, max_balance numeric DEFAULT NULL::numeric,'
+ ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
+ ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
+('create_journal', 'text,anyelement,name,regtype,boolean', 'v',
+ 'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
+ ' request_id_type regtype DEFAULT ''uuid''::regtype,'
+ ' foreign_keys boolean DEFAULT true'),
+('journal_guard', '', 'v', ''),
+('balance_at', 'regclass,anycompatible,timestamptz', 's',
+ 'journal regclass, account_id anycompatible, at timestamp with time zone'),
+('verify_journal', 'regclass,anyelement,name,name', 's',
+ 'journal regclass, accounts anyelement, id_column name DEFAULT NULL::name,'
+ ' balance_column name DEFAULT ''balance''::name, OUT account_id text,'
+ ' OUT entry_id bigint, OUT problem text, OUT expected numeric,'
+ ' OUT found numeric');
+
+CREATE TEMPORARY VIEW function AS
+SELECT c.*, p.*
+FROM contract AS c
+	LEFT JOIN pg_proc AS p
+		ON p.oid = to_regprocedure(format('%I.%s(%s)', :'racefree_name',
+										  c.name, c.types));
+
+SELECT is(pg_get_function_arguments(oid), arguments,
+		  name || '() has these arguments, defaults and results')
+FROM function;
+SELECT is(provolatile::text, volatility, name || '() is ' || volatility)
+FROM function;
+SELECT ok(NOT proisstrict, name || '() answers to NULL itself') FROM function;
+SELECT ok(NOT prosecdef, name || '() runs with the caller''s privileges')
+FROM function;
+SELECT isnt(obj_description(oid, 'pg_proc'), NULL, name || '() has a comment')
+FROM function;
+
+-- ---------------------------------------------------------------------------
+-- A journal
+
+CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2) NOT NULL,
+					  currency text DEFAULT 'EUR');
+INSERT INTO account VALUES (1, 500), (2, 0), (3, 50);
+INSERT INTO account VALUES (4, 50, 'USD');
+
+SELECT is(create_journal('journal', NULL::account)::text, 'journal',
+		  'create_journal makes the table and returns it');
+SELECT columns_are('racefree journals', 'journal',
+	ARRAY['id', 'request_id', 'from_id', 'to_id', 'amount', 'from_balance',
+		  'to_balance', 'reverses', 'details', 'created_at']);
+SELECT col_is_pk('racefree journals', 'journal', 'id', 'its id is the primary key');
+SELECT col_is_unique('racefree journals', 'journal', 'request_id',
+					 'a request is booked once');
+SELECT col_type_is('racefree journals', 'journal', 'from_id', 'integer',
+				   'from_id has the type of the accounts'' ids');
+SELECT fk_ok('racefree journals', 'journal', 'from_id',
+			 'racefree journals', 'account', 'id');
+SELECT throws_ok($$SELECT create_journal('journal', NULL::account)$$, '42P07');
+SELECT throws_ok($$SELECT create_journal(NULL, NULL::account)$$, '22004');
+
+-- ---------------------------------------------------------------------------
+-- Once
+
+SELECT results_eq(
+	$$SELECT (from_account).balance, (to_account).balance, amount, replayed,
+			 (entry ->> 'amount')::numeric, entry ->> 'details'
+	  FROM transfer(NULL::account, 1, 2, 9.99, journal => 'journal',
+		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11', details => '"tea"')$$,
+	$$VALUES (490.01, 9.99, 9.99, false, 9.99, 'tea')$$,
+	'transfer books what it moves');
+SELECT results_eq(
+	$$SELECT (from_account).balance, amount, replayed, (entry ->> 'id')::bigint
+	  FROM transfer(NULL::account, 1, 2, 9.99, journal => 'journal',
+		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$,
+	$$SELECT 490.01, 9.99, true, id FROM journal$$,
+	'the same request moves nothing and gives the entry');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 3, 9.99, journal => 'journal',
+		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$, 'RF003');
+SELECT throws_ok($$SELECT transfer(NULL::account, 1, 2, 1, request_id => 'x')$$,
+				 '22023');
+SELECT throws_ok($$SELECT transfer(NULL::account, 1, 2, 1, journal => 'account')$$,
+				 '42703');
+
+-- ---------------------------------------------------------------------------
+-- Limits
+
+SELECT throws_ok($$SELECT transfer(NULL::account, 1, 2, 1000)$$, 'RF001');
+SELECT throws_ok($$SELECT transfer(NULL::account, 1, 9, 1)$$, 'RF002');
+SELECT throws_ok($$SELECT transfer(NULL::account, 1, 2, 1, max_balance => 10)$$,
+				 'RF004');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 4, 1, must_match => '{currency}')$$,
+	'RF005');
+SELECT results_eq(
+	$$SELECT amount, (from_account).balance
+	  FROM transfer(NULL::account, 3, 1, 1000, 20, journal => 'journal', up_to => true)$$,
+	$$VALUES (30.00, 20.00)$$,
+	'up_to moves what is above min_balance');
+
+-- ---------------------------------------------------------------------------
+-- Reversal
+
+SELECT results_eq(
+	$$SELECT (from_account).id, (to_account).id, amount, entry -> 'reverses'
+	  FROM reverse_transfer(NULL::account, 'journal', (SELECT min(id) FROM journal), 4)$$,
+	$$SELECT 2, 1, 4::numeric, to_jsonb(min(id)) FROM journal$$,
+	'reverse_transfer moves a part back');
+SELECT throws_ok(
+	$$SELECT reverse_transfer(NULL::account, 'journal', (SELECT min(id) FROM journal), 6)$$,
+	'RF006');
+SELECT results_eq(
+	$$SELECT amount
+	  FROM reverse_transfer(NULL::account, 'journal', (SELECT min(id) FROM journal))$$,
+	$$VALUES (5.99)$$,
+	'and then the rest');
+SELECT throws_ok(
+	$$SELECT reverse_transfer(NULL::account, 'journal', (SELECT min(id) FROM journal))$$,
+	'RF006');
+SELECT throws_ok($$SELECT reverse_transfer(NULL::account, 'journal', 0)$$, 'RF007');
+SELECT throws_ok($$SELECT reverse_transfer(NULL::account, 'journal', NULL)$$, '22004');
+
+-- ---------------------------------------------------------------------------
+-- Batches
+
+SELECT results_eq(
+	$$SELECT ordinality, status, amount, from_balance, to_balance, entry_id IS NULL
+	  FROM transfer_many(NULL::account, ARRAY[1, 2, 2], ARRAY[2, 3, 3],
+						 ARRAY[10, 10, 0.01], on_error => 'report')$$,
+	$$VALUES (1::bigint, 'ok', 10::numeric, 520.00, 10.00, true),
+		(2, 'ok', 10, 0.00, 30.00, true),
+		(3, 'insufficient_funds', NULL, NULL, NULL, true)$$,
+	'transfer_many applies transfers in order');
+SELECT results_eq(
+	$$SELECT status FROM transfer_many(NULL::account, ARRAY[1, 1, 1], ARRAY[2, 3, 3],
+		ARRAY[1, 1000, 1], chains => ARRAY[1, 1, NULL], on_error => 'report')$$,
+	$$VALUES ('chain_failed'), ('insufficient_funds'), ('ok')$$,
+	'a chain fails as a whole');
+SELECT results_eq(
+	$$SELECT status FROM transfer_many(NULL::account, ARRAY[1, 1, 1], ARRAY[2, 2, 2],
+		ARRAY[1, 1, 2], ARRAY['00000000-0000-0000-0000-000000000001',
+		'00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001'],
+		on_error => 'report', journal => 'journal')$$,
+	$$VALUES ('ok'), ('replayed'), ('request_mismatch')$$,
+	'a request happens once in a batch, too');
+SELECT throws_ok(
+	$$SELECT transfer_many(NULL::account, ARRAY[1, 1], ARRAY[2, 2], ARRAY[1, 1000])$$,
+	'RF001');
+SELECT is((SELECT sum(balance) FROM account), 600.00, 'no money is lost');
+SELECT throws_ok(
+	$$SELECT transfer_many(NULL::account, ARRAY[1], ARRAY[2, 3], ARRAY[1])$$, '22023');
+SELECT throws_ok(
+	$$SELECT transfer_many(NULL::account, ARRAY[1], ARRAY[2], NULL)$$, '22004');
+SELECT is_empty(
+	$$SELECT transfer_many(NULL::account, '{}', '{}', '{}')$$,
+	'an empty batch has no results');
+
+-- ---------------------------------------------------------------------------
+-- Truth
+
+CREATE TABLE teller (id text PRIMARY KEY, balance bigint);
+INSERT INTO teller VALUES ('a', 100), ('b', 100);
+SELECT lives_ok(
+	$$SELECT create_journal('"till''s"', NULL::teller, request_id_type => 'text')$$,
+	'a journal may have any name, and requests of any type');
+SELECT is(entry ->> 'request_id', NULL, 'a transfer needs no request_id')
+FROM transfer(NULL::teller, 'a', 'b', 5, journal => '"till''s"');
+SELECT is(balance_at('"till''s"', 'a', '-infinity'), 100::numeric,
+		  'balance_at: before the first entry, what that found');
+SELECT is(balance_at('"till''s"', 'a', 'infinity'), 95::numeric,
+		  'balance_at: after the last entry, what that left');
+SELECT is(balance_at('"till''s"', 'c', 'infinity'), NULL,
+		  'balance_at: NULL without entries');
+SELECT is_empty($$SELECT * FROM verify_journal('"till''s"', NULL::teller)$$,
+				'verify_journal finds nothing wrong');
+UPDATE teller SET balance = 96 WHERE id = 'a';
+SELECT results_eq(
+	$$SELECT account_id, entry_id, problem, expected, found
+	  FROM verify_journal('"till''s"', NULL::teller)$$,
+	$$SELECT 'a', id, 'balance_differs', 95::numeric, 96::numeric FROM "till's"$$,
+	'verify_journal finds a balance that was changed by hand');
+SELECT throws_ok($$UPDATE "till's" SET amount = 1$$, '55000');
+SELECT throws_ok($$DELETE FROM "till's"$$, '55000');
+SELECT throws_ok($$TRUNCATE "till's"$$, '55000');
+
+SELECT * FROM finish();
+ROLLBACK;
