@@ -27,11 +27,27 @@ LANGUAGE sql AS $$
     SELECT i, i FROM generate_series(1, 10000) i;
 $$;
 
-CREATE PROCEDURE bench.fresh_accounts()
+CREATE PROCEDURE bench.fresh_accounts(number integer DEFAULT 1000)
 LANGUAGE sql AS $$
+    DROP TABLE IF EXISTS bench.journal;
     TRUNCATE bench.accounts;
     INSERT INTO bench.accounts
-    SELECT i, 'owner ' || i, 10000000 FROM generate_series(1, 1000) i;
+    SELECT i, 'owner ' || i, 10000000 FROM generate_series(1, number) i;
+$$;
+
+-- A journal of these accounts, which has been in use for a while.
+CREATE PROCEDURE bench.fresh_journal()
+LANGUAGE plpgsql AS $$
+DECLARE
+    number integer := (SELECT count(*) FROM bench.accounts);
+BEGIN
+    PERFORM create_journal('bench.journal', NULL::bench.accounts);
+    INSERT INTO bench.journal (request_id, from_id, to_id, amount,
+                               from_balance, to_balance, created_at)
+    SELECT gen_random_uuid(), 1 + i % number, 1 + (i + 1 + i / number) % number,
+           1.00, 9999999.00, 10000001.00, clock_timestamp()
+    FROM generate_series(1, 100000) i;
+END
 $$;
 
 -- get_or_create, written out for this table.  The guarantee is the same: one
@@ -245,5 +261,65 @@ BEGIN
             RAISE check_violation;
         END IF;
     END IF;
+END
+$$;
+
+-- transfer with a journal and a request id, written out for these tables: who
+-- comes with a request that is being booked waits, and then gets the entry.
+CREATE FUNCTION bench.plpgsql_transfer_journal(
+    p_from_id bigint,
+    p_to_id bigint,
+    p_amount numeric,
+    p_request_id uuid,
+    OUT from_id bigint,
+    OUT from_owner text,
+    OUT from_balance numeric,
+    OUT to_id bigint,
+    OUT to_owner text,
+    OUT to_balance numeric,
+    OUT entry_id bigint,
+    OUT replayed boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked boolean;
+    booked record;
+BEGIN
+    SELECT j.id, j.from_id, j.to_id, j.amount
+    INTO booked
+    FROM bench.journal j
+    WHERE j.request_id = p_request_id;
+    IF NOT FOUND THEN
+        locked := pg_advisory_xact_lock(hashtextextended(p_request_id::text, 0)) IS NOT NULL;
+        SELECT j.id, j.from_id, j.to_id, j.amount
+        INTO booked
+        FROM bench.journal j
+        WHERE j.request_id = p_request_id;
+    END IF;
+    replayed := FOUND;
+    IF replayed THEN
+        IF (booked.from_id, booked.to_id, booked.amount) <> (p_from_id, p_to_id, p_amount) THEN
+            RAISE unique_violation;
+        END IF;
+        entry_id := booked.id;
+        SELECT a.id, a.owner, a.balance
+        INTO from_id, from_owner, from_balance
+        FROM bench.accounts a
+        WHERE a.id = p_from_id;
+        SELECT a.id, a.owner, a.balance
+        INTO to_id, to_owner, to_balance
+        FROM bench.accounts a
+        WHERE a.id = p_to_id;
+        RETURN;
+    END IF;
+
+    SELECT t.*
+    INTO from_id, from_owner, from_balance, to_id, to_owner, to_balance
+    FROM bench.plpgsql_transfer(p_from_id, p_to_id, p_amount) t;
+    INSERT INTO bench.journal AS j (request_id, from_id, to_id, amount,
+                                    from_balance, to_balance, created_at)
+    VALUES (p_request_id, p_from_id, p_to_id, p_amount,
+            from_balance, to_balance, clock_timestamp())
+    RETURNING j.id
+    INTO entry_id;
 END
 $$;
