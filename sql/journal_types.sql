@@ -18,7 +18,7 @@ CREATE DOMAIN jt_small AS integer CHECK (VALUE < 5);
 CREATE DOMAIN jt_object AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
 CREATE TABLE jt_names (id text PRIMARY KEY, balance integer);
 INSERT INTO jt_names VALUES ('a', 100), ('b', 100), ('too long', 100);
-CREATE TABLE jt_narrow (from_id varchar(5), to_id char(3), amount jt_small, details jt_object,
+CREATE TABLE jt_narrow (from_id varchar(5), to_id varchar(3), amount jt_small, details jt_object,
                         created_at timestamptz(0));
 SELECT * FROM transfer_many(NULL::jt_names, '{a}', '{b}', '{4}', journal => 'jt_narrow');
 SELECT * FROM transfer_many(NULL::jt_names, '{a}', '{b}', '{5}', journal => 'jt_narrow');
@@ -29,8 +29,14 @@ SELECT * FROM transfer_many(NULL::jt_names, '{too long}', '{b}', '{1}', journal 
 \echo :SQLSTATE
 SELECT amount FROM transfer(NULL::jt_names, 'too long', 'b', 1, journal => 'jt_narrow');
 \echo :SQLSTATE
-SELECT from_id, to_id, octet_length(to_id), amount, created_at = date_trunc('second', created_at) AS whole
+SELECT from_id, to_id, amount, created_at = date_trunc('second', created_at) AS whole
   FROM jt_narrow;
+
+CREATE TABLE jt_padded (id char(4) PRIMARY KEY, balance integer);
+INSERT INTO jt_padded VALUES ('a', 10), ('b', 10);
+SELECT create_journal('jt_padding', NULL::jt_padded);
+SELECT status FROM transfer_many(NULL::jt_padded, '{a}', '{b}', '{1}', journal => 'jt_padding');
+SELECT octet_length(from_id), octet_length(to_id) FROM jt_padding;
 
 -- "up_to" may leave an amount that the journal cannot hold
 CREATE TABLE jt_cents (id integer PRIMARY KEY, balance numeric(12,2));
@@ -94,10 +100,38 @@ CREATE TABLE jt_wide (id integer, from_id bigint, to_id bigint, amount integer,
 INSERT INTO jt_wide VALUES (1, 50000000000, 100000, 1, 1, 6);
 SELECT * FROM verify_journal('jt_wide', NULL::jt_cents) ORDER BY account_id;
 
+-- columns in which other ids are equal than in the accounts
+CREATE TABLE jt_trimming (from_id char(5), to_id char(5), amount integer);
+CREATE TABLE jt_texts (id text PRIMARY KEY, balance integer);
+INSERT INTO jt_texts VALUES ('a', 10), ('a ', 10), ('b', 10);
+SELECT * FROM transfer(NULL::jt_texts, 'a', 'b', 5, journal => 'jt_trimming');
+\echo :SQLSTATE
+CREATE COLLATION jt_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE jt_folding (from_id text COLLATE jt_ci, to_id text, amount integer);
+SELECT * FROM transfer(NULL::jt_texts, 'a', 'b', 5, journal => 'jt_folding');
+\echo :SQLSTATE
+CREATE TABLE jt_varchars (from_id varchar, to_id varchar(10) COLLATE "C", amount integer);
+SELECT amount FROM transfer(NULL::jt_texts, 'a ', 'b', 5, journal => 'jt_varchars');
+SELECT from_id || '|', to_id || '|' FROM jt_varchars;
+
+-- "up_to" takes any amount as "all there is", down to what the column can hold
+CREATE TABLE jt_all (id integer PRIMARY KEY, balance integer, cents numeric(8,2));
+INSERT INTO jt_all VALUES (1, 7, 7.77), (2, 0, 0);
+SELECT amount FROM transfer(NULL::jt_all, 1, 2, 1e30, up_to => true, balance_column => 'cents');
+SELECT amount FROM transfer(NULL::jt_all, 1, 2, 5.5, up_to => true);
+\echo :SQLSTATE
+SELECT amount FROM transfer(NULL::jt_all, 1, 2, 7.5, up_to => true);
+UPDATE jt_all SET balance = -2147483640 WHERE id = 1;
+SELECT amount FROM transfer(NULL::jt_all, 1, 2, 100, '-Infinity', up_to => true);
+SELECT amount FROM transfer(NULL::jt_all, 1, 2, 100, -2147483650, up_to => true);
+\echo :SQLSTATE
+SELECT * FROM jt_all ORDER BY id;
+
 -- no type at all
 SELECT create_journal('jt_none', NULL::jt_cents, request_id_type => 0);
 \echo :SQLSTATE
 
-DROP TABLE jt_domain, jt_names, jt_narrow, jt_cents, jt_whole, jt_reverses, jt_rich, jt_numeric,
-           jt_rounding, jt_short, jt_wide;
+DROP TABLE jt_padding, jt_padded, jt_domain, jt_names, jt_narrow, jt_cents, jt_whole, jt_reverses, jt_rich, jt_numeric,
+           jt_rounding, jt_short, jt_wide, jt_trimming, jt_texts, jt_folding, jt_varchars, jt_all;
+DROP COLLATION jt_ci;
 DROP DOMAIN jt_positive, jt_small, jt_object;

@@ -117,8 +117,12 @@ SELECT amount FROM transfer(NULL::rl, 3, 4, 0, up_to => true);
 \echo :SQLSTATE
 SELECT amount FROM transfer(NULL::rl, 3, 4, 'Infinity', up_to => true);
 \echo :SQLSTATE
-SELECT amount FROM transfer(NULL::rl, 3, 4, 1000.001, up_to => true);
+-- that the column need not hold, if less than it is moved
+SELECT amount FROM transfer(NULL::rl, 3, 4, 1.001, up_to => true);
 \echo :SQLSTATE
+BEGIN;
+SELECT amount FROM transfer(NULL::rl, 3, 4, 1000.001, up_to => true);
+ROLLBACK;
 -- the other limits hold for what is moved
 SELECT amount FROM transfer(NULL::rl, 3, 4, 1000, max_balance => 20.99, up_to => true);
 \echo :SQLSTATE

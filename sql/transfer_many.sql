@@ -146,3 +146,13 @@ EXECUTE tm_p('{2}', '{1}', '{1}', '{p1}');
 EXECUTE tm_p('{2,1}', '{1,2}', '{1,1}', '{p1,p2}');
 DEALLOCATE tm_p;
 DROP TABLE tm_j, tm;
+
+-- a chain that failed is not tried again, though what it lacked is there in the end
+CREATE TABLE tm_taken (id integer PRIMARY KEY, balance integer);
+INSERT INTO tm_taken VALUES (1, 100), (2, 0), (3, 0), (4, 0);
+SELECT ordinality, status FROM transfer_many(NULL::tm_taken, '{1,1,4}', '{2,3,2}', '{100,100,5}',
+                                             chains => '{1,2,1}', on_error => 'report');
+-- who is in no chain, is
+SELECT ordinality, status FROM transfer_many(NULL::tm_taken, '{1,1,4}', '{2,3,2}', '{100,100,5}',
+                                             chains => '{1,NULL,1}', on_error => 'report');
+DROP TABLE tm_taken;

@@ -241,3 +241,30 @@ SELECT r.status, count(*) FROM (SELECT array_agg(1 + i % 3 ORDER BY i DESC) AS f
 SELECT sum(balance) FROM tt;
 SELECT * FROM verify_journal('tt_j', NULL::tt);
 DROP TABLE tt_j, tt, tt_in, tt_out, tt_single;
+
+-- an account that a trigger deletes when it is paid
+CREATE TABLE tmt_gone (id integer PRIMARY KEY, balance integer);
+INSERT INTO tmt_gone VALUES (1, 100), (2, 0);
+CREATE FUNCTION tmt_delete() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN DELETE FROM tmt_gone WHERE id = 2 AND NEW.id = 2; RETURN NULL; END $$;
+CREATE TRIGGER t AFTER UPDATE ON tmt_gone FOR EACH ROW EXECUTE FUNCTION tmt_delete();
+SELECT * FROM transfer_many(NULL::tmt_gone, '{1}', '{2}', '{100}');
+\echo :SQLSTATE
+SELECT * FROM tmt_gone ORDER BY id;
+DROP TABLE tmt_gone;
+DROP FUNCTION tmt_delete;
+
+-- who may not book anything, does not lock requests
+CREATE TABLE tmt_paying (id integer PRIMARY KEY, balance integer);
+SELECT create_journal('tmt_journal', NULL::tmt_paying, request_id_type => 'integer');
+CREATE ROLE regress_racefree_reader;
+GRANT SELECT ON tmt_journal TO regress_racefree_reader;
+SET ROLE regress_racefree_reader;
+SELECT count(*) FROM transfer_many(NULL::tmt_paying, '{1}', '{2}', '{0}', '{1}', on_error => 'report',
+                                   journal => 'tmt_journal');
+\echo :SQLSTATE
+SELECT amount FROM transfer(NULL::tmt_paying, 1, 2, 0, journal => 'tmt_journal', request_id => '1');
+\echo :SQLSTATE
+RESET ROLE;
+DROP TABLE tmt_journal, tmt_paying;
+DROP ROLE regress_racefree_reader;

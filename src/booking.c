@@ -3,8 +3,8 @@
  * booking.c
  *	  Transfers that were made become entries of a journal.
  *
- * An entry gives the columns in which it has something to say, so that the
- * others take their DEFAULT.
+ * An INSERT gives the columns in which an entry has something to say, so that
+ * the others take their DEFAULT.  In a batch, these are the same for all.
  *
  * Everything is allocated in the current memory context.  The callers are
  * connected to SPI, and have the accounts locked and changed already.

@@ -181,6 +181,27 @@ journal_close(Journal *journal)
 	target_close(journal->table);
 }
 
+/* Two accounts must not be one in the journal. */
+static void
+check_id_collation(const Journal *journal, JournalColumn column,
+				   const Target *accounts, AttrNumber id_attnum)
+{
+	Oid collation =
+		target_column(journal->table, journal->columns[column])->attcollation;
+
+	if (OidIsValid(collation) &&
+		collation != target_column(accounts, id_attnum)->attcollation &&
+		!get_collation_isdeterministic(collation))
+		ereport(ERROR,
+				(errcode(ERRCODE_COLLATION_MISMATCH),
+				 errmsg("column \"%s\" of journal \"%s\" has another "
+						"collation than the accounts' ids",
+						column_names[column],
+						RelationGetRelationName(journal_relation(journal))),
+				 errdetail("It is not deterministic: different ids could be "
+						   "equal in it.")));
+}
+
 /* Can one column hold the ids of the other? */
 static void
 check_id_column(const Journal *journal, JournalColumn column,
@@ -190,9 +211,13 @@ check_id_column(const Journal *journal, JournalColumn column,
 	Oid id_type = target_column(accounts, id_attnum)->atttypid;
 	Oid id_base = getBaseType(id_type);
 
-	if (type != id_base && !(is_integer(type) && is_integer(id_base)) &&
-		!IsBinaryCoercible(id_base, type))
+	if (is_integer(type) && is_integer(id_base))
+		return;
+	if ((type != id_base && !IsBinaryCoercible(id_base, type)) ||
+		target_column_type(journal->table, journal->columns[column], 0)
+				->eq_opr != target_column_type(accounts, id_attnum, 0)->eq_opr)
 		error_column_type(journal, column, format_type_be(id_type));
+	check_id_collation(journal, column, accounts, id_attnum);
 }
 
 /* The journal must be able to hold the ids of these accounts. */

@@ -43,9 +43,10 @@
  * The lock manager's memory is shared by all sessions, and by default holds
  * some 14,000 locks.  So who locks more keys of one table than this in one
  * call, locks the table's keys as a whole instead; and who has locked more one
- * by one in one transaction, does if nobody else has keys locked.  The two exclude each other exactly when they must, whoever runs
- * them; the numbers are fixed so that nobody has to know other sessions'
- * settings to tell who waits for whom.
+ * by one in one transaction, does if nobody else has keys locked.  The two
+ * exclude each other exactly when they must, whoever runs them; the numbers are
+ * fixed so that nobody has to know other sessions' settings to tell who waits
+ * for whom.
  */
 #define MAX_KEYS_PER_CALL		 500
 #define MAX_KEYS_PER_TRANSACTION 4000

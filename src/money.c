@@ -40,6 +40,12 @@ money_is_positive(Numeric a)
 }
 
 Numeric
+money_copy(Numeric a)
+{
+	return DatumGetNumericCopy(NumericGetDatum(a));
+}
+
+Numeric
 money_plus(Numeric a, Numeric b)
 {
 	return DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(a),

@@ -35,6 +35,7 @@ extern Numeric money_ceiling(const MoneyColumn *column, Numeric number);
 extern int money_compare(Numeric a, Numeric b);
 extern bool money_is_finite(Numeric a);
 extern bool money_is_positive(Numeric a);
+extern Numeric money_copy(Numeric a);
 extern Numeric money_plus(Numeric a, Numeric b);
 extern Numeric money_minus(Numeric a, Numeric b);
 extern Numeric money_negate(Numeric a);

@@ -452,6 +452,32 @@ judge_request(const Moves *moves, const Move *move)
 	return same ? VERDICT_REPLAYED : VERDICT_REQUEST_DIFFERS;
 }
 
+/*
+ * Does it do what the rules allow?  Only what is needed later is kept, since a
+ * transfer may be judged many times.
+ */
+static Verdict
+judge_accounts(Moves *moves, Move *move)
+{
+	MemoryContext old = MemoryContextSwitchTo(moves->scratch);
+	Movement movement;
+	Verdict verdict;
+
+	verdict = rules_check_accounts(&moves->rules, &move->from->account,
+								   &move->to->account, move->amount, &movement);
+	MemoryContextSwitchTo(old);
+	if (verdict == VERDICT_OK)
+	{
+		move->movement.amount = movement.amount == move->amount
+									? move->amount
+									: money_copy(movement.amount);
+		move->movement.from_balance = money_copy(movement.from_balance);
+		move->movement.to_balance = money_copy(movement.to_balance);
+	}
+	MemoryContextReset(moves->scratch);
+	return verdict;
+}
+
 /* What becomes of a transfer on the balances as they are now. */
 static Verdict
 judge(Moves *moves, int i)
@@ -471,9 +497,7 @@ judge(Moves *moves, int i)
 		return verdict;
 	if (move->request_verdict != VERDICT_OK)
 		return move->request_verdict;
-	return rules_check_accounts(&moves->rules, &move->from->account,
-								&move->to->account, move->amount,
-								&move->movement);
+	return judge_accounts(moves, move);
 }
 
 static void
@@ -500,6 +524,8 @@ undo(Moves *moves, int i)
 	move->to->account.balance = move->to_before;
 	if (move->request != NULL)
 		move->request->move = -1;
+	if (move->movement.amount != move->amount)
+		pfree(move->movement.amount);
 	pfree(move->movement.from_balance);
 	pfree(move->movement.to_balance);
 }
@@ -546,6 +572,9 @@ moves_apply(Moves *moves, bool report)
 {
 	int i = 0;
 
+	moves->scratch = AllocSetContextCreate(CurrentMemoryContext,
+										   "racefree transfers",
+										   ALLOCSET_SMALL_SIZES);
 	while (i < moves->nmoves)
 	{
 		Move *move = &moves->moves[i];

@@ -20,6 +20,7 @@ typedef struct Slot
 {
 	Account account;  /* as it is after the transfers applied so far */
 	Numeric original; /* the balance as it was locked */
+	bool checked;	  /* was it read again? */
 	bool needed;	  /* by a transfer that may be applied */
 } Slot;
 
@@ -72,7 +73,8 @@ typedef struct Moves
 	Request *requests;
 	int nchains;
 	Chain *chains;
-	Jsonb **details; /* one for each transfer, or NULL */
+	Jsonb **details;	   /* one for each transfer, or NULL */
+	MemoryContext scratch; /* while transfers are judged */
 } Moves;
 
 /* What the caller gave; NULL where nothing. */

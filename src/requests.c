@@ -63,6 +63,8 @@ requests_claim(const Journal *journal, const JournalEntry *asked,
 	if (asked->has_request && journal_find(journal, JOURNAL_REQUEST_ID,
 										   asked->request, VIEW_OWN, booked))
 		return true;
+	/* Who may not book anything, shall not keep others from it. */
+	target_check_privileges(journal->table, ACL_INSERT);
 	lock_keys_of(journal, asked);
 	if (!asked->has_request ||
 		!journal_find(journal, JOURNAL_REQUEST_ID, asked->request, VIEW_LATEST,
@@ -139,6 +141,7 @@ requests_claim_many(const Journal *journal, const Datum *requests,
 
 	if (nrequests == 0)
 		return;
+	target_check_privileges(journal->table, ACL_INSERT);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
 								   sizeof(KeyLock) * nrequests);
 	for (int i = 0; i < nrequests; i++)

@@ -65,8 +65,11 @@ resolve_floor(Rules *rules)
 	Numeric floor = rules->min_balance;
 
 	rules->floor = NULL;
-	if (floor != NULL && money_compare(floor, column->lowest) >= 0 &&
-		money_compare(floor, column->highest) <= 0)
+	if (floor == NULL)
+		return;
+	if (money_compare(floor, column->lowest) < 0)
+		rules->floor = column->bounded ? column->lowest : NULL;
+	else if (money_compare(floor, column->highest) <= 0)
 		rules->floor = money_ceiling(column, floor);
 }
 
@@ -133,6 +136,14 @@ rules_compare_ids(const Rules *rules, Datum a, Datum b)
  * ----------
  */
 
+/* What leaves one account must be what arrives at the other, and is booked. */
+static bool
+amount_is_exact(const Rules *rules, Numeric amount)
+{
+	return money_is_exact(&rules->balance, amount) &&
+		   (rules->booked == NULL || money_is_exact(rules->booked, amount));
+}
+
 /*
  * Judge what is asked for, before the accounts are looked at.  The amount is
  * NULL if none was given.
@@ -151,9 +162,8 @@ rules_check_request(const Rules *rules, const Account *from, const Account *to,
 		return VERDICT_AMOUNT_NOT_POSITIVE;
 	if (from == to || rules_compare_ids(rules, from->id, to->id) == 0)
 		return VERDICT_SAME_ACCOUNT;
-	/* What leaves one account must be what arrives at the other. */
-	if (!money_is_exact(&rules->balance, amount) ||
-		(rules->booked != NULL && !money_is_exact(rules->booked, amount)))
+	/* With "up_to", it may be that only a part of it is moved. */
+	if (!rules->up_to && !amount_is_exact(rules, amount))
 		return VERDICT_AMOUNT_NOT_EXACT;
 	return VERDICT_OK;
 }
@@ -225,8 +235,7 @@ rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
 	movement->amount = rules->up_to ? clip_amount(rules, from, amount) : amount;
 	if (!money_is_positive(movement->amount))
 		return VERDICT_FUNDS;
-	if (rules->booked != NULL &&
-		!money_is_exact(rules->booked, movement->amount))
+	if (rules->up_to && !amount_is_exact(rules, movement->amount))
 		return VERDICT_MOVED_NOT_EXACT;
 	movement->from_balance = money_minus(from->balance, movement->amount);
 	movement->to_balance = money_plus(to->balance, movement->amount);
@@ -381,7 +390,9 @@ raise_funds(const Rules *rules, const Account *from, Numeric amount)
 			 errdetail("The balance is %s, the amount %s, the minimum "
 					   "balance %s.",
 					   money_print(from->balance), money_print(amount),
-					   money_print(rules->min_balance))));
+					   money_print(rules->up_to && rules->floor != NULL
+									   ? rules->floor
+									   : rules->min_balance))));
 }
 
 static void

@@ -66,8 +66,8 @@ typedef struct Rules
 	const MoneyColumn *booked; /* where the amount is booked, or NULL */
 	Numeric min_balance;
 	Numeric max_balance;
-	Numeric floor;		/* the least balance that min_balance allows, if
-						 * it lies in the column's range, or NULL */
+	Numeric floor;		/* the least balance that min_balance and the
+						 * column's range allow, or NULL */
 	ColumnValues match; /* columns that both must share, no values */
 	bool up_to;			/* move what is there, if it is less */
 } Rules;

@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -94,21 +93,10 @@ static void
 append_collation(Statement *stmt, AttrNumber attnum)
 {
 	Oid collation = target_column(stmt->target, attnum)->attcollation;
-	HeapTuple tuple;
-	Form_pg_collation form;
-	char *schema;
 
-	if (!OidIsValid(collation))
-		return;
-	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for collation %u", collation);
-	form = (Form_pg_collation) GETSTRUCT(tuple);
-	schema = get_namespace_name(form->collnamespace);
-	appendStringInfo(&stmt->text, " COLLATE %s",
-					 quote_qualified_identifier(schema,
-												NameStr(form->collname)));
-	ReleaseSysCache(tuple);
+	if (OidIsValid(collation))
+		appendStringInfo(&stmt->text, " COLLATE %s",
+						 target_collation_name(collation));
 }
 
 /*

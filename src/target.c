@@ -24,6 +24,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -622,6 +623,23 @@ target_pages(const Target *target)
 	return target->rel->rd_rel->relkind == RELKIND_RELATION
 			   ? RelationGetNumberOfBlocks(target->rel)
 			   : 0;
+}
+
+/* A collation's name, quoted and schema-qualified. */
+char *
+target_collation_name(Oid collation)
+{
+	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
+									  NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return name;
 }
 
 /*

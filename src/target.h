@@ -60,6 +60,7 @@ extern bool target_has_length(const Target *target, AttrNumber attnum);
 extern bool target_has_index(const Target *target, AttrNumber attnum);
 extern BlockNumber target_pages(const Target *target);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
+extern char *target_collation_name(Oid collation);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);
 

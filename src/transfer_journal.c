@@ -15,7 +15,6 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -58,22 +57,12 @@ id_column_type(const Target *accounts, AttrNumber attnum)
 	char *type = format_type_extended(att->atttypid, att->atttypmod,
 									  FORMAT_TYPE_TYPEMOD_GIVEN |
 										  FORMAT_TYPE_FORCE_QUALIFY);
-	HeapTuple tuple;
-	Form_pg_collation form;
 
 	if (!OidIsValid(att->attcollation) ||
 		att->attcollation == get_typcollation(att->atttypid))
 		return type;
-	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(att->attcollation));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for collation %u", att->attcollation);
-	form = (Form_pg_collation) GETSTRUCT(tuple);
-	type = psprintf("%s COLLATE %s", type,
-					quote_qualified_identifier(get_namespace_name(
-												   form->collnamespace),
-											   NameStr(form->collname)));
-	ReleaseSysCache(tuple);
-	return type;
+	return psprintf("%s COLLATE %s", type,
+					target_collation_name(att->attcollation));
 }
 
 /* REFERENCES schema.accounts (id) */
@@ -128,7 +117,10 @@ create_indexes(const char *name)
 						 name));
 }
 
-/* Rows, so that partitions are guarded, too; TRUNCATE knows no rows. */
+/*
+ * By rows, so that it holds as a partition of another table, too; TRUNCATE
+ * knows no rows.
+ */
 static void
 create_guards(const char *name, Oid schema)
 {

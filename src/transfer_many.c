@@ -260,6 +260,7 @@ check_account(Moves *moves, HeapTuple tuple, TupleDesc tupdesc)
 	bool isnull;
 	Datum balance = heap_getattr(tuple, 1, tupdesc, &isnull);
 
+	slot->checked = true;
 	if (!slot->account.found)
 		return;
 	if (isnull != slot->account.balance_null ||
@@ -306,6 +307,23 @@ update_accounts(Moves *moves)
 	}
 }
 
+/* Read the accounts again after all triggers have run. */
+static void
+reread_accounts(Moves *moves)
+{
+	for (int i = 0; i < moves->nslots; i++)
+		moves->slots[i].checked = false;
+	lock_accounts(moves, check_account);
+	for (int i = 0; i < moves->nslots; i++)
+	{
+		Slot *slot = &moves->slots[i];
+
+		if (slot->account.found && !slot->checked)
+			rules_raise_not_stored(&moves->rules, &slot->account,
+								   slot->account.balance);
+	}
+}
+
 /* Book the transfers that were applied. */
 static void
 book_entries(Moves *moves)
@@ -338,7 +356,7 @@ write_all(Moves *moves)
 {
 	update_accounts(moves);
 	if (!target_updates_are_plain(moves->rules.accounts))
-		lock_accounts(moves, check_account);
+		reread_accounts(moves);
 	book_entries(moves);
 }
 
