@@ -156,3 +156,17 @@ SELECT ordinality, status FROM transfer_many(NULL::tm_taken, '{1,1,4}', '{2,3,2}
 SELECT ordinality, status FROM transfer_many(NULL::tm_taken, '{1,1,4}', '{2,3,2}', '{100,100,5}',
                                              chains => '{1,NULL,1}', on_error => 'report');
 DROP TABLE tm_taken;
+
+-- in a failed chain, only what was booked before the batch is a replay
+CREATE TABLE tm_again (id integer PRIMARY KEY, balance integer);
+INSERT INTO tm_again VALUES (1, 100), (2, 100);
+SELECT create_journal('tm_again_journal', NULL::tm_again, request_id_type => 'text');
+SELECT status FROM transfer_many(NULL::tm_again, '{1,2,2}', '{2,1,1}', '{1,5,5}', '{y,y,y}', '{1,NULL,1}',
+                                 'report', 'tm_again_journal');
+SELECT status FROM transfer_many(NULL::tm_again, '{1,1,1}', '{2,2,2}', '{1,1,1000}', '{z,z,NULL}', '{NULL,1,1}',
+                                 'report', 'tm_again_journal');
+SELECT status FROM transfer_many(NULL::tm_again, '{1,1,1}', '{2,2,2}', '{1,1000,1}', '{x,NULL,x}', '{1,1,NULL}',
+                                 'report', 'tm_again_journal');
+SELECT status FROM transfer_many(NULL::tm_again, '{1,1}', '{2,2}', '{1,1000}', '{x,NULL}', '{1,1}',
+                                 'report', 'tm_again_journal');
+DROP TABLE tm_again_journal, tm_again;

@@ -487,8 +487,8 @@ judge(Moves *moves, int i)
 
 	if (move->chain != NULL && move->chain->failed)
 	{
-		/* What was booked before, stays booked. */
-		if (verdict == VERDICT_REPLAYED)
+		/* What was booked before the batch, stays booked. */
+		if (verdict == VERDICT_REPLAYED && move->request->booked != NULL)
 			return verdict;
 		return move->chain->culprit == i ? move->chain->verdict
 										 : VERDICT_CHAIN_FAILED;
