@@ -20,6 +20,7 @@ CREATE TABLE test (id serial, str varchar(100));
 SELECT created FROM get_or_create(NULL::test, '{"str": "old"}');
 CREATE TABLE account (id integer PRIMARY KEY, balance numeric);
 INSERT INTO account VALUES (1, 100), (2, 100);
+SELECT create_journal('journal', NULL::account, request_id_type => 'text');
 ));
 $primary->backup('base');
 
@@ -30,6 +31,8 @@ $standby->start;
 # A row that was created after the standby was made.
 $primary->safe_psql('postgres',
 	q(SELECT created FROM get_or_create(NULL::test, '{"str": "new"}')));
+$primary->safe_psql('postgres',
+	q(SELECT transfer(NULL::account, 1, 2, 10, journal => 'journal', request_id => 'old')));
 $primary->wait_for_catchup($standby);
 
 for my $key ('old', 'new')
@@ -62,6 +65,23 @@ refused(
 	q(SELECT * FROM update_or_create(NULL::test, '{"str": "old"}', '{"id": 9}');),
 	'update_or_create()');
 refused(q(SELECT * FROM transfer(NULL::account, 1, 2, 1);), 'transfer()');
+refused(
+	q(SELECT * FROM transfer(NULL::account, 1, 2, 1, journal => 'journal', request_id => 'absent');),
+	'transfer() of a request that was not booked');
+refused(
+	q(SELECT * FROM transfer_many(NULL::account, '{1}', '{2}', '{1}', '{absent}', journal => 'journal');),
+	'transfer_many()');
+refused(q(SELECT * FROM reverse_transfer(NULL::account, 'journal', 1);),
+	'reverse_transfer()');
+is( $standby->safe_psql(
+		'postgres', q(
+SELECT amount, replayed, (from_account).balance
+FROM transfer(NULL::account, 1, 2, 10, journal => 'journal', request_id => 'old');
+SELECT count(*) FROM verify_journal('journal', NULL::account);
+SELECT balance_at('journal', 1, 'infinity');
+)),
+	"10|t|90\n0\n90",
+	'the journal can be read on the standby');
 is( $standby->safe_psql(
 		'postgres', "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 	),
@@ -75,9 +95,11 @@ SELECT (object).str, created FROM get_or_create(NULL::test, '{"str": "absent"}')
 SELECT (object).str, created FROM update_or_create(NULL::test, '{"str": "old"}');
 SELECT (from_account).balance, (to_account).balance
 FROM transfer(NULL::account, 1, 2, 1);
+SELECT string_agg(status, ' ')
+FROM transfer_many(NULL::account, '{1,1}', '{2,2}', '{10,1}', '{old,absent}', journal => 'journal');
 )),
-	"absent|t\nold|f\n99|101",
-	'all three work once it is promoted');
+	"absent|t\nold|f\n89|111\nreplayed ok",
+	'all of it works once it is promoted');
 
 $standby->stop;
 $primary->stop;
