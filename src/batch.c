@@ -9,14 +9,8 @@
  * only: the order of a hash that agrees with the columns' equality, then of
  * values whose type has no such hash.
  *
- * Statements see groups as a named tuplestore, as triggers see transition
- * tables:
- *
- *		n			int		the group's number, in canonical order, from 0
- *		k1, k2 ...			the key columns
- *		d1, d2 ...			the data columns
- *		g1, g2 ...	bool	is the data column given?
- *		p1, p2 ...			the primary key of the row that was found
+ * Statements see groups as rows; see rows.h.  A row's number is that of the
+ * group, in canonical order, from 0.
  *
  * A batch and all that it points to lives in the memory context that was
  * current at batch_parse().

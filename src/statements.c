@@ -702,6 +702,37 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 	appendStringInfoString(&stmt->text, ", r.n");
 }
 
+/* The statements over many rows. */
+static void
+build_batch(Statement *stmt, const StatementSpec *spec)
+{
+	switch (spec->kind)
+	{
+		case STMT_BATCH_LOOK:
+			build_batch_look(stmt, spec);
+			break;
+		case STMT_BATCH_PROBE:
+			build_batch_probe(stmt, spec);
+			break;
+		case STMT_BATCH_LOCK:
+			build_batch_lock(stmt, spec);
+			break;
+		case STMT_BATCH_LOCK_IDS:
+			build_batch_lock_ids(stmt, spec);
+			break;
+		case STMT_BATCH_INSERT:
+		case STMT_BATCH_INSERT_OR_YIELD:
+			build_batch_insert(stmt, spec,
+							   spec->kind == STMT_BATCH_INSERT_OR_YIELD);
+			break;
+		case STMT_BATCH_UPDATE:
+			build_batch_update(stmt, spec);
+			break;
+		default:
+			elog(ERROR, "unrecognized statement: %d", (int) spec->kind);
+	}
+}
+
 /*
  * Write the statement.
  */
@@ -755,25 +786,8 @@ statement_build(Statement *stmt, const Target *target,
 		case STMT_OVER_REVERSED:
 			build_over_reversed(stmt, spec);
 			break;
-		case STMT_BATCH_LOOK:
-			build_batch_look(stmt, spec);
-			break;
-		case STMT_BATCH_PROBE:
-			build_batch_probe(stmt, spec);
-			break;
-		case STMT_BATCH_LOCK:
-			build_batch_lock(stmt, spec);
-			break;
-		case STMT_BATCH_LOCK_IDS:
-			build_batch_lock_ids(stmt, spec);
-			break;
-		case STMT_BATCH_INSERT:
-		case STMT_BATCH_INSERT_OR_YIELD:
-			build_batch_insert(stmt, spec,
-							   spec->kind == STMT_BATCH_INSERT_OR_YIELD);
-			break;
-		case STMT_BATCH_UPDATE:
-			build_batch_update(stmt, spec);
+		default:
+			build_batch(stmt, spec);
 			break;
 	}
 }
