@@ -101,7 +101,7 @@ balance_value(const Journal *journal, JournalColumn column, Numeric balance)
 /* What goes into that column. */
 static Datum
 column_value(const Journal *journal, JournalColumn column,
-			 const JournalEntry *entry, TimestampTz now, bool *isnull)
+			 const JournalEntry *entry, bool *isnull)
 {
 	Datum value = (Datum) 0;
 
@@ -136,7 +136,8 @@ column_value(const Journal *journal, JournalColumn column,
 			*isnull = entry->details == NULL;
 			return JsonbPGetDatum(entry->details);
 		case JOURNAL_CREATED_AT:
-			return TimestampTzGetDatum(now);
+			/* Under the locks, so that it goes forward for each account. */
+			return TimestampTzGetDatum(GetCurrentTimestamp());
 		case JOURNAL_ID:
 			break;
 	}
@@ -146,12 +147,10 @@ column_value(const Journal *journal, JournalColumn column,
 /* The values of an entry, in the order of the columns. */
 static void
 entry_values(const Journal *journal, const BookedColumns *booked,
-			 const JournalEntry *entry, TimestampTz now, Datum *values,
-			 bool *nulls)
+			 const JournalEntry *entry, Datum *values, bool *nulls)
 {
 	for (int i = 0; i < booked->ncolumns; i++)
-		values[i] = column_value(journal, booked->columns[i], entry, now,
-								 &nulls[i]);
+		values[i] = column_value(journal, booked->columns[i], entry, &nulls[i]);
 }
 
 /*
@@ -232,7 +231,7 @@ booking_error_context(void *arg)
 /* The entries as rows for an INSERT. */
 static Rows *
 register_entries(const Journal *journal, const BookedColumns *booked,
-				 BookingProgress *progress, TimestampTz now)
+				 BookingProgress *progress)
 {
 	Rows *rows = rows_begin(1 + booked->ncolumns, progress->nentries);
 	MemoryContext scratch;
@@ -251,7 +250,7 @@ register_entries(const Journal *journal, const BookedColumns *booked,
 
 		progress->turn = i + 1;
 		values[0] = Int32GetDatum(i);
-		entry_values(journal, booked, progress->entries[i], now, values + 1,
+		entry_values(journal, booked, progress->entries[i], values + 1,
 					 nulls + 1);
 		rows_put(rows, values, nulls);
 		MemoryContextReset(scratch);
@@ -280,8 +279,7 @@ choose_result(const Journal *journal, const BookedColumns *booked, bool check,
 /* Take the ids that the entries were given, and check what was stored. */
 static void
 take_booked(const Journal *journal, const BookedColumns *booked,
-			BookingProgress *progress, bool check, const int *positions,
-			TimestampTz now)
+			BookingProgress *progress, bool check, const int *positions)
 {
 	TupleDesc tupdesc = SPI_tuptable->tupdesc;
 
@@ -304,7 +302,7 @@ take_booked(const Journal *journal, const BookedColumns *booked,
 		}
 		if (check)
 		{
-			entry_values(journal, booked, entry, now, values, nulls);
+			entry_values(journal, booked, entry, values, nulls);
 			check_booked(journal, booked, values, nulls, tuple, tupdesc,
 						 positions);
 		}
@@ -327,7 +325,6 @@ booking_insert_many(const Journal *journal, JournalEntry **entries,
 	ColumnValues result = {.attnums = result_attnums};
 	int positions[NUM_JOURNAL_COLUMNS];
 	bool check;
-	TimestampTz now = GetCurrentTimestamp();
 	ColumnValues none = {0};
 	ColumnValues data;
 	StatementSpec spec = {.kind = STMT_BATCH_INSERT,
@@ -348,12 +345,12 @@ booking_insert_many(const Journal *journal, JournalEntry **entries,
 
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	rows = register_entries(journal, &booked, &progress, now);
+	rows = register_entries(journal, &booked, &progress);
 	rows_put_end(rows);
 	nrows = plan_write_batch(journal->table, &spec, &progress.turn, 0);
 	if (nrows < nentries)
 		error_insert_suppressed(target_relation(journal->table));
-	take_booked(journal, &booked, &progress, check, positions, now);
+	take_booked(journal, &booked, &progress, check, positions);
 	error_context_stack = callback.previous;
 	rows_unregister(rows);
 }
@@ -375,7 +372,7 @@ booking_insert(const Journal *journal, JournalEntry *entry,
 	TupleDesc tupdesc;
 
 	choose_columns(journal, &entry, 1, &booked);
-	entry_values(journal, &booked, entry, GetCurrentTimestamp(), values, nulls);
+	entry_values(journal, &booked, entry, values, nulls);
 	data = (ColumnValues){booked.ncolumns, booked.attnums, values, nulls};
 	if (plan_run(journal->table, STMT_INSERT, &none, &data, VIEW_OWN) == 0)
 		error_insert_suppressed(target_relation(journal->table));

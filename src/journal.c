@@ -77,8 +77,9 @@ journal_need(const Journal *journal, JournalColumn column)
 				 errmsg("journal \"%s\" has no column \"%s\"",
 						RelationGetRelationName(journal_relation(journal)),
 						column_names[column]),
-				 errhint("create_journal() makes a journal with all "
-						 "columns.")));
+				 errhint("A journal needs the columns from_id, to_id and "
+						 "amount; create_journal() makes one with all that "
+						 "are used.")));
 }
 
 /* The base type of a column that is there. */
@@ -440,7 +441,9 @@ journal_find(const Journal *journal, JournalColumn column, Datum value,
 			 PlanView view, JournalEntry *entry)
 {
 	ColumnValues *key = journal_key(journal, column, value);
-	uint64 nrows = plan_run(journal->table, STMT_LOOK, key, NULL, view);
+	uint64 nrows = target_has_index(journal->table, key->attnums[0])
+					   ? plan_probe(journal->table, key, view)
+					   : plan_run(journal->table, STMT_LOOK, key, NULL, view);
 
 	if (nrows > 1)
 		error_several_rows(journal_relation(journal),

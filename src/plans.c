@@ -28,6 +28,7 @@
 #include "nodes/params.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -340,6 +341,24 @@ check_result(const StatementSpec *spec, int result)
 		elog(ERROR, "SPI returned %s", SPI_result_code_string(result));
 }
 
+/*
+ * While this lasts, plans are made that use indexes where there are any, and no
+ * time is spent on compiling them.  A plan that was made when a table was empty
+ * would go on to read all of it when it is not, until statistics are gathered.
+ * An error ends it, too.
+ */
+static int
+prefer_indexes(void)
+{
+	int level = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 /* Run the statement.  "limit" is the number of rows wanted, 0 for all. */
 static uint64
 plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
@@ -348,6 +367,7 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 	PlanEntry *entry = plan_fetch(target, spec);
 	Snapshot snapshot = view.latest ? GetLatestSnapshot() : InvalidSnapshot;
 	bool as_it_is = view.before != InvalidCommandId;
+	int level = spec->by_index ? prefer_indexes() : 0;
 	int result;
 
 	/* Read-only, SPI does not let the snapshot see our latest commands. */
@@ -357,6 +377,8 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 	result = SPI_execute_snapshot(entry->plan, values, nulls, snapshot,
 								  InvalidSnapshot, as_it_is, true, limit);
 	entry->running--;
+	if (spec->by_index)
+		AtEOXact_GUC(true, level);
 	check_result(spec, result);
 	return SPI_processed;
 }
@@ -409,6 +431,17 @@ plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
 		 const ColumnValues *data, PlanView view)
 {
 	StatementSpec spec = {.kind = kind, .key = key, .data = data};
+
+	return plan_run_with(target, &spec, (Datum) 0, view);
+}
+
+/*
+ * The same for a SELECT of a key that has an index.
+ */
+uint64
+plan_probe(const Target *target, const ColumnValues *key, PlanView view)
+{
+	StatementSpec spec = {.kind = STMT_LOOK, .key = key, .by_index = true};
 
 	return plan_run_with(target, &spec, (Datum) 0, view);
 }

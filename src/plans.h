@@ -26,15 +26,14 @@ typedef struct PlanView
 /* The latest, without what we have done since that command. */
 #define VIEW_LATEST_BEFORE(command) ((PlanView){true, command})
 
-/* What plan_batch_size() gives is less than this. */
-#define PLAN_SIZES 16
-
 extern void plan_init(void);
 extern CommandId plan_next_command(void);
 
 extern uint64 plan_run(const Target *target, StatementKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
 					   PlanView view);
+extern uint64 plan_probe(const Target *target, const ColumnValues *key,
+						 PlanView view);
 extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);

@@ -83,18 +83,15 @@ find_requests(const Journal *journal, const Datum *requests, int nrequests,
 			  PlanView view, JournalEntry **booked)
 {
 	ColumnValues *key = journal_key(journal, JOURNAL_REQUEST_ID, (Datum) 0);
-	StatementSpec spec = {.kind = target_has_index(journal->table,
-												   key->attnums[0])
-									  ? STMT_BATCH_PROBE
-									  : STMT_BATCH_LOOK,
+	bool by_index = target_has_index(journal->table, key->attnums[0]);
+	StatementSpec spec = {.kind = by_index ? STMT_BATCH_PROBE : STMT_BATCH_LOOK,
 						  .key = key,
-						  .result = journal_existing_columns(journal)};
+						  .result = journal_existing_columns(journal),
+						  .size = plan_batch_size(nrequests),
+						  .by_index = by_index};
 	Rows *rows = rows_begin(2, nrequests);
 	uint64 nrows;
 
-	/* A plan that was good for an empty journal is none for a large one. */
-	spec.size = plan_batch_size(nrequests) +
-				PLAN_SIZES * plan_batch_size(target_pages(journal->table));
 	rows_add_base_column(rows, 'k', 1, journal->table, key->attnums[0]);
 	for (int i = 0; i < nrequests; i++)
 	{

@@ -74,6 +74,7 @@ typedef struct StatementSpec
 	int size;					 /* STMT_BATCH_*: order of magnitude */
 	const ColumnValues *result;	 /* columns to give, instead of all */
 	const AttrNumber *journal;	 /* by JournalColumn; invalid if missing */
+	bool by_index; /* rather not read the whole table, whatever it costs */
 } StatementSpec;
 
 /* A statement's text, and the types of its parameters. */

@@ -32,7 +32,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -614,15 +613,6 @@ bool
 target_has_index(const Target *target, AttrNumber attnum)
 {
 	return bms_is_member(attnum, target->info->index_columns);
-}
-
-/* How large the table is now, in pages, if it has any of its own. */
-BlockNumber
-target_pages(const Target *target)
-{
-	return target->rel->rd_rel->relkind == RELKIND_RELATION
-			   ? RelationGetNumberOfBlocks(target->rel)
-			   : 0;
 }
 
 /* A collation's name, quoted and schema-qualified. */

@@ -15,7 +15,6 @@
 #include "access/htup.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "storage/block.h"
 #include "storage/lockdefs.h"
 #include "utils/acl.h"
 #include "utils/jsonb.h"
@@ -58,7 +57,6 @@ extern FmgrInfo *target_id_comparison(const Target *target, AttrNumber attnum);
 extern void target_check_privileges(const Target *target, AclMode mode);
 extern bool target_has_length(const Target *target, AttrNumber attnum);
 extern bool target_has_index(const Target *target, AttrNumber attnum);
-extern BlockNumber target_pages(const Target *target);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
 extern char *target_collation_name(Oid collation);
 extern TypeCacheEntry *target_column_type(const Target *target,

@@ -569,7 +569,10 @@ run_reversal(Transfer *transfer)
 						"\"%s\"",
 						transfer->entry.reverses,
 						RelationGetRelationName(
-							target_relation(transfer->journal->table)))));
+							target_relation(transfer->journal->table))),
+				 target_has_row_security(transfer->journal->table)
+					 ? errhint("Row-level security may hide the entry.")
+					 : 0));
 	if (found && (original.no_id[0] || original.no_id[1]))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
