@@ -114,6 +114,28 @@ CREATE TABLE jt_varchars (from_id varchar, to_id varchar(10) COLLATE "C", amount
 SELECT amount FROM transfer(NULL::jt_texts, 'a ', 'b', 5, journal => 'jt_varchars');
 SELECT from_id || '|', to_id || '|' FROM jt_varchars;
 
+CREATE TABLE jt_folded (id text COLLATE jt_ci PRIMARY KEY, balance integer);
+INSERT INTO jt_folded VALUES ('a', 10), ('b', 10);
+SELECT amount FROM transfer(NULL::jt_folded, 'A', 'b', 5, journal => 'jt_varchars');
+\echo :SQLSTATE
+SELECT create_journal('jt_folded_journal', NULL::jt_folded, request_id_type => 'text');
+SELECT amount, replayed FROM transfer(NULL::jt_folded, 'A', 'b', 5, journal => 'jt_folded_journal', request_id => 'x');
+SELECT amount, replayed FROM transfer(NULL::jt_folded, 'a', 'B', 5, journal => 'jt_folded_journal', request_id => 'x');
+
+-- a request id is not rounded by a domain's type either
+CREATE DOMAIN jt_whole_number AS numeric(10,0);
+SELECT create_journal('jt_domains', NULL::jt_cents, request_id_type => 'jt_whole_number');
+SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, NULL, journal => 'jt_domains', request_id => '1.0');
+SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, NULL, journal => 'jt_domains', request_id => '1.4');
+\echo :SQLSTATE
+SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, NULL, journal => 'jt_domains', request_id => '1');
+
+-- a batch cannot compare what its own transfers change
+SELECT * FROM transfer_many(NULL::jt_rich, '{1,1}', '{2,2}', '{1,1}', must_match => '{rich}');
+\echo :SQLSTATE
+SELECT * FROM transfer_many(NULL::jt_rich, '{1,1}', '{2,2}', '{1,1}', must_match => '{balance}');
+\echo :SQLSTATE
+
 -- "up_to" takes any amount as "all there is", down to what the column can hold
 CREATE TABLE jt_all (id integer PRIMARY KEY, balance integer, cents numeric(8,2));
 INSERT INTO jt_all VALUES (1, 7, 7.77), (2, 0, 0);
@@ -131,7 +153,8 @@ SELECT * FROM jt_all ORDER BY id;
 SELECT create_journal('jt_none', NULL::jt_cents, request_id_type => 0);
 \echo :SQLSTATE
 
-DROP TABLE jt_padding, jt_padded, jt_domain, jt_names, jt_narrow, jt_cents, jt_whole, jt_reverses, jt_rich, jt_numeric,
+DROP TABLE jt_domains, jt_folded_journal, jt_folded, jt_padding, jt_padded;
+DROP TABLE jt_domain, jt_names, jt_narrow, jt_cents, jt_whole, jt_reverses, jt_rich, jt_numeric,
            jt_rounding, jt_short, jt_wide, jt_trimming, jt_texts, jt_folding, jt_varchars, jt_all;
 DROP COLLATION jt_ci;
-DROP DOMAIN jt_positive, jt_small, jt_object;
+DROP DOMAIN jt_whole_number, jt_positive, jt_small, jt_object;

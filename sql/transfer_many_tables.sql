@@ -268,3 +268,21 @@ SELECT amount FROM transfer(NULL::tmt_paying, 1, 2, 0, journal => 'tmt_journal',
 RESET ROLE;
 DROP TABLE tmt_journal, tmt_paying;
 DROP ROLE regress_racefree_reader;
+
+-- an account that its change takes out of the policy for updates
+CREATE TABLE tmt_policy (id integer PRIMARY KEY, balance integer);
+INSERT INTO tmt_policy VALUES (1, 100), (2, 100);
+ALTER TABLE tmt_policy ENABLE ROW LEVEL SECURITY;
+CREATE POLICY s ON tmt_policy FOR SELECT USING (true);
+CREATE POLICY u ON tmt_policy FOR UPDATE USING (balance > 0) WITH CHECK (true);
+CREATE FUNCTION tmt_nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER t BEFORE UPDATE ON tmt_policy FOR EACH ROW EXECUTE FUNCTION tmt_nothing();
+CREATE ROLE regress_racefree_payer;
+GRANT SELECT, UPDATE ON tmt_policy TO regress_racefree_payer;
+SET ROLE regress_racefree_payer;
+SELECT * FROM transfer_many(NULL::tmt_policy, '{1}', '{2}', '{100}');
+SELECT * FROM transfer_many(NULL::tmt_policy, '{1}', '{2}', '{1}', min_balance => NULL, on_error => 'report');
+RESET ROLE;
+DROP TABLE tmt_policy;
+DROP FUNCTION tmt_nothing;
+DROP ROLE regress_racefree_payer;

@@ -182,25 +182,26 @@ journal_close(Journal *journal)
 	target_close(journal->table);
 }
 
-/* Two accounts must not be one in the journal. */
+/* Two accounts must not be one in the journal, nor one be two. */
 static void
 check_id_collation(const Journal *journal, JournalColumn column,
 				   const Target *accounts, AttrNumber id_attnum)
 {
 	Oid collation =
 		target_column(journal->table, journal->columns[column])->attcollation;
+	Oid other = target_column(accounts, id_attnum)->attcollation;
 
-	if (OidIsValid(collation) &&
-		collation != target_column(accounts, id_attnum)->attcollation &&
-		!get_collation_isdeterministic(collation))
+	if (OidIsValid(collation) && OidIsValid(other) && collation != other &&
+		(!get_collation_isdeterministic(collation) ||
+		 !get_collation_isdeterministic(other)))
 		ereport(ERROR,
 				(errcode(ERRCODE_COLLATION_MISMATCH),
 				 errmsg("column \"%s\" of journal \"%s\" has another "
 						"collation than the accounts' ids",
 						column_names[column],
 						RelationGetRelationName(journal_relation(journal))),
-				 errdetail("It is not deterministic: different ids could be "
-						   "equal in it.")));
+				 errdetail("One of the two is not deterministic: ids that are "
+						   "equal in it may differ in the other.")));
 }
 
 /* Can one column hold the ids of the other? */
@@ -261,6 +262,8 @@ journal_convert_request(const Journal *journal, const char *text)
 	Form_pg_attribute att;
 	Oid function;
 	Oid io_param;
+	Oid base;
+	int32 typmod;
 	Datum request;
 
 	journal_need(journal, JOURNAL_REQUEST_ID);
@@ -269,7 +272,10 @@ journal_convert_request(const Journal *journal, const char *text)
 	request = OidInputFunctionCall(function, unconstify(char *, text), io_param,
 								   att->atttypmod);
 	/* Rounded, two requests would be taken for one. */
-	if (att->atttypmod >= 0 &&
+	typmod = att->atttypmod;
+	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	getTypeInputInfo(base, &function, &io_param);
+	if (typmod >= 0 &&
 		journal_compare_requests(journal, request,
 								 OidInputFunctionCall(function,
 													  unconstify(char *, text),

@@ -232,13 +232,14 @@ plan_shape(const StatementSpec *spec, int *nshape)
 	int ndata = data ? data->ncolumns : 0;
 	int nresult = spec->result ? spec->result->ncolumns : 0;
 	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + nresult +
-										   NUM_JOURNAL_COLUMNS + 7));
+										   NUM_JOURNAL_COLUMNS + 8));
 	int n = 0;
 
 	shape[n++] = spec->kind;
 	shape[n++] = spec->strength;
 	shape[n++] = spec->wait;
 	shape[n++] = spec->size;
+	shape[n++] = spec->by_index;
 	for (int i = 0; i < key->ncolumns; i++)
 		shape[n++] = key->nulls[i] ? -key->attnums[i] : key->attnums[i];
 	shape[n++] = 0;

@@ -182,6 +182,24 @@ find_mismatch(const Rules *rules, const Account *from, const Account *to)
 	return args_find_difference(rules->accounts, &a, &b);
 }
 
+/*
+ * Do the columns that both must share stay what they are when the balances
+ * change?  A generated column may depend on them.
+ */
+bool
+rules_match_is_stable(const Rules *rules)
+{
+	for (int i = 0; i < rules->match.ncolumns; i++)
+	{
+		AttrNumber attnum = rules->match.attnums[i];
+
+		if (attnum == rules->balance.attnum ||
+			target_column(rules->accounts, attnum)->attgenerated != '\0')
+			return false;
+	}
+	return true;
+}
+
 /* Do the two share what they must?  NULL is like NULL. */
 Verdict
 rules_check_match(const Rules *rules, const Account *from, const Account *to)

@@ -96,6 +96,7 @@ extern void rules_resolve(Rules *rules, Target *accounts, const RuleArgs *args);
 extern int rules_compare_ids(const Rules *rules, Datum a, Datum b);
 extern Verdict rules_check_request(const Rules *rules, const Account *from,
 								   const Account *to, Numeric amount);
+extern bool rules_match_is_stable(const Rules *rules);
 extern Verdict rules_check_match(const Rules *rules, const Account *from,
 								 const Account *to);
 extern Verdict rules_check_accounts(const Rules *rules, const Account *from,

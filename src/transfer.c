@@ -261,24 +261,6 @@ update_if_sound(Transfer *transfer, Party *party)
 	return true;
 }
 
-/*
- * Do the columns that both must share stay what they are when the balances
- * change?  Then they can be compared after that.
- */
-static bool
-match_is_stable(const Rules *rules)
-{
-	for (int i = 0; i < rules->match.ncolumns; i++)
-	{
-		AttrNumber attnum = rules->match.attnums[i];
-
-		if (attnum == rules->balance.attnum ||
-			target_column(rules->accounts, attnum)->attgenerated != '\0')
-			return false;
-	}
-	return true;
-}
-
 /* Can bounds on the old balance be computed without leaving numeric's range? */
 static bool
 bounds_are_sound(const Transfer *transfer)
@@ -376,7 +358,7 @@ move(Transfer *transfer)
 	Account *to = &transfer->to.account;
 	bool plain = target_updates_are_plain(rules->accounts);
 
-	if (plain && !rules->up_to && match_is_stable(rules) &&
+	if (plain && !rules->up_to && rules_match_is_stable(rules) &&
 		target_is_unique(rules->accounts, rules->id_attnum) &&
 		bounds_are_sound(transfer) && move_if_sound(transfer))
 		return;

@@ -85,6 +85,13 @@ open_tables(Moves *moves, FunctionCallInfo fcinfo)
 							  RowExclusiveLock),
 				  &args);
 
+	if (!rules_match_is_stable(&moves->rules))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("accounts of a batch cannot be matched by the balance "
+						"or by a generated column"),
+				 errdetail("It could change from one transfer to the next.")));
+
 	moves->has_journal = !PG_ARGISNULL(7);
 	if (!moves->has_journal)
 		return;
@@ -216,18 +223,17 @@ take_account(Moves *moves, HeapTuple tuple, TupleDesc tupdesc)
 }
 
 /*
- * Lock the accounts that are needed, in id order, and give each row to the
- * function.
+ * Read the accounts that are needed, by a statement that locks them in id order
+ * or by one that does not, and give each row to the function.
  */
 static void
-lock_accounts(Moves *moves, void (*take)(Moves *, HeapTuple, TupleDesc))
+read_accounts(Moves *moves, StatementKind kind,
+			  void (*take)(Moves *, HeapTuple, TupleDesc))
 {
 	Rules *rules = &moves->rules;
 	ColumnValues key = id_key(moves);
 	ColumnValues *result = args_make_columns(1 + rules->match.ncolumns);
-	StatementSpec spec = {.kind = STMT_BATCH_LOCK_IDS,
-						  .key = &key,
-						  .result = result};
+	StatementSpec spec = {.kind = kind, .key = &key, .result = result};
 	Rows *rows;
 	int nrows;
 	uint64 nlocked;
@@ -313,7 +319,7 @@ reread_accounts(Moves *moves)
 {
 	for (int i = 0; i < moves->nslots; i++)
 		moves->slots[i].checked = false;
-	lock_accounts(moves, check_account);
+	read_accounts(moves, STMT_BATCH_LOOK, check_account);
 	for (int i = 0; i < moves->nslots; i++)
 	{
 		Slot *slot = &moves->slots[i];
@@ -453,7 +459,7 @@ transfer_many(PG_FUNCTION_ARGS)
 
 	claim_requests(&moves);
 	choose_accounts(&moves);
-	lock_accounts(&moves, take_account);
+	read_accounts(&moves, STMT_BATCH_LOCK_IDS, take_account);
 	moves_apply(&moves, report);
 	write_all(&moves);
 	return_results(fcinfo, &moves);
