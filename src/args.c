@@ -234,6 +234,17 @@ args_from_row(const Target *target, const ColumnValues *columns,
 	return result;
 }
 
+/* A value's text form, for messages. */
+char *
+args_print(Oid type, Datum value)
+{
+	Oid output;
+	bool is_varlena;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
 /*
  * The columns and their values for an error's detail, as core writes keys:
  * (a, b)=(1, null).  Values are the caller's own, so showing them to the
@@ -256,13 +267,7 @@ args_describe(const Target *target, const ColumnValues *columns)
 		const char *value = "null";
 
 		if (!columns->nulls[i])
-		{
-			Oid output;
-			bool is_varlena;
-
-			getTypeOutputInfo(att->atttypid, &output, &is_varlena);
-			value = OidOutputFunctionCall(output, columns->values[i]);
-		}
+			value = args_print(att->atttypid, columns->values[i]);
 		appendStringInfo(&names, "%s%s", separator, NameStr(att->attname));
 		appendStringInfo(&values, "%s%s", separator, value);
 	}
@@ -301,12 +306,7 @@ args_convert_id(Oid from, Oid to, Datum id)
 char *
 args_print_id(const Target *target, AttrNumber attnum, Datum id)
 {
-	Oid output;
-	bool is_varlena;
-
-	getTypeOutputInfo(target_column(target, attnum)->atttypid, &output,
-					  &is_varlena);
-	return OidOutputFunctionCall(output, id);
+	return args_print(target_column(target, attnum)->atttypid, id);
 }
 
 /* Several rows have an id that should name one. */
@@ -318,4 +318,25 @@ args_error_id_not_unique(const Target *target, AttrNumber attnum, Datum id)
 			 errmsg("more than one row of table \"%s\" has the id \"%s\"",
 					RelationGetRelationName(target_relation(target)),
 					args_print_id(target, attnum, id))));
+}
+
+/* The position of a word in a list of words, or an error naming them. */
+int
+args_choose(const char *argument, const char *word, const char *const *words,
+			int nwords)
+{
+	StringInfoData list;
+
+	for (int i = 0; i < nwords; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	initStringInfo(&list);
+	for (int i = 0; i < nwords; i++)
+		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s: \"%s\"", argument, word),
+			 errhint("It must be one of %s.", list.data)));
 }

@@ -48,8 +48,12 @@ extern const char *args_describe(const Target *target,
 								 const ColumnValues *columns);
 
 extern Datum args_convert_id(Oid from, Oid to, Datum id);
+extern char *args_print(Oid type, Datum value);
 extern char *args_print_id(const Target *target, AttrNumber attnum, Datum id);
 pg_noreturn extern void args_error_id_not_unique(const Target *target,
 												 AttrNumber attnum, Datum id);
+
+extern int args_choose(const char *argument, const char *word,
+					   const char *const *words, int nwords);
 
 #endif /* RACEFREE_ARGS_H */

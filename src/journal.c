@@ -255,6 +255,17 @@ journal_convert_id(const Journal *journal, JournalColumn column, Oid type,
 	return value;
 }
 
+/* Take an id of that type as the entry's payer (0) or payee (1). */
+void
+journal_set_id(const Journal *journal, JournalEntry *entry, int side, Oid type,
+			   Datum id, bool isnull)
+{
+	entry->no_id[side] = isnull;
+	if (!isnull)
+		entry->ids[side] = journal_convert_id(journal, JOURNAL_FROM_ID + side,
+											  type, id);
+}
+
 /* A request id as a value of its column. */
 Datum
 journal_convert_request(const Journal *journal, const char *text)
@@ -274,9 +285,10 @@ journal_convert_request(const Journal *journal, const char *text)
 	/* Rounded, two requests would be taken for one. */
 	typmod = att->atttypmod;
 	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	if (typmod < 0)
+		return request;
 	getTypeInputInfo(base, &function, &io_param);
-	if (typmod >= 0 &&
-		journal_compare_requests(journal, request,
+	if (journal_compare_requests(journal, request,
 								 OidInputFunctionCall(function,
 													  unconstify(char *, text),
 													  io_param, -1)) != 0)
@@ -495,9 +507,8 @@ journal_reversed(const Journal *journal, int64 id)
 
 	if (!journal_integer_to_column(journal, JOURNAL_REVERSES, id, &value))
 		return int64_to_numeric(0);
-	(void) plan_sum(journal->table,
-					journal_key(journal, JOURNAL_REVERSES, value), &data,
-					VIEW_LATEST);
+	plan_sum(journal->table, journal_key(journal, JOURNAL_REVERSES, value),
+			 &data, VIEW_LATEST);
 	sum = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 						&isnull);
 	return isnull ? int64_to_numeric(0) : DatumGetNumeric(sum);

@@ -52,6 +52,8 @@ extern void journal_check_ids(const Journal *journal, const Target *accounts,
 							  AttrNumber id_attnum);
 extern Datum journal_convert_id(const Journal *journal, JournalColumn column,
 								Oid type, Datum id);
+extern void journal_set_id(const Journal *journal, JournalEntry *entry,
+						   int side, Oid type, Datum id, bool isnull);
 extern Datum journal_convert_request(const Journal *journal, const char *text);
 extern int journal_compare_requests(const Journal *journal, Datum a, Datum b);
 

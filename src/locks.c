@@ -178,27 +178,6 @@ typedef struct LockRowsCall
 	int nrows;
 } LockRowsCall;
 
-/* The position of a word in a list of words, or an error naming them. */
-static int
-choose(const char *argument, const char *word, const char *const *words,
-	   int nwords)
-{
-	StringInfoData list;
-
-	for (int i = 0; i < nwords; i++)
-	{
-		if (strcmp(word, words[i]) == 0)
-			return i;
-	}
-	initStringInfo(&list);
-	for (int i = 0; i < nwords; i++)
-		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid %s: \"%s\"", argument, word),
-			 errhint("It must be one of %s.", list.data)));
-}
-
 /*
  * The ids as values of the id column's type, in an array for the statement.
  */
@@ -331,10 +310,11 @@ lock_rows(PG_FUNCTION_ARGS)
 		error_null_argument("mode");
 	if (PG_ARGISNULL(3))
 		error_null_argument("wait");
-	strength = strengths[choose("mode", text_to_cstring(PG_GETARG_TEXT_PP(2)),
-								modes, lengthof(modes))];
-	wait = policies[choose("wait", text_to_cstring(PG_GETARG_TEXT_PP(3)), waits,
-						   lengthof(waits))];
+	strength =
+		strengths[args_choose("mode", text_to_cstring(PG_GETARG_TEXT_PP(2)),
+							  modes, lengthof(modes))];
+	wait = policies[args_choose("wait", text_to_cstring(PG_GETARG_TEXT_PP(3)),
+								waits, lengthof(waits))];
 
 	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
 							  RowShareLock);

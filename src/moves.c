@@ -310,8 +310,7 @@ parse_chains(Moves *moves, const MoveArgs *args)
 	for (int i = 0; i < nuses; i++)
 	{
 		if (i == 0 || uses[i].number != uses[i - 1].number)
-			moves->chains[moves->nchains++] = (Chain){.number = uses[i].number,
-													  .first = uses[i].move};
+			moves->chains[moves->nchains++] = (Chain){.first = uses[i].move};
 		moves->moves[uses[i].move].chain = &moves->chains[moves->nchains - 1];
 	}
 	pfree(uses);
@@ -371,14 +370,8 @@ make_entry(Moves *moves, int i)
 	if (entry->has_request)
 		entry->request = move->request->value;
 	for (int side = 0; side < 2; side++)
-	{
-		entry->no_id[side] = slots[side]->account.id_null;
-		if (!entry->no_id[side])
-			entry->ids[side] = journal_convert_id(&moves->journal,
-												  JOURNAL_FROM_ID + side,
-												  moves->rules.id_type,
-												  slots[side]->account.id);
-	}
+		journal_set_id(&moves->journal, entry, side, moves->rules.id_type,
+					   slots[side]->account.id, slots[side]->account.id_null);
 	entry->amount = move->amount;
 	if (moves->details != NULL)
 		entry->details = moves->details[i];
@@ -426,13 +419,9 @@ moves_parse(Moves *moves, const MoveArgs *args)
 static bool
 repeats(const Moves *moves, const Move *move, const Move *done)
 {
-	int order;
-
-	if (move->from != done->from || move->to != done->to ||
-		move->amount == NULL)
-		return false;
-	order = money_compare(done->movement.amount, move->amount);
-	return order == 0 || (moves->rules.up_to && order < 0);
+	return move->from == done->from && move->to == done->to &&
+		   requests_same_amount(done->movement.amount, move->amount,
+								moves->rules.up_to);
 }
 
 /* Was the request of the transfer booked, before or by this batch? */

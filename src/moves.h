@@ -35,8 +35,7 @@ typedef struct Request
 /* Transfers that succeed or fail together. */
 typedef struct Chain
 {
-	int number; /* as the caller calls it */
-	int first;	/* its first transfer */
+	int first; /* its first transfer */
 	bool failed;
 	int culprit; /* the transfer that failed */
 	Verdict verdict;

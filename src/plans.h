@@ -37,8 +37,8 @@ extern uint64 plan_probe(const Target *target, const ColumnValues *key,
 extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);
-extern uint64 plan_sum(const Target *target, const ColumnValues *key,
-					   const ColumnValues *column, PlanView view);
+extern void plan_sum(const Target *target, const ColumnValues *key,
+					 const ColumnValues *column, PlanView view);
 extern uint64 plan_lock_ids(const Target *target, AttrNumber id_attnum,
 							LockClauseStrength strength, LockWaitPolicy wait,
 							Datum ids);

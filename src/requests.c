@@ -125,7 +125,7 @@ find_requests(const Journal *journal, const Datum *requests, int nrequests,
 }
 
 /*
- * The same for the requests of a batch, which are all different.  Where one
+ * The same for the requests of a batch, one at least, all different.  Where one
  * was not booked, its entry is NULL, and it is ours.
  */
 void
@@ -136,8 +136,6 @@ requests_claim_many(const Journal *journal, const Datum *requests,
 	KeyLock *locks;
 	int nbooked;
 
-	if (nrequests == 0)
-		return;
 	target_check_privileges(journal->table, ACL_INSERT);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
 								   sizeof(KeyLock) * nrequests);
@@ -173,15 +171,15 @@ same_id(const Journal *journal, const JournalEntry *booked,
 	return same;
 }
 
-/* "up_to" may have moved less than was asked for. */
-static bool
-same_amount(const JournalEntry *booked, const JournalEntry *asked, bool up_to)
+/* Is it the amount that was asked for?  "up_to" may have moved less. */
+bool
+requests_same_amount(Numeric booked, Numeric asked, bool up_to)
 {
 	int order;
 
-	if (booked->amount == NULL || asked->amount == NULL)
+	if (booked == NULL || asked == NULL)
 		return false;
-	order = money_compare(booked->amount, asked->amount);
+	order = money_compare(booked, asked);
 	return order == 0 || (up_to && order < 0);
 }
 
@@ -203,7 +201,7 @@ find_difference(const Journal *journal, const JournalEntry *booked,
 				   booked->reverses == asked->reverses;
 		else if (c == JOURNAL_AMOUNT)
 			same = (asked->has_reverses && asked->amount == NULL) ||
-				   same_amount(booked, asked, up_to);
+				   requests_same_amount(booked->amount, asked->amount, up_to);
 		else if (!asked->has_reverses &&
 				 (c == JOURNAL_FROM_ID || c == JOURNAL_TO_ID))
 			same = same_id(journal, booked, asked, c);

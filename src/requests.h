@@ -17,6 +17,7 @@ extern bool requests_claim(const Journal *journal, const JournalEntry *asked,
 						   JournalEntry *booked);
 extern void requests_claim_many(const Journal *journal, const Datum *requests,
 								int nrequests, JournalEntry **booked);
+extern bool requests_same_amount(Numeric booked, Numeric asked, bool up_to);
 extern bool requests_is_replay(const Journal *journal,
 							   const JournalEntry *booked,
 							   const JournalEntry *asked, bool up_to);

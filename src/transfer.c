@@ -337,15 +337,22 @@ update_party(Transfer *transfer, Party *party)
 	party->updated = true;
 }
 
-/* Read a row again after all triggers have run. */
+/* An account as it is now; there may be none any more. */
 static void
-reread_party(Transfer *transfer, Party *party)
+look_up_party(Transfer *transfer, Party *party)
 {
 	ColumnValues key = id_key(transfer, party);
 
 	(void) take_row(transfer, party,
 					plan_run(transfer->rules.accounts, STMT_LOOK, &key, NULL,
 							 VIEW_OWN));
+}
+
+/* Read a row again after all triggers have run. */
+static void
+reread_party(Transfer *transfer, Party *party)
+{
+	look_up_party(transfer, party);
 	check_stored(transfer, party);
 }
 
@@ -392,17 +399,11 @@ static void
 set_entry_ids(Transfer *transfer)
 {
 	Party *parties[2] = {&transfer->from, &transfer->to};
-	JournalEntry *entry = &transfer->entry;
 
 	for (int side = 0; side < 2; side++)
-	{
-		entry->no_id[side] = parties[side]->account.id_null;
-		if (!entry->no_id[side])
-			entry->ids[side] = journal_convert_id(transfer->journal,
-												  JOURNAL_FROM_ID + side,
-												  transfer->rules.id_type,
-												  parties[side]->account.id);
-	}
+		journal_set_id(transfer->journal, &transfer->entry, side,
+					   transfer->rules.id_type, parties[side]->account.id,
+					   parties[side]->account.id_null);
 }
 
 static void
@@ -414,17 +415,6 @@ book(Transfer *transfer)
 	entry->from_balance = transfer->movement.from_balance;
 	entry->to_balance = transfer->movement.to_balance;
 	booking_insert(transfer->journal, entry, transfer->context);
-}
-
-/* An account as it is now; there may be none any more. */
-static void
-look_up_party(Transfer *transfer, Party *party)
-{
-	ColumnValues key = id_key(transfer, party);
-
-	(void) take_row(transfer, party,
-					plan_run(transfer->rules.accounts, STMT_LOOK, &key, NULL,
-							 VIEW_OWN));
 }
 
 /* The request was booked before: return that, or say what differs. */
@@ -454,13 +444,32 @@ claim(Transfer *transfer, JournalEntry *booked)
 	return requests_claim(transfer->journal, entry, booked);
 }
 
+/* Judge what is asked for. */
+static void
+check_request(const Transfer *transfer)
+{
+	const Rules *rules = &transfer->rules;
+	const Account *from = &transfer->from.account;
+	const Account *to = &transfer->to.account;
+
+	rules_raise(rules, rules_check_request(rules, from, to, transfer->amount),
+				from, to, transfer->amount);
+}
+
+/* What is asked for may be done: do it, and book it. */
+static void
+carry_out(Transfer *transfer)
+{
+	order_parties(transfer);
+	move(transfer);
+	if (transfer->journal != NULL)
+		book(transfer);
+}
+
 /* Do it.  The caller is connected to SPI. */
 static void
 run_transfer(Transfer *transfer)
 {
-	const Rules *rules = &transfer->rules;
-	Account *from = &transfer->from.account;
-	Account *to = &transfer->to.account;
 	JournalEntry booked;
 
 	if (transfer->journal != NULL)
@@ -472,12 +481,8 @@ run_transfer(Transfer *transfer)
 			return;
 		}
 	}
-	rules_raise(rules, rules_check_request(rules, from, to, transfer->amount),
-				from, to, transfer->amount);
-	order_parties(transfer);
-	move(transfer);
-	if (transfer->journal != NULL)
-		book(transfer);
+	check_request(transfer);
+	carry_out(transfer);
 }
 
 /* ----------
@@ -504,22 +509,22 @@ set_reversed_ids(Transfer *transfer, const JournalEntry *original)
 	set_entry_ids(transfer);
 }
 
-/* Never more goes back than was moved. */
+/*
+ * Never more goes back than was moved.  An amount that makes no sense by itself
+ * is told before that.
+ */
 static void
 check_reversible(Transfer *transfer, const JournalEntry *original)
 {
 	Numeric moved = original->amount ? original->amount : int64_to_numeric(0);
 	Numeric reversed = journal_reversed(transfer->journal, original->id);
 	Numeric rest = money_minus(moved, reversed);
+	bool whole = transfer->amount == NULL;
 
-	if (transfer->amount == NULL)
+	if (whole)
 		transfer->amount = rest;
 	else
-		rules_raise(
-			&transfer->rules,
-			rules_check_request(&transfer->rules, &transfer->from.account,
-								&transfer->to.account, transfer->amount),
-			&transfer->from.account, &transfer->to.account, transfer->amount);
+		check_request(transfer);
 	if (!money_is_positive(rest) || money_compare(transfer->amount, rest) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_RACEFREE_OVER_REVERSED),
@@ -528,19 +533,17 @@ check_reversible(Transfer *transfer, const JournalEntry *original)
 						original->id),
 				 errdetail("It moved %s, of which %s was reversed before.",
 						   money_print(moved), money_print(reversed))));
+	if (whole)
+		check_request(transfer);
 }
 
 /* Do it.  The caller is connected to SPI. */
 static void
 run_reversal(Transfer *transfer)
 {
-	const Rules *rules = &transfer->rules;
-	Account *from = &transfer->from.account;
-	Account *to = &transfer->to.account;
 	JournalEntry booked;
 	JournalEntry original = {.no_id = {true, true}};
 	bool was_booked = claim(transfer, &booked);
-
 	bool found = journal_find_entry(transfer->journal, transfer->entry.reverses,
 									&original);
 
@@ -570,11 +573,7 @@ run_reversal(Transfer *transfer)
 		return;
 	}
 	check_reversible(transfer, &original);
-	rules_raise(rules, rules_check_request(rules, from, to, transfer->amount),
-				from, to, transfer->amount);
-	order_parties(transfer);
-	move(transfer);
-	book(transfer);
+	carry_out(transfer);
 }
 
 /* ----------

@@ -44,21 +44,16 @@ get_array(FunctionCallInfo fcinfo, int argno)
 	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
 }
 
-/* What to do with failures. */
+/* What to do with failures: are they to be reported? */
 static bool
 parse_on_error(FunctionCallInfo fcinfo)
 {
-	char *word;
+	static const char *const words[] = {"raise", "report"};
 
 	if (PG_ARGISNULL(6))
 		error_null_argument("on_error");
-	word = text_to_cstring(PG_GETARG_TEXT_PP(6));
-	if (strcmp(word, "raise") != 0 && strcmp(word, "report") != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid %s: \"%s\"", "on_error", word),
-						errhint("It must be one of %s.",
-								"\"raise\", \"report\"")));
-	return strcmp(word, "report") == 0;
+	return args_choose("on_error", text_to_cstring(PG_GETARG_TEXT_PP(6)), words,
+					   lengthof(words)) == 1;
 }
 
 static void
@@ -144,6 +139,14 @@ choose_accounts(Moves *moves)
 	}
 }
 
+/* Is the balance another one than was locked? */
+static bool
+has_changed(const Slot *slot)
+{
+	return slot->original != slot->account.balance &&
+		   money_compare(slot->original, slot->account.balance) != 0;
+}
+
 /*
  * Slots as rows for a statement: those that are needed, or those that changed
  * with their new balances.
@@ -165,10 +168,7 @@ register_slots(Moves *moves, bool changed, int *nrows)
 		Datum values[3] = {Int32GetDatum(i), slot->account.id};
 		bool nulls[3] = {false, false, false};
 
-		if (changed
-				? slot->original == slot->account.balance ||
-					  money_compare(slot->original, slot->account.balance) == 0
-				: !slot->needed)
+		if (changed ? !has_changed(slot) : !slot->needed)
 			continue;
 		if (changed)
 			values[2] = money_to_column(&rules->balance, slot->account.balance);
@@ -306,8 +306,7 @@ update_accounts(Moves *moves)
 	{
 		Slot *slot = &moves->slots[i];
 
-		if (slot->original != slot->account.balance &&
-			money_compare(slot->original, slot->account.balance) != 0)
+		if (has_changed(slot))
 			rules_raise_not_stored(rules, &slot->account,
 								   slot->account.balance);
 	}

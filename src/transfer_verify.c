@@ -98,16 +98,6 @@ typedef struct Verification
 	ReturnSetInfo *result;
 } Verification;
 
-static char *
-print_id(const Verification *verification, Datum id)
-{
-	Oid output;
-	bool is_varlena;
-
-	getTypeOutputInfo(verification->keys.type->type_id, &output, &is_varlena);
-	return OidOutputFunctionCall(output, id);
-}
-
 /* Add a row to the result. */
 static void
 report(Verification *verification, const Datum *account, const int64 *entry,
@@ -118,7 +108,8 @@ report(Verification *verification, const Datum *account, const int64 *entry,
 					 found == NULL};
 
 	if (account != NULL)
-		values[0] = CStringGetTextDatum(print_id(verification, *account));
+		values[0] = CStringGetTextDatum(
+			args_print(verification->keys.type->type_id, *account));
 	if (entry != NULL)
 		values[1] = Int64GetDatum(*entry);
 	values[2] = CStringGetTextDatum(problem);
@@ -281,8 +272,7 @@ check_reversals(Verification *verification)
 						  .journal = journal->columns};
 	uint64 nrows;
 
-	if (!journal_has(journal, JOURNAL_ID) ||
-		!journal_has(journal, JOURNAL_REVERSES))
+	if (!journal_has(journal, JOURNAL_REVERSES))
 		return;
 	nrows = plan_read(journal->table, &spec, NULL);
 	for (uint64 i = 0; i < nrows; i++)
