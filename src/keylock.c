@@ -32,6 +32,7 @@
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "compat.h"
 #include "keylock.h"
@@ -61,13 +62,26 @@ typedef struct KeyCount
 /* Lives in the transaction's memory context, and goes with it. */
 static HTAB *key_counts = NULL;
 
+/*
+ * Take one lock.  It belongs to the current transaction or savepoint, as the
+ * rows do that are written under it.  The current resource owner may be a
+ * cursor's: a cursor that fails in a later savepoint gives up its locks, while
+ * the rows that it wrote before the savepoint stay.  Then another session
+ * would lock the key, not see the uncommitted row, and create a second one.
+ */
 static bool
 acquire(Oid root, uint32 hash, LOCKMODE mode, bool wait)
 {
+	ResourceOwner owner = CurrentResourceOwner;
+	LockAcquireResult result;
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
-	return LockAcquire(&tag, mode, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+	/* An error resets the owner when it ends the (sub)transaction. */
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	result = LockAcquire(&tag, mode, false, !wait);
+	CurrentResourceOwner = owner;
+	return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*

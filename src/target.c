@@ -32,12 +32,14 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
@@ -149,11 +151,29 @@ target_retire(TargetInfo *info)
 		MemoryContextDelete(info->context);
 }
 
+/*
+ * Lock a table until the current transaction or savepoint ends.  The lock does
+ * not belong to the current resource owner, which may be a cursor's; see
+ * acquire() in keylock.c.
+ */
+static void
+lock_table(Oid relid, LOCKMODE lockmode)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	LockRelationOid(relid, lockmode);
+	CurrentResourceOwner = owner;
+}
+
 /* Open a relation, which must be one that holds rows. */
 static Relation
 open_table(Oid relid, LOCKMODE lockmode)
 {
-	Relation rel = try_relation_open(relid, lockmode);
+	Relation rel;
+
+	lock_table(relid, lockmode);
+	rel = try_relation_open(relid, NoLock);
 
 	if (rel == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -259,6 +279,18 @@ target_close(Target *target)
 	target->info->users--;
 	relation_close(target->rel, NoLock);
 	pfree(target);
+}
+
+/*
+ * Lock the table more strongly than it was opened.  Plans are fetched after
+ * that: a plan is checked only when it is fetched, so with a plan that was
+ * fetched before, the caller would run the old statement on a table that
+ * another session altered while the caller waited for the lock.
+ */
+void
+target_lock(const Target *target, LOCKMODE lockmode)
+{
+	lock_table(RelationGetRelid(target->rel), lockmode);
 }
 
 /* Does the type have parts, whose definition can change apart from it? */

@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 
 #include "arbiter.h"
 #include "args.h"
@@ -233,8 +232,7 @@ create_row(Upsert *upsert)
 	args_convert(upsert->target, upsert->create_object, upsert->create);
 	lock = keylock_of(upsert->target, upsert->key);
 	keylock_acquire(&lock, 1);
-	/* Lock the table before the plans that write to it are fetched. */
-	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
+	target_lock(upsert->target, RowExclusiveLock);
 	return find_or_insert(upsert, args_merge(upsert->key, upsert->create));
 }
 

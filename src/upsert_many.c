@@ -29,7 +29,6 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/memutils.h"
 
 #include "arbiter.h"
@@ -311,8 +310,7 @@ lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 	}
 	keylock_acquire(locks, list.ngroups);
 	pfree(locks);
-	/* Lock the table before the plans that write to it are fetched. */
-	LockRelationOid(RelationGetRelid(rel), RowExclusiveLock);
+	target_lock(batch->target, RowExclusiveLock);
 }
 
 /*
