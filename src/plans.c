@@ -49,7 +49,7 @@ typedef struct PlanEntry
 {
 	dlist_node node; /* in PlanTable.plans, or in retired */
 	SPIPlanPtr plan;
-	int running; /* how often now; after an error, too high */
+	int running; /* how often now */
 	int nshape;
 	int16 shape[FLEXIBLE_ARRAY_MEMBER];
 } PlanEntry;
@@ -360,6 +360,27 @@ prefer_indexes(void)
 	return level;
 }
 
+/* Run a plan, which is not freed meanwhile, and return what SPI says. */
+static int
+plan_run_entry(PlanEntry *entry, Datum *values, const char *nulls,
+			   Snapshot snapshot, bool read_only, long limit)
+{
+	int result;
+
+	entry->running++;
+	PG_TRY();
+	{
+		result = SPI_execute_snapshot(entry->plan, values, nulls, snapshot,
+									  InvalidSnapshot, read_only, true, limit);
+	}
+	PG_FINALLY();
+	{
+		entry->running--;
+	}
+	PG_END_TRY();
+	return result;
+}
+
 /* Run the statement.  "limit" is the number of rows wanted, 0 for all. */
 static uint64
 plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
@@ -374,10 +395,7 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 	/* Read-only, SPI does not let the snapshot see our latest commands. */
 	if (as_it_is)
 		snapshot->curcid = view.before;
-	entry->running++;
-	result = SPI_execute_snapshot(entry->plan, values, nulls, snapshot,
-								  InvalidSnapshot, as_it_is, true, limit);
-	entry->running--;
+	result = plan_run_entry(entry, values, nulls, snapshot, as_it_is, limit);
 	if (spec->by_index)
 		AtEOXact_GUC(true, level);
 	check_result(spec, result);
@@ -555,8 +573,15 @@ plan_write_batch(const Target *target, const StatementSpec *spec, int *turn,
 	options.params->paramFetchArg = turn;
 	options.tcount = limit;
 	entry->running++;
-	result = SPI_execute_plan_extended(entry->plan, &options);
-	entry->running--;
+	PG_TRY();
+	{
+		result = SPI_execute_plan_extended(entry->plan, &options);
+	}
+	PG_FINALLY();
+	{
+		entry->running--;
+	}
+	PG_END_TRY();
 	check_result(spec, result);
 	return SPI_processed;
 }
@@ -570,12 +595,9 @@ uint64
 plan_read(const Target *target, const StatementSpec *spec, Datum *values)
 {
 	PlanEntry *entry = plan_fetch(target, spec);
-	int result;
 
-	entry->running++;
-	result = SPI_execute_plan(entry->plan, values, NULL, true, 0);
-	entry->running--;
-	check_result(spec, result);
+	check_result(spec,
+				 plan_run_entry(entry, values, NULL, InvalidSnapshot, true, 0));
 	return SPI_processed;
 }
 

@@ -10,8 +10,9 @@
  *
  * A relcache invalidation only marks a TargetInfo; the next target_open()
  * builds a new one.  A call further up the stack may still be using the old
- * one (a trigger can call us on the same table), so that is handed over to
- * the transaction's memory context, which frees it when nobody can.
+ * one (a trigger can call us on the same table), so the last handle on it
+ * frees it.  A handle ends with target_close(), or after an error with its
+ * memory context.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -52,8 +53,9 @@
 typedef struct TargetInfo
 {
 	bool valid;				   /* false: rebuild at next use */
+	bool retired;			   /* free it with its last handle */
 	bool converting;		   /* is "populate" running? */
-	int users;				   /* open handles; after an error, too many */
+	int users;				   /* open handles */
 	bool minds_others;		   /* do others' invalidations matter? */
 	bool dropped_columns;	   /* are there any? */
 	Oid lock_root;			   /* table under which keys are locked */
@@ -64,7 +66,8 @@ typedef struct TargetInfo
 	AttrNumber *primary_key;   /* in the order of its index */
 	int primary_key_length;	   /* 0 if there is none */
 	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
-	FmgrInfo to_jsonb;		   /* to_jsonb for the row type, once needed */
+	MemoryContext populate_context; /* what it keeps; NULL until needed */
+	FmgrInfo to_jsonb;				/* to_jsonb for the row type, once needed */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
 	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
@@ -78,7 +81,8 @@ typedef struct TargetSlot
 struct Target
 {
 	Relation rel;
-	TargetInfo *info;
+	TargetInfo *info;			   /* NULL once the handle has ended */
+	MemoryContextCallback release; /* when the handle's memory goes */
 };
 
 static HTAB *targets = NULL;
@@ -145,9 +149,23 @@ target_retire(TargetInfo *info)
 {
 	if (info == NULL)
 		return;
-	if (info->users > 0)
-		MemoryContextSetParent(info->context, TopTransactionContext);
-	else
+	info->retired = true;
+	if (info->users == 0)
+		MemoryContextDelete(info->context);
+}
+
+/* End a handle's use of what is kept of the table, if it did not end before. */
+static void
+target_release(void *arg)
+{
+	Target *target = arg;
+	TargetInfo *info = target->info;
+
+	if (info == NULL)
+		return;
+	target->info = NULL;
+	Assert(info->users > 0);
+	if (--info->users == 0 && info->retired)
 		MemoryContextDelete(info->context);
 }
 
@@ -234,8 +252,7 @@ make_target(Relation rel)
 	bool found;
 
 	slot = hash_search(targets, &relid, HASH_FIND, NULL);
-	if (slot == NULL || slot->info == NULL || !slot->info->valid ||
-		slot->info->converting)
+	if (slot == NULL || slot->info == NULL || !slot->info->valid)
 	{
 		/* Catalog look-ups may invalidate: build first, then enter. */
 		TargetInfo *info = target_build(rel);
@@ -252,6 +269,9 @@ make_target(Relation rel)
 	target->rel = rel;
 	target->info = slot->info;
 	target->info->users++;
+	target->release.func = target_release;
+	target->release.arg = target;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &target->release);
 	return target;
 }
 
@@ -272,13 +292,16 @@ target_open_table(Oid relid, LOCKMODE lockmode)
 	return make_target(open_table(relid, lockmode));
 }
 
-/* End a call's use of the table; its lock stays until the transaction ends. */
+/*
+ * End a call's use of the table; its lock stays until the transaction ends.
+ * The handle's memory stays until its context is reset, since the context's
+ * callback refers to it.
+ */
 void
 target_close(Target *target)
 {
-	target->info->users--;
+	target_release(target);
 	relation_close(target->rel, NoLock);
-	pfree(target);
 }
 
 /*
@@ -362,20 +385,14 @@ target_build_null_row(TupleDesc tupdesc)
 	return row;
 }
 
-/*
- * Collect what is kept of a table.  jsonb_populate_record() learns its result
- * type from the call's expression, so it gets one: a call whose first
- * argument is a row of this table.
- */
+/* Collect what is kept of a table. */
 static TargetInfo *
 target_build(Relation rel)
 {
 	TupleDesc tupdesc = RelationGetDescr(rel);
-	Oid row_type = rel->rd_rel->reltype;
 	MemoryContext context;
 	MemoryContext old;
 	TargetInfo *info;
-	List *args;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "racefree target",
 									ALLOCSET_SMALL_SIZES);
@@ -400,14 +417,6 @@ target_build(Relation rel)
 
 	info->null_row = target_build_null_row(tupdesc);
 	look_at_indexes(rel, info);
-
-	args = list_make2(makeNullConst(row_type, -1, InvalidOid),
-					  makeNullConst(JSONBOID, -1, InvalidOid));
-	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, &info->populate, context);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSONB_POPULATE_RECORD, row_type,
-											 args, InvalidOid, InvalidOid,
-											 COERCE_EXPLICIT_CALL),
-					   &info->populate);
 
 	MemoryContextSwitchTo(old);
 	/* Nothing can fail from here on: keep it for the session. */
@@ -437,33 +446,94 @@ target_lock_root(const Target *target)
 }
 
 /*
- * Make a row of the table of a JSON object, as jsonb_populate_record() does,
- * with NULL in the columns that the object does not name.
- *
- * What the function keeps from call to call must not be used by two calls at
- * once: the check of a domain can call us on the same table.  While it runs,
- * and after it failed, target_open() starts afresh.
+ * Prepare to call jsonb_populate_record() for rows of this table.  The function
+ * learns its result type from the call's expression, so it gets one: a call
+ * whose first argument is such a row.  What the function keeps from call to
+ * call lives in the memory context.
  */
-HeapTupleHeader
-target_populate(const Target *target, Jsonb *object)
+static void
+prepare_populate(const Target *target, FmgrInfo *populate,
+				 MemoryContext context)
+{
+	Oid row_type = target->rel->rd_rel->reltype;
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List *args = list_make2(makeNullConst(row_type, -1, InvalidOid),
+							makeNullConst(JSONBOID, -1, InvalidOid));
+
+	fmgr_info_cxt(F_JSONB_POPULATE_RECORD, populate, context);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_JSONB_POPULATE_RECORD, row_type,
+											 args, InvalidOid, InvalidOid,
+											 COERCE_EXPLICIT_CALL),
+					   populate);
+	MemoryContextSwitchTo(old);
+}
+
+static HeapTupleHeader
+call_populate(const Target *target, FmgrInfo *populate, Jsonb *object)
 {
 	LOCAL_FCINFO(fcinfo, 2);
-	TargetInfo *info = target->info;
 	Datum row;
 
-	InitFunctionCallInfoData(*fcinfo, &info->populate, 2, InvalidOid, NULL,
-							 NULL);
-	fcinfo->args[0].value = info->null_row;
+	InitFunctionCallInfoData(*fcinfo, populate, 2, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = target->info->null_row;
 	fcinfo->args[0].isnull = false;
 	fcinfo->args[1].value = JsonbPGetDatum(object);
 	fcinfo->args[1].isnull = false;
 
-	info->converting = true;
 	row = FunctionCallInvoke(fcinfo);
-	info->converting = false;
 	if (fcinfo->isnull)
 		elog(ERROR, "jsonb_populate_record returned NULL");
 	return DatumGetHeapTupleHeader(row);
+}
+
+/*
+ * Make a row of the table of a JSON object, as jsonb_populate_record() does,
+ * with NULL in the columns that the object does not name.
+ *
+ * What the function keeps from call to call must not be used by two calls at
+ * once: a domain's CHECK, which runs inside of it, can call us on the same
+ * table.  The inner call has a state of its own.  After an error the state is
+ * dropped, since nobody knows how far the function came with it.
+ */
+HeapTupleHeader
+target_populate(const Target *target, Jsonb *object)
+{
+	TargetInfo *info = target->info;
+	HeapTupleHeader row;
+
+	if (info->converting)
+	{
+		FmgrInfo populate;
+
+		prepare_populate(target, &populate, CurrentMemoryContext);
+		return call_populate(target, &populate, object);
+	}
+	if (info->populate_context == NULL)
+	{
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+													  "racefree conversion",
+													  ALLOCSET_SMALL_SIZES);
+
+		prepare_populate(target, &info->populate, context);
+		MemoryContextSetParent(context, info->context);
+		info->populate_context = context;
+	}
+
+	info->converting = true;
+	PG_TRY();
+	{
+		row = call_populate(target, &info->populate, object);
+	}
+	PG_CATCH();
+	{
+		info->converting = false;
+		MemoryContextDelete(info->populate_context);
+		info->populate_context = NULL;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	info->converting = false;
+	return row;
 }
 
 /* Does an UPDATE fire triggers other than those of constraints? */
