@@ -459,9 +459,7 @@ journal_find(const Journal *journal, JournalColumn column, Datum value,
 			 PlanView view, JournalEntry *entry)
 {
 	ColumnValues *key = journal_key(journal, column, value);
-	uint64 nrows = target_has_index(journal->table, key->attnums[0])
-					   ? plan_probe(journal->table, key, view)
-					   : plan_run(journal->table, STMT_LOOK, key, NULL, view);
+	uint64 nrows = plan_run(journal->table, STMT_LOOK, key, NULL, view);
 
 	if (nrows > 1)
 		error_several_rows(journal_relation(journal),

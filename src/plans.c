@@ -31,6 +31,7 @@
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "errors.h"
@@ -49,7 +50,8 @@ typedef struct PlanEntry
 {
 	dlist_node node; /* in PlanTable.plans, or in retired */
 	SPIPlanPtr plan;
-	int running; /* how often now */
+	int running;	/* how often now */
+	int generation; /* of a plan by an index that was made in advance, or 0 */
 	int nshape;
 	int16 shape[FLEXIBLE_ARRAY_MEMBER];
 } PlanEntry;
@@ -195,6 +197,17 @@ check_no_instead_rule(Relation rel, CmdType command)
 }
 
 /*
+ * Is the statement's plan made when it is prepared?  If it is to go by an
+ * index, it is the same for all values.  Tables of which each child has a plan
+ * of its own, and those with row security, are planned as core sees fit.
+ */
+static bool
+plan_in_advance(const Target *target, const StatementSpec *spec)
+{
+	return spec->by_index && target_is_simple(target);
+}
+
+/*
  * Prepare a statement.  This is the only place that does.
  */
 static SPIPlanPtr
@@ -208,7 +221,10 @@ plan_prepare(const Target *target, const StatementSpec *spec)
 	if (expected_result(spec->kind) == SPI_OK_UPDATE_RETURNING)
 		check_no_instead_rule(target_relation(target), CMD_UPDATE);
 	statement_build(&stmt, target, spec);
-	plan = SPI_prepare(stmt.text.data, stmt.nparams, stmt.types);
+	plan = SPI_prepare_cursor(stmt.text.data, stmt.nparams, stmt.types,
+							  plan_in_advance(target, spec)
+								  ? CURSOR_OPT_GENERIC_PLAN
+								  : 0);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare returned %s for \"%s\"",
 			 SPI_result_code_string(SPI_result), stmt.text.data);
@@ -219,26 +235,29 @@ plan_prepare(const Target *target, const StatementSpec *spec)
 
 /*
  * What tells this statement from others on the same table, as numbers: the
- * kind, how rows are locked, how many there are, the key's columns (negative
+ * kind, how rows are locked, how many there are (and then how large the table
+ * is), the key's columns (negative
  * where they are asked to be NULL), the data's columns (negative where not
  * every row gives them), the result's columns, a journal's columns.  Zeros
  * stand between them.
  */
 static int16 *
-plan_shape(const StatementSpec *spec, int *nshape)
+plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
 {
 	const ColumnValues *key = spec->key;
 	const ColumnValues *data = spec->data;
 	int ndata = data ? data->ncolumns : 0;
 	int nresult = spec->result ? spec->result->ncolumns : 0;
 	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + nresult +
-										   NUM_JOURNAL_COLUMNS + 8));
+										   NUM_JOURNAL_COLUMNS + 9));
 	int n = 0;
 
 	shape[n++] = spec->kind;
 	shape[n++] = spec->strength;
 	shape[n++] = spec->wait;
 	shape[n++] = spec->size;
+	/* What was planned for a small table does not serve a large one. */
+	shape[n++] = spec->size > 0 ? target_size(target) : 0;
 	shape[n++] = spec->by_index;
 	for (int i = 0; i < key->ncolumns; i++)
 		shape[n++] = key->nulls[i] ? -key->attnums[i] : key->attnums[i];
@@ -256,6 +275,27 @@ plan_shape(const StatementSpec *spec, int *nshape)
 	return shape;
 }
 
+static int
+plan_generation(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->generation;
+}
+
+/*
+ * Can the plan be run as it is?  One that was made in advance may have been
+ * made anew by core meanwhile, say because the search_path is another one:
+ * that did not prefer indexes.
+ */
+static bool
+plan_is_good(const PlanEntry *entry)
+{
+	return SPI_plan_is_valid(entry->plan) &&
+		   (entry->generation == 0 ||
+			entry->generation == plan_generation(entry->plan));
+}
+
 /* The kept plan of that shape, if it is still valid. */
 static PlanEntry *
 plan_find(PlanTable *table, const int16 *shape, int nshape)
@@ -269,7 +309,7 @@ plan_find(PlanTable *table, const int16 *shape, int nshape)
 		if (entry->nshape != nshape ||
 			memcmp(entry->shape, shape, sizeof(int16) * nshape) != 0)
 			continue;
-		if (SPI_plan_is_valid(entry->plan))
+		if (plan_is_good(entry))
 		{
 			dlist_move_head(&table->plans, &entry->node);
 			return entry;
@@ -290,6 +330,7 @@ plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 													 sizeof(int16) * nshape);
 	entry->plan = plan;
 	entry->running = 0;
+	entry->generation = 0;
 	entry->nshape = nshape;
 	memcpy(entry->shape, shape, sizeof(int16) * nshape);
 	if (SPI_keepplan(plan) != 0)
@@ -301,12 +342,44 @@ plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
 	return entry;
 }
 
+/*
+ * While this lasts, plans are made that use indexes where there are any, and no
+ * time is spent on compiling them.  A plan that was made when a table was empty
+ * would go on to read all of it when it is not, until statistics are gathered.
+ * An error ends it, too.
+ */
+static int
+prefer_indexes(void)
+{
+	int level = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/* Make a plan that goes by an index, and keep it for all executions. */
+static void
+plan_make(PlanEntry *entry)
+{
+	int level = prefer_indexes();
+	CachedPlan *plan = SPI_plan_get_cached_plan(entry->plan);
+
+	AtEOXact_GUC(true, level);
+	if (plan == NULL)
+		elog(ERROR, "could not plan a statement in advance");
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	entry->generation = plan_generation(entry->plan);
+}
+
 static PlanEntry *
 plan_fetch(const Target *target, const StatementSpec *spec)
 {
 	Oid relid = RelationGetRelid(target_relation(target));
 	int nshape;
-	int16 *shape = plan_shape(spec, &nshape);
+	int16 *shape = plan_shape(target, spec, &nshape);
 	PlanEntry *entry = plan_find(plan_table(relid), shape, nshape);
 
 	if (entry == NULL)
@@ -315,6 +388,8 @@ plan_fetch(const Target *target, const StatementSpec *spec)
 
 		/* Preparing may have run code that swept the tables. */
 		entry = plan_keep(plan_table(relid), plan, shape, nshape);
+		if (plan_in_advance(target, spec))
+			plan_make(entry);
 	}
 	pfree(shape);
 	return entry;
@@ -340,24 +415,6 @@ check_result(const StatementSpec *spec, int result)
 {
 	if (result != expected_result(spec->kind))
 		elog(ERROR, "SPI returned %s", SPI_result_code_string(result));
-}
-
-/*
- * While this lasts, plans are made that use indexes where there are any, and no
- * time is spent on compiling them.  A plan that was made when a table was empty
- * would go on to read all of it when it is not, until statistics are gathered.
- * An error ends it, too.
- */
-static int
-prefer_indexes(void)
-{
-	int level = NewGUCNestLevel();
-
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return level;
 }
 
 /* Run a plan, which is not freed meanwhile, and return what SPI says. */
@@ -389,22 +446,37 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 	PlanEntry *entry = plan_fetch(target, spec);
 	Snapshot snapshot = view.latest ? GetLatestSnapshot() : InvalidSnapshot;
 	bool as_it_is = view.before != InvalidCommandId;
-	int level = spec->by_index ? prefer_indexes() : 0;
+	bool prefer = spec->by_index && entry->generation == 0;
+	int level = prefer ? prefer_indexes() : 0;
 	int result;
 
 	/* Read-only, SPI does not let the snapshot see our latest commands. */
 	if (as_it_is)
 		snapshot->curcid = view.before;
 	result = plan_run_entry(entry, values, nulls, snapshot, as_it_is, limit);
-	if (spec->by_index)
+	if (prefer)
 		AtEOXact_GUC(true, level);
 	check_result(spec, result);
 	return SPI_processed;
 }
 
+/*
+ * Are rows found by this key with an index, whatever statistics say?  A plan
+ * that core made when the table was small would go on to read all of it when
+ * it is large, until the table is analyzed.
+ */
+static bool
+key_has_index(const Target *target, const ColumnValues *key)
+{
+	if (key->ncolumns == 1)
+		return !key->nulls[0] && target_has_index(target, key->attnums[0]);
+	return target_is_unique_key(target, key->ncolumns, key->attnums,
+								key->nulls);
+}
+
 /* Run a statement whose parameters are data, key and bound. */
 static uint64
-plan_run_with(const Target *target, const StatementSpec *spec, Datum bound,
+plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 			  PlanView view)
 {
 	int ndata = spec->data ? spec->data->ncolumns : 0;
@@ -417,7 +489,10 @@ plan_run_with(const Target *target, const StatementSpec *spec, Datum bound,
 	if (spec->data != NULL)
 		n = bind(spec->data, false, n, values, nulls);
 	if (spec->kind != STMT_INSERT && spec->kind != STMT_INSERT_OR_YIELD)
+	{
 		n = bind(spec->key, true, n, values, nulls);
+		spec->by_index = key_has_index(target, spec->key);
+	}
 	if (spec->kind == STMT_ADD_ABOVE || spec->kind == STMT_ADD_BELOW)
 	{
 		values[n] = bound;
@@ -455,17 +530,6 @@ plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
 }
 
 /*
- * The same for a SELECT of a key that has an index.
- */
-uint64
-plan_probe(const Target *target, const ColumnValues *key, PlanView view)
-{
-	StatementSpec spec = {.kind = STMT_LOOK, .key = key, .by_index = true};
-
-	return plan_run_with(target, &spec, (Datum) 0, view);
-}
-
-/*
  * Run one of the statements that add to a column.  The bound on the old value
  * is numeric; STMT_ADD has none.
  */
@@ -486,7 +550,10 @@ void
 plan_sum(const Target *target, const ColumnValues *key,
 		 const ColumnValues *column, PlanView view)
 {
-	StatementSpec spec = {.kind = STMT_SUM, .key = key, .data = column};
+	StatementSpec spec = {.kind = STMT_SUM,
+						  .key = key,
+						  .data = column,
+						  .by_index = key_has_index(target, key)};
 
 	(void) plan_execute(target, &spec, key->values, " ", view, 0);
 }
@@ -505,18 +572,20 @@ plan_lock_ids(const Target *target, AttrNumber id_attnum,
 	StatementSpec spec = {.kind = STMT_LOCK_IDS,
 						  .key = &id,
 						  .strength = strength,
-						  .wait = wait};
+						  .wait = wait,
+						  .by_index = key_has_index(target, &id)};
 
 	return plan_execute(target, &spec, &ids, " ", VIEW_OWN, 0);
 }
 
 /*
- * The order of magnitude of a batch, since the best plan depends on it.
+ * The order of magnitude of a batch, since the best plan depends on it; never
+ * 0, which is a statement of one row.
  */
 int
 plan_batch_size(uint32 nrows)
 {
-	int size = 0;
+	int size = 1;
 
 	for (; nrows > 1; nrows /= 8)
 		size++;

@@ -32,8 +32,6 @@ extern CommandId plan_next_command(void);
 extern uint64 plan_run(const Target *target, StatementKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
 					   PlanView view);
-extern uint64 plan_probe(const Target *target, const ColumnValues *key,
-						 PlanView view);
 extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);

@@ -33,6 +33,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -62,7 +63,8 @@ typedef struct TargetInfo
 	bool several_parents;	   /* has that table more than one? */
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
-	Bitmapset *index_columns;  /* each the first of an index over all rows */
+	Bitmapset *index_columns;  /* each the first of an index that finds by it */
+	List *unique_keys;		   /* Bitmapsets: columns of each unique index */
 	AttrNumber *primary_key;   /* in the order of its index */
 	int primary_key_length;	   /* 0 if there is none */
 	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
@@ -710,11 +712,65 @@ target_has_length(const Target *target, AttrNumber attnum)
 	return typmod >= 0;
 }
 
-/* Can rows be found by the column alone with an index? */
+/* Can rows be found by a value of the column alone with an index? */
 bool
 target_has_index(const Target *target, AttrNumber attnum)
 {
 	return bms_is_member(attnum, target->info->index_columns);
+}
+
+/*
+ * Can no two rows of this very table have the same values in these columns?
+ * Where "nulls" says that a value is NULL, the column does not count, since
+ * most unique indexes hold NULLs distinct.
+ */
+bool
+target_is_unique_key(const Target *target, int ncolumns,
+					 const AttrNumber *attnums, const bool *nulls)
+{
+	ListCell *lc;
+
+	foreach(lc, target->info->unique_keys)
+	{
+		int covered = 0;
+
+		for (int i = 0; i < ncolumns; i++)
+			covered += !nulls[i] && bms_is_member(attnums[i], lfirst(lc));
+		if (covered == bms_num_members(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is an UPDATE or SELECT of ours planned for this very table, and for every
+ * role alike?
+ */
+bool
+target_is_simple(const Target *target)
+{
+	Form_pg_class form = target->rel->rd_rel;
+
+	return form->relkind == RELKIND_RELATION && !form->relhassubclass &&
+		   !form->relrowsecurity;
+}
+
+/*
+ * The order of magnitude of the table's size now.  Plans over many rows depend
+ * on it.  Of a table that is not stored here as one, nothing is known.
+ */
+int
+target_size(const Target *target)
+{
+	BlockNumber nblocks;
+	int size = 0;
+
+	if (!RELKIND_HAS_STORAGE(target->rel->rd_rel->relkind))
+		return 0;
+	for (nblocks = RelationGetNumberOfBlocks(target->rel); nblocks > 0;
+		 nblocks /= 8)
+		size++;
+	return size;
 }
 
 /* A collation's name, quoted and schema-qualified. */
@@ -775,7 +831,73 @@ target_index_agrees(const Target *target, Relation index, int i)
 		   get_collation_isdeterministic(att->attcollation);
 }
 
-/* Find the primary key, and what indexes tell of single columns. */
+/* Has the index all rows in which this column is not NULL? */
+static bool
+index_has_all_values(Relation index, AttrNumber column)
+{
+	List *predicate = RelationGetIndexPredicate(index);
+	NullTest *test;
+
+	if (predicate == NIL)
+		return true;
+	test = linitial(predicate);
+	return list_length(predicate) == 1 && IsA(test, NullTest) &&
+		   test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+		   IsA(test->arg, Var) && ((Var *) test->arg)->varattno == column;
+}
+
+/*
+ * The columns of an index of which no two rows have the same values at any
+ * time; NULL if there can be such rows, or if it is not over columns alone.
+ */
+static Bitmapset *
+unique_index_columns(const Target *target, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+	Bitmapset *columns = NULL;
+
+	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
+		RelationGetIndexPredicate(index) != NIL)
+		return NULL;
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		AttrNumber column = form->indkey.values[i];
+
+		if (column <= 0 || !target_index_agrees(target, index, i))
+			return NULL;
+		columns = bms_add_member(columns, column);
+	}
+	return columns;
+}
+
+static void
+look_at_index(const Target *target, Relation index)
+{
+	TargetInfo *info = target->info;
+	Form_pg_index form = index->rd_index;
+	AttrNumber column = form->indkey.values[0];
+	Bitmapset *unique = unique_index_columns(target, index);
+	int member;
+
+	if (form->indisprimary)
+	{
+		Size size = sizeof(AttrNumber) * form->indnkeyatts;
+
+		info->primary_key_length = form->indnkeyatts;
+		info->primary_key = palloc(size);
+		memcpy(info->primary_key, form->indkey.values, size);
+	}
+	if (column > 0 && form->indisvalid && index_has_all_values(index, column) &&
+		target_index_agrees(target, index, 0))
+		info->index_columns = bms_add_member(info->index_columns, column);
+	if (unique == NULL)
+		return;
+	info->unique_keys = lappend(info->unique_keys, unique);
+	if (bms_get_singleton_member(unique, &member))
+		info->unique_columns = bms_add_member(info->unique_columns, member);
+}
+
+/* Find the primary key, and what the indexes tell of columns. */
 static void
 look_at_indexes(Relation rel, TargetInfo *info)
 {
@@ -786,27 +908,8 @@ look_at_indexes(Relation rel, TargetInfo *info)
 	foreach(lc, indexes)
 	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-		AttrNumber column = form->indkey.values[0];
 
-		if (form->indisprimary)
-		{
-			Size size = sizeof(AttrNumber) * form->indnkeyatts;
-
-			info->primary_key_length = form->indnkeyatts;
-			info->primary_key = palloc(size);
-			memcpy(info->primary_key, form->indkey.values, size);
-		}
-		if (column > 0 && form->indisvalid &&
-			RelationGetIndexPredicate(index) == NIL &&
-			target_index_agrees(&target, index, 0))
-		{
-			info->index_columns = bms_add_member(info->index_columns, column);
-			if (form->indisunique && form->indnkeyatts == 1 &&
-				form->indimmediate)
-				info->unique_columns = bms_add_member(info->unique_columns,
-													  column);
-		}
+		look_at_index(&target, index);
 		index_close(index, AccessShareLock);
 	}
 	list_free(indexes);

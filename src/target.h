@@ -59,6 +59,10 @@ extern void target_check_privileges(const Target *target, AclMode mode);
 extern bool target_has_length(const Target *target, AttrNumber attnum);
 extern bool target_has_index(const Target *target, AttrNumber attnum);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
+extern bool target_is_unique_key(const Target *target, int ncolumns,
+								 const AttrNumber *attnums, const bool *nulls);
+extern bool target_is_simple(const Target *target);
+extern int target_size(const Target *target);
 extern char *target_collation_name(Oid collation);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);
