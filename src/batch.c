@@ -220,12 +220,9 @@ compare_keys(const Target *target, const InputRow *left, const InputRow *right)
 		return left->hash < right->hash ? -1 : 1;
 	for (int i = 0; i < left->key.ncolumns && !left->hashed; i++)
 	{
-		TypeCacheEntry *type;
 		int order;
 
-		type = target_column_type(target, left->key.attnums[i],
-								  TYPECACHE_HASH_EXTENDED_PROC);
-		if (OidIsValid(type->hash_extended_proc))
+		if (target_has_hash(target, left->key.attnums[i]))
 			continue;
 		order = compare_unhashed(target, left, right, i);
 		if (order != 0)

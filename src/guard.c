@@ -188,6 +188,7 @@ key_guard(PG_FUNCTION_ARGS)
 		}
 	}
 
+	target_hold_root(target);
 	lock = keylock_of(target, key);
 	keylock_acquire(&lock, 1);
 

@@ -108,7 +108,7 @@ keylock_hash(const Target *target, const ColumnValues *key, bool *complete)
 								   0);
 		type = target_column_type(target, key->attnums[i],
 								  TYPECACHE_HASH_EXTENDED_PROC_FINFO);
-		if (!OidIsValid(type->hash_extended_proc))
+		if (!target_has_hash(target, key->attnums[i]))
 			*complete = false;
 		else if (!key->nulls[i])
 			hash = DatumGetUInt64(

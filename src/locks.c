@@ -92,6 +92,7 @@ add_table(KeyLockList *list, const char *name, JsonbValue *keys)
 
 	target = target_open(row_type_of(name), AccessShareLock);
 	target_check_privileges(target, ACL_SELECT | ACL_INSERT);
+	target_hold_root(target);
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree keys",
 									ALLOCSET_DEFAULT_SIZES);
@@ -106,6 +107,7 @@ add_table(KeyLockList *list, const char *name, JsonbValue *keys)
 		old = MemoryContextSwitchTo(scratch);
 		object = JsonbValueToJsonb(&element);
 		key = args_columns(target, object, name);
+		target_check_insert(target, key->attnums, key->ncolumns, NULL, 0);
 		args_convert(target, object, key);
 		add_lock(list, keylock_of(target, key));
 		MemoryContextSwitchTo(old);
@@ -177,6 +179,20 @@ typedef struct LockRowsCall
 	LockedRow *rows; /* in id order */
 	int nrows;
 } LockRowsCall;
+
+/* The statement takes the ids as an array, and there are no arrays of arrays. */
+static void
+check_id_type(const LockRowsCall *call)
+{
+	Oid type = call->id_column->atttypid;
+
+	if (!OidIsValid(get_array_type(getBaseType(type))))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rows cannot be locked by ids of type %s",
+						format_type_be(type)),
+				 errdetail("There is no array type for it.")));
+}
 
 /*
  * The ids as values of the id column's type, in an array for the statement.
@@ -323,6 +339,7 @@ lock_rows(PG_FUNCTION_ARGS)
 						 PG_ARGISNULL(4) ? NULL : NameStr(*PG_GETARG_NAME(4)));
 	call.id_column = target_column(call.target, call.id_attnum);
 	call.compare = target_id_comparison(call.target, call.id_attnum);
+	check_id_type(&call);
 	ids = convert_ids(&call, PG_GETARG_ARRAYTYPE_P(1));
 
 	lock_and_keep(&call, strength, wait, ids, CurrentMemoryContext);

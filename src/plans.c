@@ -30,9 +30,11 @@
 #include "rewrite/rewriteDefine.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "errors.h"
 #include "plans.h"
@@ -52,6 +54,7 @@ typedef struct PlanEntry
 	SPIPlanPtr plan;
 	int running;	/* how often now */
 	int generation; /* of a plan by an index that was made in advance, or 0 */
+	uint64 names;	/* the names in its text, as of this time */
 	int nshape;
 	int16 shape[FLEXIBLE_ARRAY_MEMBER];
 } PlanEntry;
@@ -63,10 +66,14 @@ typedef struct PlanTable
 	dlist_head plans; /* last used first */
 } PlanTable;
 
+/* Counts the changes of collations, whose names stand in the statements. */
+static uint64 names_changed = 0;
+
 static HTAB *tables = NULL;
 static dlist_head retired = DLIST_STATIC_INIT(retired);
 
 static void plan_at_xact_end(XactEvent event, void *arg);
+static void plan_names_changed(Datum arg, int cacheid, uint32 hashvalue);
 
 /* Prepare to keep plans.  Called once, when the module loads. */
 void
@@ -79,6 +86,18 @@ plan_init(void)
 	ctl.entrysize = sizeof(PlanTable);
 	tables = hash_create("racefree plans", 32, &ctl, HASH_ELEM | HASH_BLOBS);
 	RegisterXactCallback(plan_at_xact_end, NULL);
+	CacheRegisterSyscacheCallback(COLLOID, plan_names_changed, (Datum) 0);
+}
+
+/*
+ * Syscache callback: a collation was altered, perhaps renamed or moved to
+ * another schema.  Core does not take plans for invalid then, but reads their
+ * text again when the search_path changes, and would not find the old name.
+ */
+static void
+plan_names_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	names_changed++;
 }
 
 static void
@@ -100,6 +119,27 @@ plan_at_xact_end(XactEvent event, void *arg)
 		plan_free(
 			dlist_container(PlanEntry, node, dlist_pop_head_node(&retired)));
 	}
+}
+
+static int
+plan_generation(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	return source->generation;
+}
+
+/*
+ * Can the plan be run as it is?  One that was made in advance may have been
+ * made anew by core meanwhile, say because the search_path is another one:
+ * that did not prefer indexes.
+ */
+static bool
+plan_is_good(const PlanEntry *entry)
+{
+	return SPI_plan_is_valid(entry->plan) && entry->names == names_changed &&
+		   (entry->generation == 0 ||
+			entry->generation == plan_generation(entry->plan));
 }
 
 /* Throw a plan away: now, or if it may be running, when nobody can be. */
@@ -130,7 +170,7 @@ plan_sweep(void)
 		{
 			PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
-			if (!SPI_plan_is_valid(entry->plan))
+			if (!plan_is_good(entry))
 				plan_retire(table, entry);
 		}
 		if (table->nplans == 0)
@@ -275,27 +315,6 @@ plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
 	return shape;
 }
 
-static int
-plan_generation(SPIPlanPtr plan)
-{
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
-
-	return source->generation;
-}
-
-/*
- * Can the plan be run as it is?  One that was made in advance may have been
- * made anew by core meanwhile, say because the search_path is another one:
- * that did not prefer indexes.
- */
-static bool
-plan_is_good(const PlanEntry *entry)
-{
-	return SPI_plan_is_valid(entry->plan) &&
-		   (entry->generation == 0 ||
-			entry->generation == plan_generation(entry->plan));
-}
-
 /* The kept plan of that shape, if it is still valid. */
 static PlanEntry *
 plan_find(PlanTable *table, const int16 *shape, int nshape)
@@ -384,10 +403,12 @@ plan_fetch(const Target *target, const StatementSpec *spec)
 
 	if (entry == NULL)
 	{
+		uint64 names = names_changed;
 		SPIPlanPtr plan = plan_prepare(target, spec);
 
 		/* Preparing may have run code that swept the tables. */
 		entry = plan_keep(plan_table(relid), plan, shape, nshape);
+		entry->names = names;
 		if (plan_in_advance(target, spec))
 			plan_make(entry);
 	}

@@ -40,6 +40,7 @@ lock_keys_of(const Journal *journal, const JournalEntry *asked)
 	int nlocks = 0;
 	Datum id;
 
+	target_hold_root(journal->table);
 	if (asked->has_request)
 		locks[nlocks++] = keylock_of(journal->table,
 									 journal_key(journal, JOURNAL_REQUEST_ID,
@@ -137,6 +138,7 @@ requests_claim_many(const Journal *journal, const Datum *requests,
 	int nbooked;
 
 	target_check_privileges(journal->table, ACL_INSERT);
+	target_hold_root(journal->table);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
 								   sizeof(KeyLock) * nrequests);
 	for (int i = 0; i < nrequests; i++)

@@ -99,21 +99,6 @@ append_collation(Statement *stmt, AttrNumber attnum)
 						 target_collation_name(collation));
 }
 
-/*
- * column OPERATOR(schema.=) value COLLATE "schema"."collation"
- *
- * The value is of the column's type, or of its base type.
- */
-static void
-append_equality(Statement *stmt, AttrNumber attnum, const char *column,
-				const char *value, Oid value_type)
-{
-	generate_operator_clause(
-		&stmt->text, column, target_column(stmt->target, attnum)->atttypid,
-		target_column_type(stmt->target, attnum, 0)->eq_opr, value, value_type);
-	append_collation(stmt, attnum);
-}
-
 /* OPERATOR(schema.=) */
 static void
 append_operator(Statement *stmt, Oid operator)
@@ -130,7 +115,72 @@ append_operator(Statement *stmt, Oid operator)
 	ReleaseSysCache(tuple);
 }
 
-/* WHERE a = $1 AND b IS NULL; nothing for the empty key. */
+/*
+ * A column or value of a column's type, cast to the base type if that is a
+ * domain and the operator takes any array, enum or range: the parser does not
+ * look behind a domain there.  Without a domain nothing is to be cast.
+ */
+static const char *
+polymorphic_operand(Statement *stmt, AttrNumber attnum, const char *operand)
+{
+	Oid type = target_column(stmt->target, attnum)->atttypid;
+	Oid base = getBaseType(type);
+
+	if (type == base)
+		return operand;
+	return psprintf("%s::%s", operand, format_type_be_qualified(base));
+}
+
+/* Does the operator take arrays, enums or ranges of any type? */
+static bool
+is_polymorphic(Oid operator)
+{
+	Oid left;
+	Oid right;
+
+	op_input_types(operator, & left, &right);
+	return IsPolymorphicType(left);
+}
+
+/*
+ * column OPERATOR(schema.=) value COLLATE "schema"."collation"
+ *
+ * The value is of the column's type, or of its base type.
+ */
+static void
+append_equality(Statement *stmt, AttrNumber attnum, const char *column,
+				const char *value, Oid value_type)
+{
+	Oid eq_opr = target_column_type(stmt->target, attnum, 0)->eq_opr;
+
+	if (is_polymorphic(eq_opr))
+	{
+		appendStringInfo(&stmt->text, "%s ",
+						 polymorphic_operand(stmt, attnum, column));
+		append_operator(stmt, eq_opr);
+		appendStringInfo(&stmt->text, " %s",
+						 polymorphic_operand(stmt, attnum, value));
+	}
+	else
+		generate_operator_clause(&stmt->text, column,
+								 target_column(stmt->target, attnum)->atttypid,
+								 eq_opr, value, value_type);
+	append_collation(stmt, attnum);
+}
+
+/*
+ * value IS NOT DISTINCT FROM NULL
+ *
+ * For a composite type, IS NULL would also find a row of NULLs, which is
+ * another value.
+ */
+static void
+append_is_null(Statement *stmt, const char *value)
+{
+	appendStringInfo(&stmt->text, "%s IS NOT DISTINCT FROM NULL", value);
+}
+
+/* WHERE a = $1 AND b IS NOT DISTINCT FROM NULL; nothing for the empty key. */
 static void
 append_where(Statement *stmt, const ColumnValues *key)
 {
@@ -144,7 +194,7 @@ append_where(Statement *stmt, const ColumnValues *key)
 		/* A type without equality is no key, not even to ask for NULL. */
 		(void) target_column_type(stmt->target, attnum, 0);
 		if (key->nulls[i])
-			appendStringInfo(&stmt->text, "%s IS NULL", name);
+			append_is_null(stmt, name);
 		else
 			append_equality(stmt, attnum, name,
 							psprintf("$%d", add_param(stmt, type)), type);
@@ -152,7 +202,7 @@ append_where(Statement *stmt, const ColumnValues *key)
 }
 
 /*
- * SELECT a, b, c FROM schema.table WHERE a = $1 AND b IS NULL
+ * SELECT a, b, c FROM schema.table WHERE a = $1 AND b IS NOT DISTINCT FROM NULL
  *		[ FOR NO KEY UPDATE ]
  */
 static void
@@ -168,7 +218,7 @@ build_select(Statement *stmt, const ColumnValues *key, bool lock)
 }
 
 /*
- * SELECT FROM schema.table WHERE a = $1 AND b IS NULL
+ * SELECT FROM schema.table WHERE a = $1 AND b IS NOT DISTINCT FROM NULL
  */
 static void
 build_exists(Statement *stmt, const ColumnValues *key)
@@ -269,7 +319,11 @@ append_order(Statement *stmt, AttrNumber attnum, const char *prefix)
 	TypeCacheEntry *type = target_column_type(stmt->target, attnum,
 											  TYPECACHE_LT_OPR);
 
-	appendStringInfo(&stmt->text, "%s%s", prefix, column_name(stmt, attnum));
+	const char *column = psprintf("%s%s", prefix, column_name(stmt, attnum));
+
+	if (is_polymorphic(type->lt_opr))
+		column = polymorphic_operand(stmt, attnum, column);
+	appendStringInfoString(&stmt->text, column);
 	append_collation(stmt, attnum);
 	appendStringInfoString(&stmt->text, " USING ");
 	append_operator(stmt, type->lt_opr);
@@ -319,12 +373,15 @@ build_lock_ids(Statement *stmt, const StatementSpec *spec)
 	AttrNumber attnum = spec->key->attnums[0];
 	Form_pg_attribute att = target_column(stmt->target, attnum);
 	TypeCacheEntry *type = target_column_type(stmt->target, attnum, 0);
+	const char *column = column_name(stmt, attnum);
 
 	appendStringInfoString(&stmt->text, "SELECT ");
 	append_columns(stmt, "");
 	appendStringInfoString(&stmt->text, " FROM ");
 	append_table(stmt);
-	appendStringInfo(&stmt->text, " WHERE %s ", column_name(stmt, attnum));
+	if (is_polymorphic(type->eq_opr))
+		column = polymorphic_operand(stmt, attnum, column);
+	appendStringInfo(&stmt->text, " WHERE %s ", column);
 	append_operator(stmt, type->eq_opr);
 	appendStringInfo(&stmt->text, " ANY ($%d",
 					 add_param(stmt,
@@ -486,7 +543,27 @@ append_batch(Statement *stmt)
 	appendStringInfoString(&stmt->text, ROWS_RELATION " r");
 }
 
-/* WHERE t.a = r.k1 AND t.b IS NULL */
+/*
+ * t.a = r.k1
+ *
+ * Where the type's hash does not agree with its equality, a hash join would
+ * miss rows: (t.a = r.k1) IS TRUE cannot be one.
+ */
+static void
+append_batch_equality(Statement *stmt, AttrNumber attnum, const char *column,
+					  const char *value)
+{
+	Oid type = target_column(stmt->target, attnum)->atttypid;
+	bool misleads = target_hash_misleads(stmt->target, attnum);
+
+	if (misleads)
+		appendStringInfoChar(&stmt->text, '(');
+	append_equality(stmt, attnum, column, value, type);
+	if (misleads)
+		appendStringInfoString(&stmt->text, ") IS TRUE");
+}
+
+/* WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL */
 static void
 append_batch_where(Statement *stmt, const ColumnValues *key)
 {
@@ -499,10 +576,9 @@ append_batch_where(Statement *stmt, const ColumnValues *key)
 		/* A type without equality is no key, not even to ask for NULL. */
 		(void) target_column_type(stmt->target, attnum, 0);
 		if (key->nulls[i])
-			appendStringInfo(&stmt->text, "%s IS NULL", name);
+			append_is_null(stmt, name);
 		else
-			append_equality(stmt, attnum, name, psprintf("r.k%d", i + 1),
-							target_column(stmt->target, attnum)->atttypid);
+			append_batch_equality(stmt, attnum, name, psprintf("r.k%d", i + 1));
 	}
 }
 
@@ -520,7 +596,7 @@ append_batch_select(Statement *stmt, const StatementSpec *spec)
 }
 
 /*
- * SELECT ... WHERE t.a = r.k1 AND t.b IS NULL
+ * SELECT ... WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL
  */
 static void
 build_batch_look(Statement *stmt, const StatementSpec *spec)
@@ -569,14 +645,16 @@ build_batch_lock_ids(Statement *stmt, const StatementSpec *spec)
 
 /*
  * SELECT ... WHERE t.id = r.p1
- *		AND (t.a = r.k1 OR t.a IS NULL AND r.k1 IS NULL)
+ *		AND (t.a = r.k1 OR t.a IS NOT DISTINCT FROM NULL
+ *						   AND r.k1 IS NOT DISTINCT FROM NULL)
  *		ORDER BY t.id USING OPERATOR(schema.<) FOR NO KEY UPDATE OF t
  *
  * The rows were found before; their primary keys give the order in which
  * lock_rows() and transfer() lock, too, whatever NULLs are in their keys.
  * Where there is no primary key, they are found by their keys again:
  *
- * SELECT ... WHERE t.a = r.k1 AND t.b IS NULL ORDER BY r.n FOR NO KEY UPDATE OF t
+ * SELECT ... WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL
+ *		ORDER BY r.n FOR NO KEY UPDATE OF t
  */
 static void
 build_batch_lock(Statement *stmt, const StatementSpec *spec)
@@ -591,10 +669,9 @@ build_batch_lock(Statement *stmt, const StatementSpec *spec)
 	for (int i = 0; i < ncolumns; i++)
 	{
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
-		append_equality(stmt, columns[i],
-						psprintf("t.%s", column_name(stmt, columns[i])),
-						psprintf("r.p%d", i + 1),
-						target_column(stmt->target, columns[i])->atttypid);
+		append_batch_equality(stmt, columns[i],
+							  psprintf("t.%s", column_name(stmt, columns[i])),
+							  psprintf("r.p%d", i + 1));
 	}
 	for (int i = 0; ncolumns > 0 && i < key->ncolumns; i++)
 	{
@@ -603,8 +680,11 @@ build_batch_lock(Statement *stmt, const StatementSpec *spec)
 		appendStringInfoString(&stmt->text, " AND (");
 		append_equality(stmt, key->attnums[i], name, psprintf("r.k%d", i + 1),
 						target_column(stmt->target, key->attnums[i])->atttypid);
-		appendStringInfo(&stmt->text, " OR %s IS NULL AND r.k%d IS NULL)", name,
-						 i + 1);
+		appendStringInfoString(&stmt->text, " OR ");
+		append_is_null(stmt, name);
+		appendStringInfoString(&stmt->text, " AND ");
+		append_is_null(stmt, psprintf("r.k%d", i + 1));
+		appendStringInfoChar(&stmt->text, ')');
 	}
 
 	appendStringInfoString(&stmt->text, " ORDER BY ");

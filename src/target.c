@@ -64,10 +64,11 @@ typedef struct TargetInfo
 	Datum null_row;			   /* a row of NULLs, to be filled */
 	Bitmapset *unique_columns; /* each unique by itself, at all times */
 	Bitmapset *index_columns;  /* each the first of an index that finds by it */
-	List *unique_keys;		   /* Bitmapsets: columns of each unique index */
-	AttrNumber *primary_key;   /* in the order of its index */
-	int primary_key_length;	   /* 0 if there is none */
-	FmgrInfo populate;		   /* jsonb_populate_record for the row type */
+	Bitmapset *unhashed_columns; /* equal values may differ in their hash */
+	List *unique_keys;			 /* Bitmapsets: columns of each unique index */
+	AttrNumber *primary_key;	 /* in the order of its index */
+	int primary_key_length;		 /* 0 if there is none */
+	FmgrInfo populate;			 /* jsonb_populate_record for the row type */
 	MemoryContext populate_context; /* what it keeps; NULL until needed */
 	FmgrInfo to_jsonb;				/* to_jsonb for the row type, once needed */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
@@ -84,6 +85,7 @@ struct Target
 {
 	Relation rel;
 	TargetInfo *info;			   /* NULL once the handle has ended */
+	Oid lock_root;				   /* of the tree that was held, if any */
 	MemoryContextCallback release; /* when the handle's memory goes */
 };
 
@@ -94,6 +96,7 @@ static void target_sweep(void);
 static TargetInfo *target_build(Relation rel);
 static void look_at_indexes(Relation rel, TargetInfo *info);
 static void target_retire(TargetInfo *info);
+static Oid single_parent(Oid relid, bool *several);
 
 /* Start listening for invalidations.  Called once, when the module loads. */
 void
@@ -269,6 +272,7 @@ make_target(Relation rel)
 
 	target = palloc(sizeof(Target));
 	target->rel = rel;
+	target->lock_root = InvalidOid;
 	target->info = slot->info;
 	target->info->users++;
 	target->release.func = target_release;
@@ -326,6 +330,42 @@ type_is_nested(Oid type)
 
 	return base != type || type_is_rowtype(base) ||
 		   OidIsValid(get_element_type(base));
+}
+
+/*
+ * Do equal values of the type under this collation have equal hashes?  Core
+ * hashes a name by its bytes, but compares it by the collation, in which names
+ * of different bytes are equal if it is not deterministic.
+ */
+static bool
+hash_agrees(Oid type, Oid collation)
+{
+	Oid base = getBaseType(type);
+	bool agrees = true;
+	TupleDesc tupdesc;
+
+	if (base == NAMEOID)
+		return !OidIsValid(collation) ||
+			   get_collation_isdeterministic(collation);
+	if (OidIsValid(get_element_type(base)))
+		return hash_agrees(get_element_type(base), collation);
+	if (type_is_multirange(base))
+		base = get_multirange_range(base);
+	if (type_is_range(base))
+		return hash_agrees(get_range_subtype(base), get_range_collation(base));
+	if (!type_is_rowtype(base) || base == RECORDOID)
+		return true;
+
+	tupdesc = lookup_rowtype_tupdesc(base, -1);
+	for (int i = 0; i < tupdesc->natts && agrees; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		agrees = att->attisdropped ||
+				 hash_agrees(att->atttypid, att->attcollation);
+	}
+	ReleaseTupleDesc(tupdesc);
+	return agrees;
 }
 
 /* The only parent of a table, or InvalidOid. */
@@ -415,6 +455,10 @@ target_build(Relation rel)
 			info->dropped_columns = true;
 		else if (type_is_nested(att->atttypid))
 			info->minds_others = true;
+		if (!att->attisdropped &&
+			!hash_agrees(att->atttypid, att->attcollation))
+			info->unhashed_columns = bms_add_member(info->unhashed_columns,
+													att->attnum);
 	}
 
 	info->null_row = target_build_null_row(tupdesc);
@@ -444,7 +488,33 @@ target_has_several_parents(const Target *target)
 Oid
 target_lock_root(const Target *target)
 {
-	return target->info->lock_root;
+	return OidIsValid(target->lock_root) ? target->lock_root
+										 : target->info->lock_root;
+}
+
+/*
+ * Hold the table's ancestors until the transaction ends, before keys are
+ * locked.  An ancestor that got a parent of its own meanwhile would give
+ * another session another root, and with that another lock for the same key:
+ * both sessions would create the row.  ALTER TABLE ... INHERIT now waits.
+ */
+void
+target_hold_root(Target *target)
+{
+	Oid root = RelationGetRelid(target->rel);
+	bool several_parents;
+	Oid parent;
+
+	/* The table itself is locked, so it gets no parent. */
+	if (target->info->lock_root == root)
+		return;
+	while (OidIsValid(parent = single_parent(root, &several_parents)))
+	{
+		/* Once locked, the parent keeps the parents that it has. */
+		lock_table(parent, AccessShareLock);
+		root = parent;
+	}
+	target->lock_root = root;
 }
 
 /*
@@ -694,6 +764,40 @@ target_check_privileges(const Target *target, AclMode mode)
 	}
 }
 
+static bool
+may_insert(Oid relid, const AttrNumber *attnums, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), ACL_INSERT) !=
+			ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Check that the current user may INSERT into these columns, given as two
+ * lists, as core checks it when the INSERT runs.  Before that, the caller locks
+ * keys and evaluates DEFAULTs, which somebody who may only read must not cause:
+ * it would hold up others and use up sequences.
+ */
+void
+target_check_insert(const Target *target, const AttrNumber *key, int nkey,
+					const AttrNumber *data, int ndata)
+{
+	Oid relid = RelationGetRelid(target->rel);
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK)
+		return;
+	if (nkey + ndata == 0)
+		target_check_privileges(target, ACL_INSERT);
+	else if (!may_insert(relid, key, nkey) || !may_insert(relid, data, ndata))
+		aclcheck_error(ACLCHECK_NO_PRIV,
+					   get_relkind_objtype(target->rel->rd_rel->relkind),
+					   RelationGetRelationName(target->rel));
+}
+
 /* Can no two rows have the same value in the column? */
 bool
 target_is_unique(const Target *target, AttrNumber attnum)
@@ -805,6 +909,27 @@ target_column_type(const Target *target, AttrNumber attnum, int flags)
 	if (!OidIsValid(type->eq_opr))
 		error_no_equality(att->atttypid);
 	return type;
+}
+
+/* Has the column's type a hash that equal values do not share? */
+bool
+target_hash_misleads(const Target *target, AttrNumber attnum)
+{
+	return bms_is_member(attnum, target->info->unhashed_columns);
+}
+
+/*
+ * Has the column's type a hash, hash_extended_proc of the type cache, that
+ * values share which are equal under the column's collation?
+ */
+bool
+target_has_hash(const Target *target, AttrNumber attnum)
+{
+	TypeCacheEntry *type = target_column_type(target, attnum,
+											  TYPECACHE_HASH_EXTENDED_PROC);
+
+	return OidIsValid(type->hash_extended_proc) &&
+		   !target_hash_misleads(target, attnum);
 }
 
 /*

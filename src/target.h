@@ -42,6 +42,7 @@ extern void target_lock(const Target *target, LOCKMODE lockmode);
 
 extern Relation target_relation(const Target *target);
 extern Oid target_lock_root(const Target *target);
+extern void target_hold_root(Target *target);
 extern bool target_has_several_parents(const Target *target);
 extern HeapTupleHeader target_populate(const Target *target, Jsonb *object);
 extern bool target_updates_are_plain(const Target *target);
@@ -56,6 +57,8 @@ extern int target_primary_key(const Target *target, const AttrNumber **columns);
 extern AttrNumber target_id_column(const Target *target, const char *name);
 extern FmgrInfo *target_id_comparison(const Target *target, AttrNumber attnum);
 extern void target_check_privileges(const Target *target, AclMode mode);
+extern void target_check_insert(const Target *target, const AttrNumber *key,
+								int nkey, const AttrNumber *data, int ndata);
 extern bool target_has_length(const Target *target, AttrNumber attnum);
 extern bool target_has_index(const Target *target, AttrNumber attnum);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
@@ -67,6 +70,8 @@ extern char *target_collation_name(Oid collation);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);
 
+extern bool target_hash_misleads(const Target *target, AttrNumber attnum);
+extern bool target_has_hash(const Target *target, AttrNumber attnum);
 extern bool target_index_agrees(const Target *target, Relation index, int i);
 
 extern Datum target_form_row(const Target *target, HeapTuple tuple,

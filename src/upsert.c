@@ -228,8 +228,12 @@ create_row(Upsert *upsert)
 
 	if (!rel->rd_islocaltemp)
 		PreventCommandIfReadOnly(upsert->function);
+	target_check_insert(upsert->target, upsert->key->attnums,
+						upsert->key->ncolumns, upsert->create->attnums,
+						upsert->create->ncolumns);
 
 	args_convert(upsert->target, upsert->create_object, upsert->create);
+	target_hold_root(upsert->target);
 	lock = keylock_of(upsert->target, upsert->key);
 	keylock_acquire(&lock, 1);
 	target_lock(upsert->target, RowExclusiveLock);

@@ -299,11 +299,13 @@ lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 	if (!rel->rd_islocaltemp)
 		PreventCommandIfReadOnly(function);
 
+	target_hold_root(batch->target);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
 								   sizeof(KeyLock) * list.ngroups);
 	for (int i = 0; i < list.ngroups; i++)
 	{
 		locks[i] = list.groups[i]->lock;
+		locks[i].root = target_lock_root(batch->target);
 		if (whole)
 			locks[i].hash = KEYLOCK_WHOLE;
 		list.groups[i]->key_locked = true;
@@ -311,6 +313,16 @@ lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 	keylock_acquire(locks, list.ngroups);
 	pfree(locks);
 	target_lock(batch->target, RowExclusiveLock);
+}
+
+/* Check that the caller may insert these groups. */
+static void
+check_insertable(const Batch *batch, GroupList list)
+{
+	BatchColumns given = batch_given_columns(batch, list.groups, list.ngroups);
+
+	target_check_insert(batch->target, batch->key.attnums, batch->key.ncolumns,
+						given.columns.attnums, given.columns.ncolumns);
 }
 
 /*
@@ -328,6 +340,8 @@ look_under_lock(Batch *batch, CommandId insert, const char *function)
 		if (!missing.groups[i]->key_locked)
 			unlocked.groups[unlocked.ngroups++] = missing.groups[i];
 	}
+	if (unlocked.ngroups > 0)
+		check_insertable(batch, unlocked);
 	lock_keys_of(batch, unlocked, false, function);
 	if (missing.ngroups > 0)
 		look_again(batch, missing, insert);
@@ -555,6 +569,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	if (list.ngroups == 0)
 		return;
 
+	check_insertable(batch, list);
 	columns = batch_given_columns(batch, list.groups, list.ngroups);
 	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
