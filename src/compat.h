@@ -25,7 +25,7 @@
 /* PostgreSQL 18 lets a module tell its name and version. */
 #if PG_VERSION_NUM >= 180000
 #define RACEFREE_MODULE_MAGIC \
-	PG_MODULE_MAGIC_EXT(.name = "racefree", .version = "0.3")
+	PG_MODULE_MAGIC_EXT(.name = "racefree", .version = "0.4")
 #else
 #define RACEFREE_MODULE_MAGIC PG_MODULE_MAGIC
 #endif

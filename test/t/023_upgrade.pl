@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the racefree developers
 
-# An installation of 0.1 that is in use becomes one of 0.2 and then one of 0.3,
+# An installation of 0.1 that is in use becomes one of 0.2, of 0.3 and of 0.4,
 # which then does not differ from one that is new.
 
 use strict;
@@ -176,10 +176,16 @@ $session->query(q(SELECT create_journal('journal', NULL::account, request_id_typ
 works($session, '0.3, same session', @old, @new, @newest);
 works($other, '0.3, other session', @old, @new, @newest);
 works(open_session('upgraded'), '0.3, new session', @old, @new, @newest);
+
+$session->query(q(ALTER EXTENSION racefree UPDATE TO '0.4'));
+is($session->query($version), '0.4', 'the installation is of 0.4 now');
+works($session, '0.4, same session', @old, @new, @newest);
+works($other, '0.4, other session', @old, @new, @newest);
+works(open_session('upgraded'), '0.4, new session', @old, @new, @newest);
 # What came with the tests' own tables is no member of the extension.
 $session->query('DROP TABLE journal');
 
-$node->safe_psql('fresh', q(CREATE EXTENSION racefree VERSION '0.3'));
+$node->safe_psql('fresh', q(CREATE EXTENSION racefree VERSION '0.4'));
 my $fresh = $node->safe_psql('fresh', $members);
 cmp_ok(scalar(split /\n/, $fresh), '>', 14, 'there is something to compare');
 is($node->safe_psql('upgraded', $members),
