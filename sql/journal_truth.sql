@@ -109,6 +109,11 @@ SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
 UPDATE jv_own SET amount = 1000 WHERE id = 3;
 SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem LIKE '%revers%';
 ROLLBACK;
+-- entries without an amount, of the table's own making
+BEGIN;
+INSERT INTO jv_own VALUES (8, 1, 2, NULL, 88.5, 53.5, 99), (9, 1, 2, NULL, 88.5, 53.5, 99);
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem LIKE '%revers%';
+ROLLBACK;
 -- several at once: entries, then accounts, then missing accounts, reversals
 BEGIN;
 UPDATE jv_own SET amount = 1 WHERE id = 1;

@@ -261,6 +261,16 @@ report_missing(Verification *verification)
 	pfree(missing);
 }
 
+/* A number in a row of a result, or NULL: so is a sum of nothing but NULLs. */
+static Numeric
+get_sum(HeapTuple tuple, int position, TupleDesc tupdesc)
+{
+	bool isnull;
+	Datum value = heap_getattr(tuple, position, tupdesc, &isnull);
+
+	return isnull ? NULL : DatumGetNumeric(value);
+}
+
 /* Entries of which more was reversed than they moved. */
 static void
 check_reversals(Verification *verification)
@@ -281,12 +291,12 @@ check_reversals(Verification *verification)
 		TupleDesc tupdesc = SPI_tuptable->tupdesc;
 		bool isnull;
 		int64 entry = DatumGetInt64(heap_getattr(tuple, 1, tupdesc, &isnull));
-		Datum total = heap_getattr(tuple, 3, tupdesc, &isnull);
-		Datum amount = heap_getattr(tuple, 2, tupdesc, &isnull);
+		Numeric amount = get_sum(tuple, 2, tupdesc);
+		Numeric total = get_sum(tuple, 3, tupdesc);
 
 		report(verification, NULL, &entry,
-			   isnull ? "reversal_without_entry" : "over_reversed",
-			   isnull ? NULL : DatumGetNumeric(amount), DatumGetNumeric(total));
+			   amount == NULL ? "reversal_without_entry" : "over_reversed",
+			   amount, total);
 	}
 }
 
