@@ -2,3 +2,30 @@
 
 -- complain if script is sourced in psql, rather than via ALTER EXTENSION
 \echo Use "ALTER EXTENSION racefree UPDATE TO '0.4'" to load this file. \quit
+
+-- The new arguments need other signatures.
+DROP FUNCTION create_journal(text, anyelement, name, regtype, boolean);
+
+CREATE FUNCTION create_journal(
+    journal text,
+    accounts anyelement,
+    id_column name DEFAULT NULL,
+    request_id_type regtype DEFAULT 'uuid',
+    foreign_keys boolean DEFAULT true,
+    balance_column name DEFAULT 'balance',
+    partition_by text DEFAULT NULL)
+RETURNS regclass
+AS 'MODULE_PATHNAME', 'create_journal'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text) IS
+'create an append-only table that transfers between these accounts are booked in';
+
+CREATE FUNCTION guard_journal(
+    journal regclass)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'guard_journal'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION guard_journal(regclass) IS
+'guard a journal and those of its partitions that are not guarded against changes; how many that were';

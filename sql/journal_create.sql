@@ -58,6 +58,15 @@ SELECT create_journal('x', NULL::acct, request_id_type => NULL);
 \echo :SQLSTATE
 SELECT create_journal('x', NULL::acct, foreign_keys => NULL);
 \echo :SQLSTATE
+SELECT create_journal('x', NULL::acct, balance_column => NULL);
+\echo :SQLSTATE
+-- balances that are not there, or no money
+SELECT create_journal('x', NULL::acct, balance_column => 'nope');
+\echo :SQLSTATE
+CREATE TABLE acct_text (id integer PRIMARY KEY, balance text);
+SELECT create_journal('x', NULL::acct_text);
+\echo :SQLSTATE
+DROP TABLE acct_text;
 -- no table
 SELECT create_journal('x', NULL::integer);
 \echo :SQLSTATE
@@ -84,9 +93,7 @@ DROP TABLE pg_temp.acct, jc.real;
 SELECT create_journal('pg_temp.j_temp', NULL::acct);
 \echo :SQLSTATE
 SELECT create_journal('pg_temp.j_temp', NULL::acct, foreign_keys => false);
-SELECT relpersistence FROM pg_class WHERE oid = 'pg_temp.j_temp'::regclass;
-SELECT entry ->> 'amount' AS amount FROM transfer(NULL::acct, 1, 2, 1, journal => 'pg_temp.j_temp');
-DROP TABLE pg_temp.j_temp;
+\echo :SQLSTATE
 SELECT create_journal('pg_temp.j_temp', NULL::acct_temp);
 SELECT relpersistence FROM pg_class WHERE oid = 'pg_temp.j_temp'::regclass;
 SELECT amount FROM transfer(NULL::acct_temp, 1, 2, 1, journal => 'j_temp');

@@ -180,7 +180,7 @@ SELECT amount FROM reverse_transfer(NULL::rv_acct, 'rv_own', 1);
 -- id and balance columns of other names
 CREATE TABLE rv_named ("No" text PRIMARY KEY, other integer UNIQUE, "Bal" integer);
 INSERT INTO rv_named VALUES ('a', 1, 10), ('b', 2, 0);
-SELECT create_journal('rv_named_journal', NULL::rv_named, 'other');
+SELECT create_journal('rv_named_journal', NULL::rv_named, 'other', balance_column => 'Bal');
 SELECT amount FROM transfer(NULL::rv_named, 1, 2, 3, id_column => 'other', balance_column => 'Bal', journal => 'rv_named_journal');
 SELECT from_account, to_account FROM reverse_transfer(NULL::rv_named, 'rv_named_journal', 1, id_column => 'other', balance_column => 'Bal');
 DROP TABLE rv_named_journal, rv_named, rv_own;

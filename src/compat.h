@@ -37,4 +37,11 @@
 #define lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+/* PostgreSQL 16 lets foreign tables have triggers on TRUNCATE. */
+#if PG_VERSION_NUM >= 160000
+#define can_guard_truncate(relkind) true
+#else
+#define can_guard_truncate(relkind) ((relkind) != RELKIND_FOREIGN_TABLE)
+#endif
+
 #endif /* RACEFREE_COMPAT_H */

@@ -28,6 +28,7 @@
 #include "errors.h"
 #include "journal.h"
 #include "plans.h"
+#include "tie.h"
 
 static const char *const column_names[] = {
 	[JOURNAL_ID] = "id",
@@ -173,6 +174,7 @@ void
 journal_open(Journal *journal, Oid relid, LOCKMODE lockmode)
 {
 	journal->table = target_open_table(relid, lockmode);
+	journal->books = lockmode >= RowExclusiveLock;
 	find_columns(journal);
 }
 
@@ -222,11 +224,36 @@ check_id_column(const Journal *journal, JournalColumn column,
 	check_id_collation(journal, column, accounts, id_attnum);
 }
 
-/* The journal must be able to hold the ids of these accounts. */
-void
-journal_check_ids(const Journal *journal, const Target *accounts,
-				  AttrNumber id_attnum)
+/*
+ * After a crash that empties the journal, requests would be booked again on
+ * balances that had them.
+ */
+static void
+check_durability(const Journal *journal, const Target *accounts)
 {
+	if (target_outlasts(accounts, journal->table))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("journal \"%s\" is less durable than its accounts",
+						RelationGetRelationName(journal_relation(journal))),
+				 errdetail("What is booked in a temporary or unlogged table is "
+						   "lost when the session ends or the server crashes, "
+						   "and requests would then be done again."),
+				 errhint("Book in a permanent table. ALTER TABLE ... SET LOGGED "
+						 "makes one of an unlogged table or partition.")));
+}
+
+/*
+ * The journal must be that of these accounts, if it says whose it is, and be
+ * able to hold their ids; to book entries, it must last as long as they do.
+ */
+void
+journal_check_accounts(const Journal *journal, const Target *accounts,
+					   AttrNumber id_attnum, AttrNumber balance_attnum)
+{
+	tie_check(journal->table, accounts, id_attnum, balance_attnum);
+	if (journal->books)
+		check_durability(journal, accounts);
 	check_id_column(journal, JOURNAL_FROM_ID, accounts, id_attnum);
 	check_id_column(journal, JOURNAL_TO_ID, accounts, id_attnum);
 }

@@ -18,6 +18,7 @@
 typedef struct Journal
 {
 	Target *table;
+	bool books;								 /* is it opened to book entries? */
 	AttrNumber columns[NUM_JOURNAL_COLUMNS]; /* invalid where missing */
 	MoneyColumn amount;
 	MoneyColumn from_balance;
@@ -48,8 +49,9 @@ extern void journal_close(Journal *journal);
 extern bool journal_has(const Journal *journal, JournalColumn column);
 extern void journal_need(const Journal *journal, JournalColumn column);
 extern Oid journal_column_type(const Journal *journal, JournalColumn column);
-extern void journal_check_ids(const Journal *journal, const Target *accounts,
-							  AttrNumber id_attnum);
+extern void journal_check_accounts(const Journal *journal,
+								   const Target *accounts, AttrNumber id_attnum,
+								   AttrNumber balance_attnum);
 extern Datum journal_convert_id(const Journal *journal, JournalColumn column,
 								Oid type, Datum id);
 extern void journal_set_id(const Journal *journal, JournalEntry *entry,

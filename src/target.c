@@ -72,6 +72,9 @@ typedef struct TargetInfo
 	MemoryContext populate_context; /* what it keeps; NULL until needed */
 	FmgrInfo to_jsonb;				/* to_jsonb for the row type, once needed */
 	TupleDesc records[NUM_TARGET_RECORDS]; /* NULL until needed */
+	struct Ties *ties;	   /* what guards of a journal say; NULL until read */
+	int least_lasting;	   /* how long rows last, at least ... */
+	int most_lasting;	   /* and at most; 0 until known */
 	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
 
@@ -656,6 +659,92 @@ target_may_divert_inserts(const Target *target)
 
 	return rel->rd_rel->relkind != RELKIND_RELATION ||
 		   (rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+}
+
+/*
+ * What the guards of a journal say, NULL until it was read: a place to keep it
+ * until the table changes, and the memory that lives as long.
+ */
+struct Ties **
+target_ties(const Target *target, MemoryContext *context)
+{
+	*context = target->info->context;
+	return &target->info->ties;
+}
+
+/* How long rows of such a table last: the more the longer, never 0. */
+static int
+lasting(char persistence)
+{
+	switch (persistence)
+	{
+		case RELPERSISTENCE_TEMP:
+			return 1;
+		case RELPERSISTENCE_UNLOGGED:
+			return 2;
+		default:
+			return 3;
+	}
+}
+
+/* Take into account how long rows of that partition or child last. */
+static void
+look_at_lasting(TargetInfo *info, Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+
+	/* It may have been dropped a moment ago. */
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relkind != RELKIND_PARTITIONED_TABLE)
+	{
+		int length = lasting(form->relpersistence);
+
+		if (info->most_lasting == 0 || length < info->least_lasting)
+			info->least_lasting = length;
+		if (length > info->most_lasting)
+			info->most_lasting = length;
+	}
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * How long rows of the table last: of a partition or inheritance tree, in each
+ * of its tables, which can change apart from the root.
+ */
+static void
+find_lasting(const Target *target)
+{
+	TargetInfo *info = target->info;
+	Form_pg_class form = target->rel->rd_rel;
+	ListCell *lc;
+
+	if (info->most_lasting != 0)
+		return;
+	if (form->relhassubclass)
+	{
+		info->minds_others = true;
+		foreach(lc, find_all_inheritors(RelationGetRelid(target->rel), NoLock,
+										NULL))
+			look_at_lasting(info, lfirst_oid(lc));
+	}
+	if (info->most_lasting == 0)
+		info->least_lasting = info->most_lasting = lasting(
+			form->relpersistence);
+}
+
+/*
+ * Can it be that rows are still there after a crash, or in another session,
+ * when those of the other table are gone?
+ */
+bool
+target_outlasts(const Target *target, const Target *other)
+{
+	find_lasting(target);
+	find_lasting(other);
+	return target->info->most_lasting > other->info->least_lasting;
 }
 
 Form_pg_attribute

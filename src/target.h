@@ -22,6 +22,7 @@
 #include "utils/typcache.h"
 
 typedef struct Target Target;
+struct Ties;
 
 /* The records that functions return. */
 typedef enum TargetRecord
@@ -48,6 +49,8 @@ extern HeapTupleHeader target_populate(const Target *target, Jsonb *object);
 extern bool target_updates_are_plain(const Target *target);
 extern bool target_has_row_security(const Target *target);
 extern bool target_may_divert_inserts(const Target *target);
+extern struct Ties **target_ties(const Target *target, MemoryContext *context);
+extern bool target_outlasts(const Target *target, const Target *other);
 
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
 extern AttrNumber target_find_column(const Target *target, const char *name);

@@ -124,8 +124,9 @@ set_journal(Transfer *transfer, FunctionCallInfo fcinfo, int journal,
 	}
 	transfer->journal = palloc(sizeof(Journal));
 	journal_open(transfer->journal, PG_GETARG_OID(journal), RowExclusiveLock);
-	journal_check_ids(transfer->journal, transfer->rules.accounts,
-					  transfer->rules.id_attnum);
+	journal_check_accounts(transfer->journal, transfer->rules.accounts,
+						   transfer->rules.id_attnum,
+						   transfer->rules.balance.attnum);
 	transfer->rules.booked = &transfer->journal->amount;
 
 	entry->has_request = is_given(fcinfo, request_id);

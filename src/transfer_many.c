@@ -91,8 +91,8 @@ open_tables(Moves *moves, FunctionCallInfo fcinfo)
 	if (!moves->has_journal)
 		return;
 	journal_open(&moves->journal, PG_GETARG_OID(7), RowExclusiveLock);
-	journal_check_ids(&moves->journal, moves->rules.accounts,
-					  moves->rules.id_attnum);
+	journal_check_accounts(&moves->journal, moves->rules.accounts,
+						   moves->rules.id_attnum, moves->rules.balance.attnum);
 	moves->rules.booked = &moves->journal.amount;
 }
 

@@ -330,7 +330,8 @@ open_verification(Verification *verification, FunctionCallInfo fcinfo)
 							  AccessShareLock),
 				  &args);
 	journal_open(journal, PG_GETARG_OID(0), AccessShareLock);
-	journal_check_ids(journal, rules->accounts, rules->id_attnum);
+	journal_check_accounts(journal, rules->accounts, rules->id_attnum,
+						   rules->balance.attnum);
 	journal_need(journal, JOURNAL_ID);
 	journal_need(journal, JOURNAL_FROM_BALANCE);
 	journal_need(journal, JOURNAL_TO_BALANCE);
