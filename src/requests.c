@@ -173,14 +173,17 @@ same_id(const Journal *journal, const JournalEntry *booked,
 	return same;
 }
 
-/* Is it the amount that was asked for?  "up_to" may have moved less. */
+/*
+ * Is it the amount that was asked for?  "up_to" may have moved less.  An amount
+ * that is NULL was neither booked nor asked for.
+ */
 bool
 requests_same_amount(Numeric booked, Numeric asked, bool up_to)
 {
 	int order;
 
 	if (booked == NULL || asked == NULL)
-		return false;
+		return booked == asked;
 	order = money_compare(booked, asked);
 	return order == 0 || (up_to && order < 0);
 }

@@ -338,12 +338,17 @@ update_party(Transfer *transfer, Party *party)
 	party->updated = true;
 }
 
-/* An account as it is now; there may be none any more. */
+/*
+ * An account as it is now; there may be none any more.  An entry need not name
+ * one: then a row whose id is NULL is not meant.
+ */
 static void
 look_up_party(Transfer *transfer, Party *party)
 {
 	ColumnValues key = id_key(transfer, party);
 
+	if (party->account.id_null)
+		return;
 	(void) take_row(transfer, party,
 					plan_run(transfer->rules.accounts, STMT_LOOK, &key, NULL,
 							 VIEW_OWN));
@@ -559,7 +564,7 @@ run_reversal(Transfer *transfer)
 				 target_has_row_security(transfer->journal->table)
 					 ? errhint("Row-level security may hide the entry.")
 					 : 0));
-	if (found && (original.no_id[0] || original.no_id[1]))
+	if (!was_booked && (original.no_id[0] || original.no_id[1]))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("entry " INT64_FORMAT " of journal \"%s\" does not "
