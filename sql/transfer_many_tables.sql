@@ -4,7 +4,7 @@ CREATE TABLE tt (id integer PRIMARY KEY, balance numeric(12,2), note text);
 INSERT INTO tt VALUES (1, 100), (2, 100), (3, 100), (4, 100);
 CREATE TABLE tt_j (from_id integer, to_id integer, amount numeric, from_balance numeric, to_balance numeric);
 
--- one UPDATE for an account however many transfers it takes part in, none
+-- one UPDATE for an account however many transfers it takes part in, also
 -- where nothing remains of them
 CREATE TABLE tt_log (n serial, event text, id integer, old numeric, new numeric);
 CREATE FUNCTION tt_watch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -16,13 +16,14 @@ CREATE TRIGGER watch_before BEFORE UPDATE ON tt FOR EACH ROW EXECUTE FUNCTION tt
 CREATE TRIGGER watch_after AFTER UPDATE ON tt FOR EACH ROW EXECUTE FUNCTION tt_watch();
 SELECT ordinality, from_balance, to_balance FROM transfer_many(NULL::tt, '{3,1,2,1,4,1}', '{1,2,3,2,1,4}', '{5,10,5,10,7,7}', journal => 'tt_j');
 SELECT event, id, old, new FROM tt_log ORDER BY event, id;
--- a net of nothing: booked, and no account is updated
+-- a net of nothing: booked, and both accounts are updated
 TRUNCATE tt_log;
 SELECT ordinality, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2}', '{2,1}', '{5,5}', journal => 'tt_j');
 SELECT count(*) FROM tt_log;
 SELECT count(*) FROM tt_j;
 DROP TRIGGER watch_before ON tt;
 DROP TRIGGER watch_after ON tt;
+TRUNCATE tt_log;
 -- statement triggers and transition tables: one statement
 CREATE FUNCTION tt_statement() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -165,7 +165,7 @@ SELECT * FROM transfer(NULL::bal, 1, 2, 1, balance_column => 'iv');
 DROP TABLE bal;
 DROP DOMAIN float_domain;
 
--- a generated balance cannot be set: core says so
+-- a generated column is no balance
 CREATE TABLE bal (id integer PRIMARY KEY, cents bigint, balance bigint GENERATED ALWAYS AS (cents * 2) STORED);
 INSERT INTO bal VALUES (1, 10), (2, 10);
 \set VERBOSITY sqlstate

@@ -22,6 +22,7 @@ typedef struct Slot
 	Numeric original; /* the balance as it was locked */
 	bool checked;	  /* was it read again? */
 	bool needed;	  /* by a transfer that may be applied */
+	bool moved;		  /* does a transfer that was applied name it? */
 } Slot;
 
 /* A request that the batch names. */

@@ -26,7 +26,10 @@
  * ----------
  */
 
-/* The column that holds the balances: it must be of an exact type. */
+/*
+ * The column that holds the balances: it must be of an exact type, and one that
+ * can be written.
+ */
 static void
 resolve_balance(Rules *rules, const char *name)
 {
@@ -42,6 +45,30 @@ resolve_balance(Rules *rules, const char *name)
 							target_column(rules->accounts, attnum)->atttypid)),
 				 errhint("Use smallint, integer, bigint, numeric or "
 						 "money.")));
+	if (target_column(rules->accounts, attnum)->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("balance column \"%s\" is a generated column", name),
+				 errdetail("Its value follows from other columns.")));
+}
+
+/* What a transfer changes, must not be what tells the rows apart. */
+static void
+check_balance_is_no_key(const Rules *rules)
+{
+	const AttrNumber *key;
+	int n = target_primary_key(rules->accounts, &key);
+	bool is_key = rules->balance.attnum == rules->id_attnum;
+
+	for (int i = 0; i < n; i++)
+		is_key = is_key || key[i] == rules->balance.attnum;
+	if (is_key)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("balance column \"%s\" is part of the accounts' key",
+						NameStr(target_column(rules->accounts,
+											  rules->balance.attnum)
+									->attname))));
 }
 
 /* A limit of balances: NULL for none. */
@@ -116,6 +143,7 @@ rules_resolve(Rules *rules, Target *accounts, const RuleArgs *args)
 	rules->up_to = args->up_to;
 	resolve_floor(rules);
 	rules->id_attnum = target_id_column(accounts, args->id_column);
+	check_balance_is_no_key(rules);
 	rules->compare = target_id_comparison(accounts, rules->id_attnum);
 	att = target_column(accounts, rules->id_attnum);
 	rules->id_type = getBaseType(att->atttypid);

@@ -642,6 +642,31 @@ target_updates_are_plain(const Target *target)
 		   !has_update_triggers(rel);
 }
 
+/*
+ * Is the only trigger that could suppress an UPDATE of a row core's own, which
+ * suppresses those that change nothing?
+ */
+bool
+target_suppresses_redundant_updates(const Target *target)
+{
+	TriggerDesc *trigdesc = target->rel->trigdesc;
+	bool found = false;
+
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger *trigger = &trigdesc->triggers[i];
+
+		if (!TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
+								  TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_UPDATE) ||
+			trigger->tgenabled == TRIGGER_DISABLED)
+			continue;
+		if (trigger->tgfoid != F_SUPPRESS_REDUNDANT_UPDATES_TRIGGER)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
 /* Do row security policies apply to the current user? */
 bool
 target_has_row_security(const Target *target)

@@ -5,7 +5,7 @@
  *
  * The batch takes its locks first, requests before accounts, each in order,
  * with one statement for all.  Then it is applied in memory, and written: one
- * UPDATE of the accounts that changed, one INSERT of the entries.
+ * UPDATE of the accounts that took part, one INSERT of the entries.
  *
  * All of it lives in SPI's memory context, and goes with SPI_finish().
  *
@@ -148,17 +148,36 @@ has_changed(const Slot *slot)
 }
 
 /*
- * Slots as rows for a statement: those that are needed, or those that changed
- * with their new balances.
+ * Only accounts that applied transfers name are written: also where the balance
+ * ends where it began, so that triggers, constraints, policies and privileges
+ * have their say.
+ */
+static void
+choose_moved(Moves *moves)
+{
+	for (int i = 0; i < moves->nmoves; i++)
+	{
+		Move *move = &moves->moves[i];
+
+		if (move->verdict != VERDICT_OK)
+			continue;
+		move->from->moved = true;
+		move->to->moved = true;
+	}
+}
+
+/*
+ * Slots as rows for a statement: those that are needed, or those that were
+ * moved with their new balances.
  */
 static Rows *
-register_slots(Moves *moves, bool changed, int *nrows)
+register_slots(Moves *moves, bool moved, int *nrows)
 {
 	Rules *rules = &moves->rules;
-	Rows *rows = rows_begin(changed ? 3 : 2, moves->nslots);
+	Rows *rows = rows_begin(moved ? 3 : 2, moves->nslots);
 
 	rows_add_base_column(rows, 'k', 1, rules->accounts, rules->id_attnum);
-	if (changed)
+	if (moved)
 		rows_add_base_column(rows, 'd', 1, rules->accounts,
 							 rules->balance.attnum);
 	*nrows = 0;
@@ -168,9 +187,9 @@ register_slots(Moves *moves, bool changed, int *nrows)
 		Datum values[3] = {Int32GetDatum(i), slot->account.id};
 		bool nulls[3] = {false, false, false};
 
-		if (changed ? !has_changed(slot) : !slot->needed)
+		if (moved ? !slot->moved : !slot->needed)
 			continue;
-		if (changed)
+		if (moved)
 			values[2] = money_to_column(&rules->balance, slot->account.balance);
 		rows_put(rows, values, nulls);
 		(*nrows)++;
@@ -266,19 +285,24 @@ check_account(Moves *moves, HeapTuple tuple, TupleDesc tupdesc)
 	bool isnull;
 	Datum balance = heap_getattr(tuple, 1, tupdesc, &isnull);
 
-	slot->checked = true;
 	if (!slot->account.found)
 		return;
+	if (slot->checked)
+		args_error_id_not_unique(moves->rules.accounts, moves->rules.id_attnum,
+								 slot->account.id);
+	slot->checked = true;
 	if (isnull != slot->account.balance_null ||
 		(!isnull &&
 		 money_compare(money_from_column(&moves->rules.balance, balance),
 					   slot->account.balance) != 0))
 		rules_raise_not_stored(&moves->rules, &slot->account,
 							   slot->account.balance);
-	slot->original = slot->account.balance;
 }
 
-/* Store the balances that changed. */
+/*
+ * Store the balances.  An UPDATE that changes nothing may be suppressed by the
+ * trigger that is made for that.
+ */
 static void
 update_accounts(Moves *moves)
 {
@@ -291,11 +315,14 @@ update_accounts(Moves *moves)
 						  .data = &data,
 						  .partial = &given,
 						  .result = &data};
+	bool redundant = target_suppresses_redundant_updates(rules->accounts);
 	int nrows;
 	int turn;
 	uint64 nupdated;
-	Rows *rows = register_slots(moves, true, &nrows);
+	Rows *rows;
 
+	choose_moved(moves);
+	rows = register_slots(moves, true, &nrows);
 	spec.size = plan_batch_size(nrows);
 	nupdated = nrows == 0 ? 0
 						  : plan_write_batch(rules->accounts, &spec, &turn, 0);
@@ -306,7 +333,7 @@ update_accounts(Moves *moves)
 	{
 		Slot *slot = &moves->slots[i];
 
-		if (has_changed(slot))
+		if (slot->moved && !slot->checked && !(redundant && !has_changed(slot)))
 			rules_raise_not_stored(rules, &slot->account,
 								   slot->account.balance);
 	}
