@@ -183,8 +183,21 @@ SELECT request_type(create_journal('r1', NULL::acct, request_id_type => 'text'))
 SELECT request_type(create_journal('r2', NULL::acct, request_id_type => 'bigint'));
 SELECT request_type(create_journal('r3', NULL::acct, request_id_type => 'jc."Account Id"'));
 SELECT request_type(create_journal('r4', NULL::acct, request_id_type => 'varchar'));
-SELECT request_type(create_journal('r5', NULL::acct, request_id_type => 'uuid[]'));
-SELECT entry -> 'request_id' AS r FROM transfer(NULL::acct, 1, 2, 1, journal => 'r5', request_id => '{00000000-0000-0000-0000-000000000001}');
+CREATE EXTENSION citext;
+SELECT request_type(create_journal('r5', NULL::acct, request_id_type => 'citext'));
+DROP TABLE r5;
+DROP EXTENSION citext;
+-- not those that cut or round what they are given
+SELECT create_journal('x', NULL::acct, request_id_type => 'name');
+\echo :SQLSTATE
+SELECT create_journal('x', NULL::acct, request_id_type => 'double precision');
+\echo :SQLSTATE
+CREATE DOMAIN request_day AS date;
+SELECT create_journal('x', NULL::acct, request_id_type => 'request_day');
+\echo :SQLSTATE
+DROP DOMAIN request_day;
+SELECT create_journal('x', NULL::acct, request_id_type => 'uuid[]');
+\echo :SQLSTATE
 SELECT create_journal('x', NULL::acct, request_id_type => 'json');
 \echo :SQLSTATE
 SELECT create_journal('x', NULL::acct, request_id_type => 'anyelement');

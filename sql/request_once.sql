@@ -133,11 +133,12 @@ SELECT replayed FROM transfer(NULL::ro_acct, 1, 2, 1, journal => 'ro_other', req
 -- a request that an entry without racefree's help has
 INSERT INTO ro_other (request_id, from_id, to_id, amount, from_balance, to_balance) VALUES ('by hand', 1, 2, 5, 0, 0);
 SELECT replayed, amount FROM transfer(NULL::ro_acct, 1, 2, 5, journal => 'ro_other', request_id => 'by hand');
--- no request_id, no replay; the empty string is an id
+-- no request_id, no replay; the empty string is no id
 SELECT replayed FROM transfer(NULL::ro_acct, 1, 2, 1, journal => 'ro_other');
 SELECT replayed FROM transfer(NULL::ro_acct, 1, 2, 1, journal => 'ro_other', request_id => NULL);
 SELECT replayed FROM transfer(NULL::ro_acct, 1, 2, 1, journal => 'ro_other', request_id => '');
-SELECT replayed FROM transfer(NULL::ro_acct, 1, 2, 1, journal => 'ro_other', request_id => '');
+\echo :SQLSTATE
+SELECT replayed FROM transfer(NULL::ro_acct, 1, 2, 1, journal => 'ro_other');
 -- request_id and details need a journal
 SELECT * FROM transfer(NULL::ro_acct, 1, 2, 1, request_id => 'x');
 \echo :SQLSTATE

@@ -43,24 +43,83 @@ SELECT rt_book('rt_numeric', '1.501');
 \echo :SQLSTATE
 SELECT rt_book('rt_numeric', '1000');
 \echo :SQLSTATE
--- name, timestamptz, bytea, jsonb, array, range, composite
-CREATE TABLE rt_name (request_id name UNIQUE, from_id integer, to_id integer, amount integer);
-SELECT rt_book('rt_name', 'n');
-SELECT rt_book('rt_name', 'n');
+-- bytea, in any of its forms
 CREATE TABLE rt_bytea (request_id bytea UNIQUE, from_id integer, to_id integer, amount integer);
 SELECT rt_book('rt_bytea', '\x00ff');
 SELECT rt_book('rt_bytea', '\000\377');
+-- citext ignores case, as it was asked to
+CREATE EXTENSION citext;
+CREATE TABLE rt_citext (request_id citext UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_citext', 'Order');
+SELECT rt_book('rt_citext', 'ORDER');
+-- types that cut or round what they are given: it must be what they give back
+CREATE TABLE rt_name (request_id name UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_name', repeat('n', 63)) = 'booked ' || repeat('n', 63) AS ok;
+SELECT rt_book('rt_name', repeat('n', 63)) = 'replayed ' || repeat('n', 63) AS ok;
+SELECT rt_book('rt_name', repeat('n', 64));
+\echo :SQLSTATE
+CREATE TABLE rt_real (request_id real UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_real', '1.5');
+SELECT rt_book('rt_real', '1.5');
+SELECT rt_book('rt_real', '16777217');
+\echo :SQLSTATE
+-- equal for the type, but not the same words
+SELECT rt_book('rt_real', '0');
+SELECT rt_book('rt_real', '-0');
+\echo :SQLSTATE
+SELECT ordinality, status FROM transfer_many(NULL::rt_acct, '{1,1,1}', '{2,2,2}', '{1,1,1}', '{0,-0,0}', journal => 'rt_real', on_error => 'report');
+SELECT ordinality, status FROM transfer_many(NULL::rt_acct, '{1,1,1}', '{2,2,2}', '{1,1,1}', '{1.50,1.5,2.5}', journal => 'rt_real');
+\echo :SQLSTATE
+CREATE TABLE rt_interval (request_id interval UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT ordinality, status FROM transfer_many(NULL::rt_acct, '{1,1,1}', '{2,2,2}', '{1,1,1}', '{1 mon,30 days,1 mon}', journal => 'rt_interval', on_error => 'report');
+SELECT ordinality, status FROM transfer_many(NULL::rt_acct, '{1}', '{2}', '{1}', '{30 days}', journal => 'rt_interval');
+\echo :SQLSTATE
+CREATE TABLE rt_double (request_id double precision UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_double', '9007199254740993');
+\echo :SQLSTATE
+CREATE TABLE rt_char1 (request_id "char" UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_char1', 'x');
+SELECT rt_book('rt_char1', 'xy');
+\echo :SQLSTATE
+CREATE TABLE rt_date (request_id date UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_date', '2026-01-02');
+SELECT rt_book('rt_date', '2026-01-02 12:34');
+\echo :SQLSTATE
+-- what a date means must not depend on the session's DateStyle
+SELECT rt_book('rt_date', '01-02-2026');
+\echo :SQLSTATE
 CREATE TABLE rt_jsonb (request_id jsonb UNIQUE, from_id integer, to_id integer, amount integer);
 SELECT rt_book('rt_jsonb', '{"a": 1, "b": 2}');
+SELECT rt_book('rt_jsonb', '{"a": 1, "b": 2}');
 SELECT rt_book('rt_jsonb', '{"b":2,"a":1.0}');
+\echo :SQLSTATE
+SELECT rt_book('rt_jsonb', '{"a": 1.0, "b": 2}');
+\echo :SQLSTATE
 CREATE TYPE rt_pair AS (a integer, b text);
 CREATE TABLE rt_composite (request_id rt_pair UNIQUE, from_id integer, to_id integer, amount integer);
 SELECT rt_book('rt_composite', '(1,x)');
+SELECT rt_book('rt_composite', '(1,x)');
 SELECT rt_book('rt_composite', '(01,"x")');
+\echo :SQLSTATE
+CREATE TABLE rt_bool (request_id boolean UNIQUE, from_id integer, to_id integer, amount integer);
+SELECT rt_book('rt_bool', 't');
 -- money has no hash: such requests wait for each other, and are booked once
+SET lc_monetary = 'C';
 CREATE TABLE rt_money (request_id money UNIQUE, from_id integer, to_id integer, amount integer);
-SELECT rt_book('rt_money', '1');
-SELECT rt_book('rt_money', '1.00');
+SELECT rt_book('rt_money', '$1.00');
+SELECT rt_book('rt_money', '$1.00');
+SELECT rt_book('rt_money', '$1.004');
+\echo :SQLSTATE
+RESET lc_monetary;
+-- an id that says nothing, in a batch, too
+SELECT rt_book('rt_varchar', '');
+\echo :SQLSTATE
+SELECT rt_book('rt_char', '  ');
+\echo :SQLSTATE
+SELECT rt_book('rt_bytea', '\x');
+\echo :SQLSTATE
+SELECT * FROM transfer_many(NULL::rt_acct, '{1,1}', '{2,2}', '{1,1}', '{a,""}', journal => 'rt_varchar', on_error => 'report');
+\echo :SQLSTATE
 -- a domain, whose checks hold
 CREATE DOMAIN rt_key AS varchar(6) CHECK (VALUE LIKE 'R%') CHECK (VALUE <> 'RX');
 CREATE TABLE rt_domain (request_id rt_key UNIQUE, from_id integer, to_id integer, amount integer);
@@ -149,7 +208,8 @@ SELECT rt_book('rt_renamed', '1');
 -- every booked request moved 1 or 2, and no more
 SELECT sum(balance) FROM rt_acct;
 DROP TABLE rt_uuid, rt_bigint, rt_varchar, rt_char, rt_numeric, rt_name, rt_bytea, rt_jsonb, rt_composite, rt_money,
-  rt_domain, rt_ci, rt_json, rt_point, rt_none, rt_renamed;
+  rt_citext, rt_real, rt_interval, rt_double, rt_char1, rt_date, rt_bool, rt_domain, rt_ci, rt_json, rt_point, rt_none, rt_renamed;
+DROP EXTENSION citext;
 DROP FUNCTION rt_book;
 DROP TABLE rt_acct;
 DROP TYPE rt_pair;

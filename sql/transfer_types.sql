@@ -213,6 +213,33 @@ SELECT * FROM transfer(NULL::ids, 1.5, 2, 1, id_column => 'i4');
 -- not cut to the column's length: there is no such account
 SELECT * FROM transfer(NULL::ids, 'one       x', 'two', 1, id_column => 'vc');
 \echo :SQLSTATE
+-- nor cut or rounded to another account's id: 22023
+CREATE TABLE near (nm name, r real, f double precision, c "char", d date, m money, balance integer);
+INSERT INTO near VALUES (repeat('n', 63), 16777216, 9007199254740992, 'x', '2001-01-01', 1, 100), ('n', 1.5, 2, 'y', '2002-02-02', 2, 100);
+SELECT * FROM transfer(NULL::near, repeat('n', 64), 'n', 1, id_column => 'nm');
+\echo :SQLSTATE
+SELECT * FROM transfer(NULL::near, '16777217', '1.5', 1, id_column => 'r');
+\echo :SQLSTATE
+SELECT * FROM transfer(NULL::near, 2, 9007199254740993, 1, id_column => 'f');
+\echo :SQLSTATE
+SELECT * FROM transfer(NULL::near, 'x', 'yes', 1, id_column => 'c');
+\echo :SQLSTATE
+SELECT * FROM transfer(NULL::near, '2001-01-01 12:00'::timestamp, '2002-02-02', 1, id_column => 'd');
+\echo :SQLSTATE
+SELECT * FROM transfer(NULL::near, '1.004', '2', 1, id_column => 'm');
+\echo :SQLSTATE
+SELECT * FROM transfer_many(NULL::near, ARRAY['n', 'n'], ARRAY[repeat('n', 63), repeat('n', 64)], '{1,1}', id_column => 'nm', on_error => 'report');
+\echo :SQLSTATE
+SELECT * FROM lock_rows(NULL::near, ARRAY[repeat('n', 64)], id_column => 'nm');
+\echo :SQLSTATE
+-- what is an id is taken
+SELECT ordinality, status FROM transfer_many(NULL::near, ARRAY['n'], ARRAY[repeat('n', 63)], '{1}', id_column => 'nm');
+SELECT (from_account).r, (to_account).r FROM transfer(NULL::near, '1.5', '1.6777216e+07', 1, id_column => 'r');
+SELECT (from_account).f, (to_account).f FROM transfer(NULL::near, 2, 9007199254740992, 1, id_column => 'f');
+SELECT (from_account).c, (to_account).c FROM transfer(NULL::near, 'x', 'y', 1, id_column => 'c');
+SELECT (from_account).d, (to_account).d FROM transfer(NULL::near, '2001-01-01', '2002-02-02', 1, id_column => 'd');
+SELECT balance FROM near ORDER BY nm;
+DROP TABLE near;
 -- one id in two spellings is one account: 22023
 SELECT * FROM transfer(NULL::ids, 1.0, 1.00, 1, id_column => 'n');
 \echo :SQLSTATE

@@ -21,6 +21,7 @@
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "args.h"
@@ -245,6 +246,34 @@ args_print(Oid type, Datum value)
 	return OidOutputFunctionCall(output, value);
 }
 
+static void
+set_while(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * A value's text form with all its digits, and with dates that mean the same in
+ * every session.
+ */
+char *
+args_print_exactly(Oid type, Datum value)
+{
+	char *text;
+	int level;
+
+	if (args_keeps_text(type))
+		return args_print(type, value);
+	level = NewGUCNestLevel();
+	set_while("datestyle", "ISO");
+	set_while("intervalstyle", "postgres");
+	set_while("extra_float_digits", "1");
+	text = args_print(type, value);
+	AtEOXact_GUC(true, level);
+	return text;
+}
+
 /*
  * The columns and their values for an error's detail, as core writes keys:
  * (a, b)=(1, null).  Values are the caller's own, so showing them to the
@@ -275,16 +304,84 @@ args_describe(const Target *target, const ColumnValues *columns)
 }
 
 /*
+ * Does a value of the type say all that the text says from which it was made?
+ * Other types cut or round what they are given, so that two texts, of which
+ * each means another id, would become one value.
+ */
+bool
+args_keeps_text(Oid type)
+{
+	switch (type)
+	{
+		case UUIDOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case BYTEAOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* The text of a number as a numeric, which keeps all its digits. */
+static Datum
+number_of(const char *text)
+{
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
+/* Does a value of the type, made of the text, say what the text says? */
+static bool
+says_the_same(Oid type, Datum value, const char *text)
+{
+	const char *printed;
+
+	/* What a timestamptz rounds off is less than a microsecond. */
+	if (args_keeps_text(type) || type == BOOLOID || type == TIMESTAMPTZOID)
+		return true;
+	printed = args_print_exactly(type, value);
+	if (type == FLOAT4OID || type == FLOAT8OID)
+		return DatumGetBool(DirectFunctionCall2(numeric_eq, number_of(printed),
+												number_of(text)));
+	return strcmp(printed, text) == 0;
+}
+
+/*
+ * Make an id of its text form.  One that the type cuts or rounds would name
+ * another account.
+ */
+static Datum
+id_from_text(Oid type, char *text)
+{
+	Oid function;
+	Oid io_param;
+	Datum id;
+
+	getTypeInputInfo(type, &function, &io_param);
+	id = OidInputFunctionCall(function, text, io_param, -1);
+	if (!says_the_same(type, id, text))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("id \"%s\" cannot be held exactly in type %s", text,
+						format_type_be(type)),
+				 errdetail("It would be read as \"%s\".",
+						   args_print_exactly(type, id))));
+	return id;
+}
+
+/*
  * An id as a value of the id column's base type: as it is where the types
  * agree, else by its text form, so that ids from drivers that send text work.
  */
 Datum
 args_convert_id(Oid from, Oid to, Datum id)
 {
-	Oid function;
-	Oid io_param;
-	bool is_varlena;
-
 	if (from == to || IsBinaryCoercible(from, to))
 		return id;
 	if (from == BPCHAROID)
@@ -294,12 +391,8 @@ args_convert_id(Oid from, Oid to, Datum id)
 	else if (from == INT4OID && to == INT8OID)
 		return Int64GetDatum(DatumGetInt32(id));
 	else
-	{
-		getTypeOutputInfo(from, &function, &is_varlena);
-		id = CStringGetDatum(OidOutputFunctionCall(function, id));
-	}
-	getTypeInputInfo(to, &function, &io_param);
-	return OidInputFunctionCall(function, DatumGetCString(id), io_param, -1);
+		id = CStringGetDatum(args_print_exactly(from, id));
+	return id_from_text(to, DatumGetCString(id));
 }
 
 /* An id's text form, for messages. */

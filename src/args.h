@@ -47,8 +47,10 @@ extern void args_sort_columns(ColumnValues *columns);
 extern const char *args_describe(const Target *target,
 								 const ColumnValues *columns);
 
+extern bool args_keeps_text(Oid type);
 extern Datum args_convert_id(Oid from, Oid to, Datum id);
 extern char *args_print(Oid type, Datum value);
+extern char *args_print_exactly(Oid type, Datum value);
 extern char *args_print_id(const Target *target, AttrNumber attnum, Datum id);
 pg_noreturn extern void args_error_id_not_unique(const Target *target,
 												 AttrNumber attnum, Datum id);

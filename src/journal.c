@@ -18,7 +18,9 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
@@ -293,6 +295,75 @@ journal_set_id(const Journal *journal, JournalEntry *entry, int side, Oid type,
 											  type, id);
 }
 
+/* ----------
+ * Request ids
+ * ----------
+ */
+
+/* Is it the type of the extension of that name?  It ignores case, no more. */
+static bool
+is_citext(Oid type)
+{
+	Oid extension = getExtensionOfObject(TypeRelationId, type);
+	char *name = OidIsValid(extension) ? get_extension_name(extension) : NULL;
+
+	return name != NULL && strcmp(name, "citext") == 0;
+}
+
+/*
+ * Request ids of this type must tell requests apart: of two that differ in what
+ * the type cuts or rounds, the second would be taken for the first, and not be
+ * made.
+ */
+void
+journal_check_request_type(Oid type)
+{
+	Oid base = getBaseType(type);
+
+	if (!args_keeps_text(base) && !is_citext(base))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("request ids cannot be of type %s",
+						format_type_be(type)),
+				 errdetail("The type may not keep all that it is given."),
+				 errhint("Use uuid, text, varchar, char, citext, smallint, "
+						 "integer, bigint, numeric or bytea.")));
+}
+
+static void
+error_request_not_exact(const Journal *journal, const char *text, Datum request)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("request \"%s\" cannot be held exactly in column \"%s\" "
+					"of journal \"%s\"",
+					text, column_names[JOURNAL_REQUEST_ID],
+					RelationGetRelationName(journal_relation(journal))),
+			 errdetail("It would be read as \"%s\".",
+					   args_print_exactly(journal_column_type(journal,
+															  JOURNAL_REQUEST_ID),
+										  request))));
+}
+
+/* An id that says nothing is most likely a mistake of the client's. */
+static void
+error_request_empty(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("request_id must not be empty")));
+}
+
+/* Is the value, of that base type, empty though its text was not? */
+static bool
+is_empty(Oid base, Datum value)
+{
+	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
+
+	if (base == BPCHAROID)
+		return bpchartruelen(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)) == 0;
+	return base == BYTEAOID && VARSIZE_ANY_EXHDR(bytes) == 0;
+}
+
 /* A request id as a value of its column. */
 Datum
 journal_convert_request(const Journal *journal, const char *text)
@@ -306,12 +377,19 @@ journal_convert_request(const Journal *journal, const char *text)
 
 	journal_need(journal, JOURNAL_REQUEST_ID);
 	att = target_column(journal->table, journal->columns[JOURNAL_REQUEST_ID]);
+	typmod = att->atttypmod;
+	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	if (text[0] == '\0')
+		error_request_empty();
 	getTypeInputInfo(att->atttypid, &function, &io_param);
 	request = OidInputFunctionCall(function, unconstify(char *, text), io_param,
 								   att->atttypmod);
-	/* Rounded, two requests would be taken for one. */
-	typmod = att->atttypmod;
-	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	if (is_empty(base, request))
+		error_request_empty();
+	/* Cut or rounded, two requests would be taken for one. */
+	if (!args_keeps_text(base) &&
+		strcmp(args_print_exactly(base, request), text) != 0)
+		error_request_not_exact(journal, text, request);
 	if (typmod < 0)
 		return request;
 	getTypeInputInfo(base, &function, &io_param);
@@ -319,13 +397,24 @@ journal_convert_request(const Journal *journal, const char *text)
 								 OidInputFunctionCall(function,
 													  unconstify(char *, text),
 													  io_param, -1)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("request \"%s\" cannot be held exactly in column "
-						"\"%s\" of journal \"%s\"",
-						text, column_names[JOURNAL_REQUEST_ID],
-						RelationGetRelationName(journal_relation(journal)))));
+		error_request_not_exact(journal, text, request);
 	return request;
+}
+
+/*
+ * Are two request ids that are equal for their type also the same words?  -0
+ * and 0 are not, nor are 30 days and 1 month.  Types that keep what they are
+ * given say themselves what is equal.
+ */
+bool
+journal_same_request(const Journal *journal, Datum a, Datum b)
+{
+	Oid type = journal_column_type(journal, JOURNAL_REQUEST_ID);
+
+	return args_keeps_text(type) ||
+		   strcmp(args_print_exactly(type, a), args_print_exactly(type, b)) ==
+			   0 ||
+		   is_citext(type);
 }
 
 /* The order of request ids, in which a batch sorts them. */

@@ -57,6 +57,8 @@ extern Datum journal_convert_id(const Journal *journal, JournalColumn column,
 extern void journal_set_id(const Journal *journal, JournalEntry *entry,
 						   int side, Oid type, Datum id, bool isnull);
 extern Datum journal_convert_request(const Journal *journal, const char *text);
+extern void journal_check_request_type(Oid type);
+extern bool journal_same_request(const Journal *journal, Datum a, Datum b);
 extern int journal_compare_requests(const Journal *journal, Datum a, Datum b);
 
 extern const char *journal_column_name(JournalColumn column);

@@ -263,6 +263,7 @@ parse_requests(Moves *moves, const MoveArgs *args)
 															-1};
 		moves->moves[uses[i].move].request =
 			&moves->requests[moves->nrequests - 1];
+		moves->moves[uses[i].move].request_id = uses[i].value;
 	}
 	pfree(uses);
 }
@@ -368,7 +369,7 @@ make_entry(Moves *moves, int i)
 	entry->number = i + 1;
 	entry->has_request = move->request != NULL;
 	if (entry->has_request)
-		entry->request = move->request->value;
+		entry->request = move->request_id;
 	for (int side = 0; side < 2; side++)
 		journal_set_id(&moves->journal, entry, side, moves->rules.id_type,
 					   slots[side]->account.id, slots[side]->account.id_null);
@@ -420,6 +421,8 @@ static bool
 repeats(const Moves *moves, const Move *move, const Move *done)
 {
 	return move->from == done->from && move->to == done->to &&
+		   journal_same_request(&moves->journal, done->request_id,
+								move->request_id) &&
 		   requests_same_amount(done->movement.amount, move->amount,
 								moves->rules.up_to);
 }

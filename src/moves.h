@@ -48,6 +48,7 @@ typedef struct Move
 	Slot *from;
 	Slot *to;
 	Request *request; /* NULL for none */
+	Datum request_id; /* as this transfer gives it */
 	Chain *chain;	  /* NULL for none */
 	Numeric amount;	  /* as asked for, or NULL */
 	Verdict request_verdict;

@@ -201,7 +201,11 @@ find_difference(const Journal *journal, const JournalEntry *booked,
 	{
 		bool same = true;
 
-		if (c == JOURNAL_REVERSES)
+		if (c == JOURNAL_REQUEST_ID)
+			same = !asked->has_request || !booked->has_request ||
+				   journal_same_request(journal, booked->request,
+										asked->request);
+		else if (c == JOURNAL_REVERSES)
 			same = booked->has_reverses == asked->has_reverses &&
 				   booked->reverses == asked->reverses;
 		else if (c == JOURNAL_AMOUNT)
@@ -231,6 +235,9 @@ print_column(const Journal *journal, const JournalEntry *entry, int column)
 {
 	switch (column)
 	{
+		case JOURNAL_REQUEST_ID:
+			return args_print_id(journal->table, journal->columns[column],
+								 entry->request);
 		case JOURNAL_AMOUNT:
 			return entry->amount ? money_print(entry->amount) : "null";
 		case JOURNAL_REVERSES:

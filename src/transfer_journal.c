@@ -410,6 +410,7 @@ read_arguments(JournalArgs *args, FunctionCallInfo fcinfo)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("type with OID %u does not exist",
 							   args->request_type)));
+	journal_check_request_type(args->request_type);
 	args->foreign_keys = PG_GETARG_BOOL(4);
 	args->partition_by = NULL;
 	if (PG_NARGS() > 6 && !PG_ARGISNULL(6))
