@@ -519,8 +519,9 @@ plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 		values[n] = bound;
 		nulls[n++] = ' ';
 	}
-	/* One row is what everybody wants; a second one tells of more. */
-	nrows = plan_execute(target, spec, values, nulls, view, 2);
+	/* One row is what everybody wants, of a pair two; one more tells of more. */
+	nrows = plan_execute(target, spec, values, nulls, view,
+						 spec->kind == STMT_LOCK_PAIR ? 3 : 2);
 	pfree(nulls);
 	pfree(values);
 	return nrows;
@@ -535,8 +536,9 @@ plan_next_command(void)
 }
 
 /*
- * Run a statement and return the number of rows it gave, at most 2: the rows
- * are in SPI_tuptable, all live columns of the table in order.
+ * Run a statement and return the number of rows it gave, at most 2, or 3 of
+ * STMT_LOCK_PAIR: the rows are in SPI_tuptable, all live columns of the table
+ * in order.
  *
  * The caller is connected to SPI and has the table open, locked as strongly
  * as the statement needs.  "data" is NULL for the SELECTs.
@@ -580,7 +582,7 @@ plan_sum(const Target *target, const ColumnValues *key,
 }
 
 /*
- * Lock the rows whose id is in the array, in id order, and return their
+ * Lock the rows whose id is in the array, in order, and return their
  * number: all of them are in SPI_tuptable.  The array's elements are of the
  * id column's base type.
  */

@@ -151,7 +151,7 @@ rules_resolve(Rules *rules, Target *accounts, const RuleArgs *args)
 	resolve_match(rules, args->must_match);
 }
 
-/* The order of ids, in which rows are locked. */
+/* The order of ids. */
 int
 rules_compare_ids(const Rules *rules, Datum a, Datum b)
 {

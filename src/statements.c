@@ -329,6 +329,54 @@ append_order(Statement *stmt, AttrNumber attnum, const char *prefix)
 	append_operator(stmt, type->lt_opr);
 }
 
+/*
+ * ORDER BY a USING OPERATOR(schema.<), b USING OPERATOR(schema.<)
+ *
+ * Rows are locked in the order of their primary key, by whatever column they
+ * are found, so that all calls lock them in one order.  Without a primary key,
+ * it is that of their ids.
+ */
+static void
+append_lock_order(Statement *stmt, AttrNumber id_attnum, const char *prefix)
+{
+	const AttrNumber *columns;
+	int ncolumns = target_primary_key(stmt->target, &columns);
+
+	appendStringInfoString(&stmt->text, " ORDER BY ");
+	if (ncolumns == 0)
+		append_order(stmt, id_attnum, prefix);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&stmt->text, ", ");
+		append_order(stmt, columns[i], prefix);
+	}
+}
+
+/*
+ * SELECT a, b, c FROM schema.table WHERE a = $1 OR a = $2
+ *		ORDER BY a USING OPERATOR(schema.<) FOR NO KEY UPDATE
+ */
+static void
+build_lock_pair(Statement *stmt, const ColumnValues *key)
+{
+	AttrNumber attnum = key->attnums[0];
+	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
+
+	appendStringInfoString(&stmt->text, "SELECT ");
+	append_columns(stmt, "");
+	appendStringInfoString(&stmt->text, " FROM ");
+	append_table(stmt);
+	for (int i = 0; i < 2; i++)
+	{
+		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " OR ");
+		append_equality(stmt, attnum, column_name(stmt, attnum),
+						psprintf("$%d", add_param(stmt, type)), type);
+	}
+	append_lock_order(stmt, attnum, "");
+	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
+}
+
 static const char *
 strength_clause(LockClauseStrength strength)
 {
@@ -387,8 +435,8 @@ build_lock_ids(Statement *stmt, const StatementSpec *spec)
 					 add_param(stmt,
 							   get_array_type(getBaseType(att->atttypid))));
 	append_collation(stmt, attnum);
-	appendStringInfoString(&stmt->text, ") ORDER BY ");
-	append_order(stmt, attnum, "");
+	appendStringInfoChar(&stmt->text, ')');
+	append_lock_order(stmt, attnum, "");
 	appendStringInfoString(&stmt->text, strength_clause(spec->strength));
 	appendStringInfoString(&stmt->text, wait_clause(spec->wait));
 }
@@ -630,7 +678,7 @@ build_batch_probe(Statement *stmt, const StatementSpec *spec)
 }
 
 /*
- * SELECT ... WHERE t.id = r.k1 ORDER BY t.id USING OPERATOR(schema.<)
+ * SELECT ... WHERE t.a = r.k1 ORDER BY t.id USING OPERATOR(schema.<)
  *		FOR NO KEY UPDATE OF t
  */
 static void
@@ -638,8 +686,7 @@ build_batch_lock_ids(Statement *stmt, const StatementSpec *spec)
 {
 	append_batch_select(stmt, spec);
 	append_batch_where(stmt, spec->key);
-	appendStringInfoString(&stmt->text, " ORDER BY ");
-	append_order(stmt, spec->key->attnums[0], "t.");
+	append_lock_order(stmt, spec->key->attnums[0], "t.");
 	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
 }
 
@@ -687,15 +734,10 @@ build_batch_lock(Statement *stmt, const StatementSpec *spec)
 		appendStringInfoChar(&stmt->text, ')');
 	}
 
-	appendStringInfoString(&stmt->text, " ORDER BY ");
 	if (ncolumns == 0)
-		appendStringInfoString(&stmt->text, "r.n");
-	for (int i = 0; i < ncolumns; i++)
-	{
-		if (i > 0)
-			appendStringInfoString(&stmt->text, ", ");
-		append_order(stmt, columns[i], "t.");
-	}
+		appendStringInfoString(&stmt->text, " ORDER BY r.n");
+	else
+		append_lock_order(stmt, InvalidAttrNumber, "t.");
 	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
 }
 
@@ -834,6 +876,9 @@ statement_build(Statement *stmt, const Target *target,
 		case STMT_LOOK:
 		case STMT_LOCK:
 			build_select(stmt, key, spec->kind == STMT_LOCK);
+			break;
+		case STMT_LOCK_PAIR:
+			build_lock_pair(stmt, key);
 			break;
 		case STMT_EXISTS:
 			build_exists(stmt, key);

@@ -19,6 +19,7 @@ typedef enum StatementKind
 {
 	STMT_LOOK,			  /* SELECT by key */
 	STMT_LOCK,			  /* SELECT by key FOR NO KEY UPDATE */
+	STMT_LOCK_PAIR,		  /* the same for two ids, in order */
 	STMT_EXISTS,		  /* SELECT no column by key */
 	STMT_INSERT,		  /* INSERT, conflicts are errors */
 	STMT_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
@@ -26,7 +27,7 @@ typedef enum StatementKind
 	STMT_ADD,			  /* UPDATE by key, adding to a column */
 	STMT_ADD_ABOVE,		  /* same, if the old value is not below a bound */
 	STMT_ADD_BELOW,		  /* same, if the old value is not above a bound */
-	STMT_LOCK_IDS,		  /* SELECT by ids FOR some lock, in id order */
+	STMT_LOCK_IDS,		  /* SELECT by ids FOR some lock, in order */
 	STMT_SUM,			  /* SELECT the sum of a column by key */
 	STMT_SCAN,			  /* SELECT, in the order of the key */
 

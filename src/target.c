@@ -815,6 +815,17 @@ target_primary_key(const Target *target, const AttrNumber **columns)
 }
 
 /*
+ * Is the order in which rows are locked, that of the primary key, also the one
+ * of this column, whose values are unique?
+ */
+bool
+target_locks_by(const Target *target, AttrNumber attnum)
+{
+	return target->info->primary_key_length == 0 ||
+		   target->info->primary_key[0] == attnum;
+}
+
+/*
  * The column whose values identify rows: the one of that name, or else the
  * one that is the primary key by itself.
  */
@@ -833,7 +844,7 @@ target_id_column(const Target *target, const char *name)
 	return target->info->primary_key[0];
 }
 
-/* The order in which rows are locked: btree comparison of the id's type. */
+/* The order of ids: btree comparison of the column's type. */
 FmgrInfo *
 target_id_comparison(const Target *target, AttrNumber attnum)
 {

@@ -58,6 +58,7 @@ extern AttrNumber target_find_column(const Target *target, const char *name);
 extern AttrNumber target_find_column_by_bytes(const Target *target,
 											  const char *name, int len);
 extern int target_primary_key(const Target *target, const AttrNumber **columns);
+extern bool target_locks_by(const Target *target, AttrNumber attnum);
 extern AttrNumber target_id_column(const Target *target, const char *name);
 extern FmgrInfo *target_id_comparison(const Target *target, AttrNumber attnum);
 extern void target_check_privileges(const Target *target, AclMode mode);

@@ -3,11 +3,11 @@
  * transfer.c
  *	  transfer() and reverse_transfer(): money from one account to another.
  *
- * The two rows are always locked in the order of their ids, so transfers
- * never wait for each other in a circle.
+ * The two rows are always locked in the order of the primary key, or of their
+ * ids where there is none, so transfers never wait for each other in a circle.
  *
- * On a plain table with unique ids, whose UPDATEs fire no triggers but those
- * of foreign keys, two UPDATEs do it all.  Each also asks that the old balance
+ * On a plain table with unique ids, by which rows are locked, and whose UPDATEs
+ * fire no triggers but those of foreign keys, two UPDATEs do it all.  Each also asks that the old balance
  * be within the bound in which nothing can go wrong.  Where that does not
  * hold, or cannot be known to suffice, the careful way takes over: lock both
  * rows, judge them in the documented order, update, and verify what was
@@ -35,6 +35,9 @@
 #include "requests.h"
 #include "rules.h"
 #include "target.h"
+
+/* So often a row is looked for that is deleted and inserted while we wait. */
+#define LOCK_ATTEMPTS 3
 
 PG_FUNCTION_INFO_V1(transfer);
 PG_FUNCTION_INFO_V1(reverse_transfer);
@@ -164,26 +167,16 @@ id_key(const Transfer *transfer, Party *party)
 	return key;
 }
 
-/* Keep the row that a statement gave as the party's; false if none. */
-static bool
-take_row(Transfer *transfer, Party *party, uint64 nrows)
+/* Keep a row that a statement gave as the party's. */
+static void
+take_tuple(Transfer *transfer, Party *party, HeapTuple tuple, TupleDesc tupdesc)
 {
 	const Rules *rules = &transfer->rules;
 	Account *account = &party->account;
 	MemoryContext old;
-	HeapTuple tuple;
-	TupleDesc tupdesc;
 	Datum balance;
 
-	if (nrows > 1)
-		args_error_id_not_unique(rules->accounts, rules->id_attnum,
-								 account->id);
-	account->found = nrows == 1;
-	if (!account->found)
-		return false;
-
-	tuple = SPI_tuptable->vals[0];
-	tupdesc = SPI_tuptable->tupdesc;
+	account->found = true;
 	balance = target_row_value(rules->accounts, tuple, tupdesc,
 							   rules->balance.attnum, &account->balance_null);
 	if (!account->balance_null)
@@ -197,7 +190,26 @@ take_row(Transfer *transfer, Party *party, uint64 nrows)
 	old = MemoryContextSwitchTo(transfer->context);
 	party->row = target_form_row(rules->accounts, tuple, tupdesc);
 	MemoryContextSwitchTo(old);
-	return true;
+}
+
+static void
+error_not_unique(const Transfer *transfer, const Party *party)
+{
+	args_error_id_not_unique(transfer->rules.accounts,
+							 transfer->rules.id_attnum, party->account.id);
+}
+
+/* Keep the row that a statement gave as the party's; false if none. */
+static bool
+take_row(Transfer *transfer, Party *party, uint64 nrows)
+{
+	if (nrows > 1)
+		error_not_unique(transfer, party);
+	party->account.found = false;
+	if (nrows == 1)
+		take_tuple(transfer, party, SPI_tuptable->vals[0],
+				   SPI_tuptable->tupdesc);
+	return party->account.found;
 }
 
 /* The change to a party's balance, as the statements take it. */
@@ -298,15 +310,55 @@ move_if_sound(Transfer *transfer)
 	return true;
 }
 
+/*
+ * Lock the party's row, if it is not yet.  While we waited for the row, another
+ * session may have deleted it and inserted another one with the same id: look
+ * again, with a newer snapshot.  That can lock rows out of order, if rarely:
+ * then PostgreSQL may have to end a circle.
+ */
 static void
 lock_party(Transfer *transfer, Party *party)
 {
+	Target *accounts = transfer->rules.accounts;
 	ColumnValues key = id_key(transfer, party);
 
-	if (!party->updated)
-		(void) take_row(transfer, party,
-						plan_run(transfer->rules.accounts, STMT_LOCK, &key,
-								 NULL, VIEW_OWN));
+	if (party->account.found)
+		return;
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	{
+		if (take_row(transfer, party,
+					 plan_run(accounts, STMT_LOCK, &key, NULL, VIEW_OWN)) ||
+			plan_run(accounts, STMT_EXISTS, &key, NULL, VIEW_OWN) == 0)
+			return;
+	}
+}
+
+/* Lock both rows, in the order of the primary key. */
+static void
+lock_pair(Transfer *transfer)
+{
+	const Rules *rules = &transfer->rules;
+	AttrNumber attnums[2] = {rules->id_attnum, rules->id_attnum};
+	Datum ids[2] = {transfer->from.account.id, transfer->to.account.id};
+	bool nulls[2] = {false, false};
+	ColumnValues key = {2, attnums, ids, nulls};
+	uint64 nrows = plan_run(rules->accounts, STMT_LOCK_PAIR, &key, NULL,
+							VIEW_OWN);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		bool isnull;
+		Datum id = target_row_value(rules->accounts, rows->vals[i],
+									rows->tupdesc, rules->id_attnum, &isnull);
+		Party *party = rules_compare_ids(rules, id, ids[0]) == 0
+						   ? &transfer->from
+						   : &transfer->to;
+
+		if (party->account.found)
+			error_not_unique(transfer, party);
+		take_tuple(transfer, party, rows->vals[i], rows->tupdesc);
+	}
 }
 
 /* The row must hold what was computed, whatever triggers do. */
@@ -370,12 +422,15 @@ move(Transfer *transfer)
 	Account *from = &transfer->from.account;
 	Account *to = &transfer->to.account;
 	bool plain = target_updates_are_plain(rules->accounts);
+	bool by_id = target_locks_by(rules->accounts, rules->id_attnum);
 
-	if (plain && !rules->up_to && rules_match_is_stable(rules) &&
+	if (plain && by_id && !rules->up_to && rules_match_is_stable(rules) &&
 		target_is_unique(rules->accounts, rules->id_attnum) &&
 		bounds_are_sound(transfer) && move_if_sound(transfer))
 		return;
 
+	if (!by_id)
+		lock_pair(transfer);
 	lock_party(transfer, transfer->first);
 	lock_party(transfer, transfer->second);
 	rules_raise(rules,

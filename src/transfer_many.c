@@ -242,8 +242,8 @@ take_account(Moves *moves, HeapTuple tuple, TupleDesc tupdesc)
 }
 
 /*
- * Read the accounts that are needed, by a statement that locks them in id order
- * or by one that does not, and give each row to the function.
+ * Read the accounts that are needed, by a statement that locks them in order or
+ * by one that does not, and give each row to the function.
  */
 static void
 read_accounts(Moves *moves, StatementKind kind,
