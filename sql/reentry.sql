@@ -62,6 +62,37 @@ SELECT ordinality, (object).note, created
   FROM get_or_create_many(NULL::re_trigger, '[{"note": "batch"}, {"note": "after"}]', '{note}');
 SELECT note, a FROM re_trigger WHERE note IN ('x', 'y', 'batch', 'after') ORDER BY note;
 
-DROP TABLE re_domain, re_trigger;
-DROP DOMAIN re_text;
-DROP FUNCTION re_check, re_many_keys, re_batch;
+-- the check of a domain, while a batch finds out whether it allows NULL: the
+-- error names the row of the outer batch, and the next error none
+CREATE FUNCTION re_null_check(t text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF t IS NULL AND current_setting('re.depth', true) = '0' THEN
+        PERFORM set_config('re.depth', '1', true);
+        PERFORM get_or_create_many(NULL::re_null, '[{"k": 3, "d": "c"}, {"k": 4, "d": "d"}, {"k": 5}]', '{k}');
+        PERFORM set_config('re.depth', '2', true);
+        RETURN false;
+    END IF;
+    RETURN true;
+END
+$$;
+CREATE DOMAIN re_not_null AS text CONSTRAINT re_not_null CHECK (re_null_check(value));
+CREATE TABLE re_null (k integer, d re_not_null);
+BEGIN;
+SET LOCAL re.depth = '0';
+\set SHOW_CONTEXT errors
+SELECT * FROM get_or_create_many(NULL::re_null, '[{"k": 1, "d": "a"}, {"k": 2}]', '{k}');
+\echo :SQLSTATE
+ROLLBACK;
+SELECT 1 / 0;
+\echo :SQLSTATE
+\set SHOW_CONTEXT never
+
+-- a batch of the empty key, into a table with a trigger
+CREATE TABLE re_one (a integer, b integer);
+CREATE FUNCTION re_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.b := 2; RETURN NEW; END $$;
+CREATE TRIGGER one BEFORE INSERT ON re_one FOR EACH ROW EXECUTE FUNCTION re_one();
+SELECT ordinality, (object).*, created FROM get_or_create_many(NULL::re_one, '[{"a": 1}, {}]', '{}');
+
+DROP TABLE re_domain, re_trigger, re_null, re_one;
+DROP DOMAIN re_text, re_not_null;
+DROP FUNCTION re_check, re_many_keys, re_batch, re_null_check, re_one;

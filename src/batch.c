@@ -392,22 +392,25 @@ batch_describe(const Batch *batch, const BatchGroup *group)
 					args_describe(batch->target, &group->key));
 }
 
-static ErrorContextCallback blame;
-
-/* Let errors name the group's first row, until batch_absolve(). */
+/*
+ * Let errors name the group's first row, until batch_absolve().  The callback
+ * is the caller's, on its stack: what runs in between can call for a batch
+ * itself.
+ */
 void
-batch_blame(BatchGroup *group)
+batch_blame(ErrorContextCallback *callback, BatchGroup *group)
 {
-	blame.callback = batch_error_context;
-	blame.arg = &group->first;
-	blame.previous = error_context_stack;
-	error_context_stack = &blame;
+	callback->callback = batch_error_context;
+	callback->arg = &group->first;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
 }
 
+/* End what batch_blame() began with this callback. */
 void
-batch_absolve(void)
+batch_absolve(const ErrorContextCallback *callback)
 {
-	error_context_stack = blame.previous;
+	error_context_stack = callback->previous;
 }
 
 /* Without a DEFAULT a column is NULL, which its domain may not allow. */
@@ -480,9 +483,11 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups,
 
 				if (node == NULL)
 				{
-					batch_blame(groups[g]);
+					ErrorContextCallback blame;
+
+					batch_blame(&blame, groups[g]);
 					check_null_default(att);
-					batch_absolve();
+					batch_absolve(&blame);
 					break;
 				}
 				expr = ExecPrepareExpr(node, estate);

@@ -36,7 +36,7 @@ typedef struct BatchGroup
 	int first; /* the first input row, counted from 0 */
 	BatchState state;
 	bool key_locked;
-	int statement; /* the last one that gave a row for it */
+	int statement; /* the last one that gave a row for it, from 1 */
 	Datum object;  /* the row as it is, once there is one */
 } BatchGroup;
 
@@ -51,6 +51,7 @@ typedef struct Batch
 	int *group_of_row;
 	int ngroups;
 	BatchGroup *groups; /* in canonical order */
+	int nstatements;	/* that ran over groups by now */
 } Batch;
 
 /* The data columns that one statement is about. */
@@ -70,8 +71,8 @@ extern void batch_fill_defaults(const Batch *batch, BatchGroup **groups,
 extern char *batch_describe(const Batch *batch, const BatchGroup *group);
 
 extern void batch_error_context(void *number);
-extern void batch_blame(BatchGroup *group);
-extern void batch_absolve(void);
+extern void batch_blame(ErrorContextCallback *callback, BatchGroup *group);
+extern void batch_absolve(const ErrorContextCallback *callback);
 
 extern Rows *batch_register(const Batch *batch, BatchGroup **groups,
 							int ngroups, const BatchColumns *columns,

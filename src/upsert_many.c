@@ -145,18 +145,18 @@ batch_spec(const Batch *batch, StatementKind kind, const ColumnValues *key,
 
 /* A group's row came back from a statement: it must be the only one. */
 static void
-take_numbered_row(Batch *batch, int statement, HeapTuple tuple,
-				  TupleDesc tupdesc, BatchState state)
+take_numbered_row(Batch *batch, HeapTuple tuple, TupleDesc tupdesc,
+				  BatchState state)
 {
 	bool isnull;
 	int n = DatumGetInt32(
 		heap_getattr(tuple, tupdesc->natts, tupdesc, &isnull));
 	BatchGroup *group = &batch->groups[n];
 
-	if (group->statement == statement)
+	if (group->statement == batch->nstatements)
 		error_several_rows(target_relation(batch->target),
 						   batch_describe(batch, group));
-	group->statement = statement;
+	group->statement = batch->nstatements;
 	group->state = state;
 	take_row(batch, group, tuple, tupdesc);
 }
@@ -207,7 +207,6 @@ static void
 run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 			  const BatchColumns *columns, PlanView view, BatchState state)
 {
-	static int statement = 0;
 	Rows *rows;
 	uint64 nrows;
 
@@ -223,10 +222,10 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 		nrows = write_batch(batch, spec, list, rows, list.ngroups + 1);
 	else
 		nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
-	statement++;
+	batch->nstatements++;
 	for (uint64 i = 0; i < nrows; i++)
-		take_numbered_row(batch, statement, SPI_tuptable->vals[i],
-						  SPI_tuptable->tupdesc, state);
+		take_numbered_row(batch, SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+						  state);
 	SPI_freetuptable(SPI_tuptable);
 	rows_unregister(rows);
 }
@@ -276,7 +275,9 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 	{
 		if (missing.groups[i]->state == GROUP_FOUND)
 		{
-			batch_blame(missing.groups[i]);
+			ErrorContextCallback blame;
+
+			batch_blame(&blame, missing.groups[i]);
 			error_serialization(target_relation(batch->target));
 		}
 	}
@@ -388,6 +389,7 @@ lock_found_rows(Batch *batch)
 {
 	Relation rel = target_relation(batch->target);
 	GroupList found = {NULL, 0};
+	ErrorContextCallback blame;
 
 	for (int try = 0; try < MAX_LOCK_TRIES; try++)
 	{
@@ -405,7 +407,7 @@ lock_found_rows(Batch *batch)
 		return;
 	if (target_has_row_security(batch->target))
 		error_update_denied(rel, batch_describe(batch, found.groups[0]));
-	batch_blame(found.groups[0]);
+	batch_blame(&blame, found.groups[0]);
 	error_serialization(rel);
 }
 
@@ -488,7 +490,7 @@ find_created_group(Batch *batch, GroupList list, int g, HeapTuple tuple,
 {
 	ColumnValues *created = args_from_row(batch->target, &batch->key, tuple,
 										  tupdesc);
-	AttrNumber changed = batch->key.attnums[0];
+	AttrNumber changed = InvalidAttrNumber;
 
 	for (; g < list.ngroups; g++)
 	{
@@ -498,6 +500,12 @@ find_created_group(Batch *batch, GroupList list, int g, HeapTuple tuple,
 		if (difference == InvalidAttrNumber)
 			return g;
 		changed = difference;
+	}
+	/* Past the last group: there are several, and so the key has columns. */
+	if (changed == InvalidAttrNumber)
+	{
+		Assert(batch->key.ncolumns > 0);
+		changed = batch->key.attnums[0];
 	}
 	error_key_changed(target_relation(batch->target),
 					  NameStr(target_column(batch->target, changed)->attname));
@@ -609,10 +617,11 @@ give_up(Batch *batch)
 	for (int g = 0; g < batch->ngroups; g++)
 	{
 		BatchGroup *group = &batch->groups[g];
+		ErrorContextCallback blame;
 
 		if (group->state != GROUP_MISSING)
 			continue;
-		batch_blame(group);
+		batch_blame(&blame, group);
 		if (group->key_locked)
 			error_insert_suppressed(target_relation(batch->target));
 		error_serialization(target_relation(batch->target));
