@@ -80,13 +80,14 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER rival BEFORE INSERT ON d FOR EACH ROW EXECUTE FUNCTION ddl_rival();
-SELECT (object).k, (object).v, created FROM get_or_create(NULL::d, '{"k": "i0"}');
-DELETE FROM d WHERE k = 'i0' OR k IS NULL;
+SELECT * FROM get_or_create(NULL::d, '{"k": "i0"}');
+\echo :SQLSTATE
+DELETE FROM d WHERE k IS NULL;
 CREATE UNIQUE INDEX d_k ON d (k);
 SELECT (object).k, (object).v, created FROM get_or_create(NULL::d, '{"k": "i1"}');
 DROP INDEX d_k;
-SELECT (object).k, (object).v, created FROM get_or_create(NULL::d, '{"k": "i2"}');
-DELETE FROM d WHERE k = 'i2';
+SELECT * FROM get_or_create(NULL::d, '{"k": "i2"}');
+\echo :SQLSTATE
 ALTER TABLE d ADD PRIMARY KEY (k);
 SELECT (object).k, (object).v, created FROM get_or_create(NULL::d, '{"k": "i3"}');
 ALTER TABLE d DROP CONSTRAINT d_pkey;

@@ -98,6 +98,24 @@ error_key_changed(Relation rel, const char *column)
 					 "Give the key as the trigger would write it.")));
 }
 
+/*
+ * After an INSERT of ours there are several rows with the key: code that ran
+ * during the INSERT created one, too.
+ */
+void
+error_created_twice(Relation rel, const char *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("more than one row of table \"%s\" matches the key after "
+					"the insert",
+					RelationGetRelationName(rel)),
+			 errdetail("%s is not unique.", key),
+			 errhint("A trigger, default or check of the table seems to create "
+					 "such a row, too.  Create that row first, or create a "
+					 "unique index on the key.")));
+}
+
 /* The row was neither created nor is it to be found. */
 void
 error_insert_suppressed(Relation rel)

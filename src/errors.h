@@ -32,6 +32,7 @@ pg_noreturn extern void error_no_equality(Oid type);
 pg_noreturn extern void error_several_rows(Relation rel, const char *key);
 pg_noreturn extern void error_update_denied(Relation rel, const char *key);
 pg_noreturn extern void error_key_changed(Relation rel, const char *column);
+pg_noreturn extern void error_created_twice(Relation rel, const char *key);
 pg_noreturn extern void error_insert_suppressed(Relation rel);
 pg_noreturn extern void error_rewritten(Relation rel);
 pg_noreturn extern void error_serialization(Relation rel);

@@ -465,12 +465,14 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 			 const char *nulls, PlanView view, long limit)
 {
 	PlanEntry *entry = plan_fetch(target, spec);
-	Snapshot snapshot = view.latest ? GetLatestSnapshot() : InvalidSnapshot;
+	Snapshot snapshot = view.snapshot;
 	bool as_it_is = view.before != InvalidCommandId;
 	bool prefer = spec->by_index && entry->generation == 0;
 	int level = prefer ? prefer_indexes() : 0;
 	int result;
 
+	if (view.latest && snapshot == NULL)
+		snapshot = GetLatestSnapshot();
 	/* Read-only, SPI does not let the snapshot see our latest commands. */
 	if (as_it_is)
 		snapshot->curcid = view.before;
@@ -527,12 +529,29 @@ plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 	return nrows;
 }
 
-/* The command that the next statement will be; for VIEW_LATEST_BEFORE. */
+/* The command that the next statement will be; for VIEW_BEFORE. */
 CommandId
 plan_next_command(void)
 {
 	CommandCounterIncrement();
 	return GetCurrentCommandId(false);
+}
+
+/*
+ * The latest snapshot, for several statements to look with, until
+ * plan_release_snapshot() or an error.
+ */
+Snapshot
+plan_take_snapshot(void)
+{
+	return RegisterSnapshot(GetLatestSnapshot());
+}
+
+/* End what plan_take_snapshot() began. */
+void
+plan_release_snapshot(Snapshot snapshot)
+{
+	UnregisterSnapshot(snapshot);
 }
 
 /*

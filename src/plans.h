@@ -10,24 +10,31 @@
 #ifndef RACEFREE_PLANS_H
 #define RACEFREE_PLANS_H
 
+#include "utils/snapshot.h"
+
 #include "statements.h"
 
 /* Which rows a statement sees. */
 typedef struct PlanView
 {
 	bool latest; /* all that was committed by now, whatever the isolation */
-	CommandId before; /* of our own, what was done before this command */
+	Snapshot snapshot; /* or by that snapshot, if it is not NULL */
+	CommandId before;  /* of our own, what was done before this command */
 } PlanView;
 
 /* What a statement of the user's own would see at this point. */
-#define VIEW_OWN ((PlanView){false, InvalidCommandId})
+#define VIEW_OWN ((PlanView){false, NULL, InvalidCommandId})
 /* That, and what others have committed after the transaction's snapshot. */
-#define VIEW_LATEST ((PlanView){true, InvalidCommandId})
-/* The latest, without what we have done since that command. */
-#define VIEW_LATEST_BEFORE(command) ((PlanView){true, command})
+#define VIEW_LATEST ((PlanView){true, NULL, InvalidCommandId})
+/* What that snapshot shows of others, and all that we have done. */
+#define VIEW_AT(snapshot) ((PlanView){true, snapshot, InvalidCommandId})
+/* The same, without what we have done since that command. */
+#define VIEW_BEFORE(snapshot, command) ((PlanView){true, snapshot, command})
 
 extern void plan_init(void);
 extern CommandId plan_next_command(void);
+extern Snapshot plan_take_snapshot(void);
+extern void plan_release_snapshot(Snapshot snapshot);
 
 extern uint64 plan_run(const Target *target, StatementKind kind,
 					   const ColumnValues *key, const ColumnValues *data,

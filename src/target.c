@@ -47,6 +47,7 @@
 
 #include "errors.h"
 #include "target.h"
+#include "usercode.h"
 
 /* Above this many tables, forget those that were invalidated, say dropped. */
 #define TARGETS_BEFORE_SWEEP 256
@@ -59,6 +60,7 @@ typedef struct TargetInfo
 	int users;				   /* open handles */
 	bool minds_others;		   /* do others' invalidations matter? */
 	bool dropped_columns;	   /* are there any? */
+	bool user_code;			   /* does an INSERT run any? */
 	Oid lock_root;			   /* table under which keys are locked */
 	bool several_parents;	   /* has that table more than one? */
 	Datum null_row;			   /* a row of NULLs, to be filled */
@@ -466,6 +468,7 @@ target_build(Relation rel)
 
 	info->null_row = target_build_null_row(tupdesc);
 	look_at_indexes(rel, info);
+	info->user_code = usercode_on_insert(rel);
 
 	MemoryContextSwitchTo(old);
 	/* Nothing can fail from here on: keep it for the session. */
@@ -770,6 +773,15 @@ target_outlasts(const Target *target, const Target *other)
 	find_lasting(target);
 	find_lasting(other);
 	return target->info->most_lasting > other->info->least_lasting;
+}
+
+/*
+ * Can code of the user's run during an INSERT, and create rows of its own?
+ */
+bool
+target_runs_user_code_on_insert(const Target *target)
+{
+	return target->info->user_code;
 }
 
 Form_pg_attribute

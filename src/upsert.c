@@ -55,6 +55,17 @@ describe_key(const Upsert *upsert)
 	return psprintf("Key %s", args_describe(upsert->target, upsert->key));
 }
 
+/* Keep the row that the last statement gave as the result. */
+static void
+keep_row(Upsert *upsert)
+{
+	MemoryContext old = MemoryContextSwitchTo(upsert->context);
+
+	upsert->row = target_form_row(upsert->target, SPI_tuptable->vals[0],
+								  SPI_tuptable->tupdesc);
+	MemoryContextSwitchTo(old);
+}
+
 /*
  * Run a statement that should give the one row, and keep that row as the
  * result.  False if it gives none; several are an error.
@@ -64,18 +75,13 @@ run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
 			PlanView view)
 {
 	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, view);
-	MemoryContext old;
 
 	if (nrows == 0)
 		return false;
 	if (nrows > 1)
 		error_several_rows(target_relation(upsert->target),
 						   describe_key(upsert));
-
-	old = MemoryContextSwitchTo(upsert->context);
-	upsert->row = target_form_row(upsert->target, SPI_tuptable->vals[0],
-								  SPI_tuptable->tupdesc);
-	MemoryContextSwitchTo(old);
+	keep_row(upsert);
 	return true;
 }
 
@@ -158,24 +164,63 @@ check_created_key(Upsert *upsert)
 							  target_column(upsert->target, changed)->attname));
 }
 
+/*
+ * Code of the user's that took part in the INSERT may have called us for the
+ * same key: we hold its lock, so that call did not wait, and its row is one too
+ * many.
+ */
+static void
+check_created_once(Upsert *upsert)
+{
+	if (plan_run(upsert->target, STMT_EXISTS, upsert->key, NULL, VIEW_LATEST) >
+		1)
+		error_created_twice(target_relation(upsert->target),
+							describe_key(upsert));
+}
+
 static bool
 insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 {
 	if (!run_for_row(upsert, kind, values, VIEW_OWN))
 		return false;
 	check_created_key(upsert);
+	if (target_runs_user_code_on_insert(upsert->target))
+		check_created_once(upsert);
 	return true;
 }
 
 /*
- * A row was found after an INSERT of ours gave none.  Did a trigger divert
- * what we inserted to where the key finds it?  Then the row is ours.
+ * Look for the row under the key lock, after an INSERT of ours gave none.  In
+ * "ours", say whether what the INSERT did put it there: a trigger that diverts
+ * the row, or other code that creates it.  One snapshot answers both, so that
+ * another session's DELETE or INSERT in between is not taken for our own.
  */
 static bool
-is_diverted_row(Upsert *upsert, CommandId insert)
+look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 {
-	return target_may_divert_inserts(upsert->target) &&
-		   !run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST_BEFORE(insert));
+	Snapshot snapshot;
+	bool was_there;
+	uint64 nrows;
+
+	*ours = false;
+	if (!target_may_divert_inserts(upsert->target) &&
+		!target_runs_user_code_on_insert(upsert->target))
+		return run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST);
+
+	snapshot = plan_take_snapshot();
+	was_there = run_for_row(upsert, STMT_LOOK, NULL,
+							VIEW_BEFORE(snapshot, insert));
+	nrows = plan_run(upsert->target, STMT_LOOK, upsert->key, NULL,
+					 VIEW_AT(snapshot));
+	plan_release_snapshot(snapshot);
+	if (nrows > 1)
+		error_created_twice(target_relation(upsert->target),
+							describe_key(upsert));
+	if (nrows == 0)
+		return false;
+	keep_row(upsert);
+	*ours = !was_there;
+	return true;
 }
 
 /*
@@ -197,10 +242,12 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 	for (int round = 0;; round++)
 	{
 		bool last = round >= max_yields;
+		bool ours = false;
 
-		if (run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST))
+		if (round == 0 ? run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST)
+					   : look_after_insert(upsert, insert, &ours))
 		{
-			if (round > 0 && is_diverted_row(upsert, insert))
+			if (ours)
 				return true;
 			if (take_found_row(upsert))
 				return false;

@@ -143,22 +143,26 @@ batch_spec(const Batch *batch, StatementKind kind, const ColumnValues *key,
 	return spec;
 }
 
-/* A group's row came back from a statement: it must be the only one. */
-static void
-take_numbered_row(Batch *batch, HeapTuple tuple, TupleDesc tupdesc,
-				  BatchState state)
+/*
+ * The group whose row came back from the statement that ran last: the row must
+ * be the only one.
+ */
+static BatchGroup *
+numbered_group(Batch *batch, HeapTuple tuple, TupleDesc tupdesc, bool created)
 {
 	bool isnull;
 	int n = DatumGetInt32(
 		heap_getattr(tuple, tupdesc->natts, tupdesc, &isnull));
 	BatchGroup *group = &batch->groups[n];
 
+	if (group->statement == batch->nstatements && created)
+		error_created_twice(target_relation(batch->target),
+							batch_describe(batch, group));
 	if (group->statement == batch->nstatements)
 		error_several_rows(target_relation(batch->target),
 						   batch_describe(batch, group));
 	group->statement = batch->nstatements;
-	group->state = state;
-	take_row(batch, group, tuple, tupdesc);
+	return group;
 }
 
 /* The INSERT or UPDATE that is running, for the context of errors. */
@@ -224,8 +228,15 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 		nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
 	batch->nstatements++;
 	for (uint64 i = 0; i < nrows; i++)
-		take_numbered_row(batch, SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-						  state);
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		TupleDesc tupdesc = SPI_tuptable->tupdesc;
+		BatchGroup *group = numbered_group(batch, tuple, tupdesc,
+										   state == GROUP_CREATED);
+
+		group->state = state;
+		take_row(batch, group, tuple, tupdesc);
+	}
 	SPI_freetuptable(SPI_tuptable);
 	rows_unregister(rows);
 }
@@ -260,16 +271,20 @@ look(Batch *batch, PlanView view, BatchState state)
  * is there now was committed while we waited: under REPEATABLE READ and
  * SERIALIZABLE our snapshot is too old to see it.
  *
- * After an INSERT of ours, which may be one that triggers can divert to where
- * the keys find the rows, see first what is there without it.
+ * After an INSERT of ours, during which triggers or other code can have put
+ * rows where the keys find them, see first what is there without it.  One
+ * snapshot serves for both looks, so that what another session does in between
+ * is not taken for our own.
  */
 static void
 look_again(Batch *batch, GroupList missing, CommandId insert)
 {
 	bool diverted = insert != InvalidCommandId &&
-					target_may_divert_inserts(batch->target);
+					(target_may_divert_inserts(batch->target) ||
+					 target_runs_user_code_on_insert(batch->target));
+	Snapshot snapshot = diverted ? plan_take_snapshot() : NULL;
 
-	look(batch, diverted ? VIEW_LATEST_BEFORE(insert) : VIEW_LATEST,
+	look(batch, diverted ? VIEW_BEFORE(snapshot, insert) : VIEW_LATEST,
 		 GROUP_FOUND);
 	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
 	{
@@ -282,7 +297,10 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 		}
 	}
 	if (diverted)
-		look(batch, VIEW_LATEST, GROUP_CREATED);
+	{
+		look(batch, VIEW_AT(snapshot), GROUP_CREATED);
+		plan_release_snapshot(snapshot);
+	}
 }
 
 /*
@@ -564,6 +582,47 @@ select_insertable(const Batch *batch)
 	return list;
 }
 
+/*
+ * Code of the user's that took part in the INSERT may have called us for keys
+ * of the batch: we hold their locks, so it did not wait.  A second row with one
+ * of these keys is an error.  Of the rows, only the groups' numbers are asked
+ * for.
+ */
+static void
+check_created_once(Batch *batch, GroupList inserted)
+{
+	ColumnValues no_columns = {0};
+	GroupList list = make_list(inserted.ngroups);
+	GroupList pattern;
+
+	for (int g = 0; g < inserted.ngroups; g++)
+	{
+		if (inserted.groups[g]->state == GROUP_CREATED)
+			list.groups[list.ngroups++] = inserted.groups[g];
+	}
+	while (next_pattern(batch, &list, &pattern))
+	{
+		StatementSpec spec = batch_spec(batch, STMT_BATCH_LOOK,
+										&pattern.groups[0]->key,
+										pattern.ngroups);
+		Rows *rows = batch_register(batch, pattern.groups, pattern.ngroups,
+									NULL, false);
+		uint64 nrows;
+
+		spec.result = &no_columns;
+		nrows = plan_run_batch(batch->target, &spec, VIEW_LATEST,
+							   pattern.ngroups + 1);
+		batch->nstatements++;
+		for (uint64 i = 0; i < nrows; i++)
+			(void) numbered_group(batch, SPI_tuptable->vals[i],
+								  SPI_tuptable->tupdesc, true);
+		SPI_freetuptable(SPI_tuptable);
+		rows_unregister(rows);
+		pfree(pattern.groups);
+	}
+	pfree(list.groups);
+}
+
 /* Insert the rows that are not there, of keys that we hold locked. */
 static void
 insert_missing_rows(Batch *batch, StatementKind kind)
@@ -587,6 +646,8 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
 	rows_unregister(rows);
+	if (target_runs_user_code_on_insert(batch->target))
+		check_created_once(batch, list);
 	pfree(list.groups);
 }
 

@@ -1,0 +1,176 @@
+-- Code of the user's that runs during an INSERT and creates the row, too: a
+-- second row with the key is 27000, whoever ran.
+\set SHOW_CONTEXT never
+CREATE TABLE uc (k text, v integer);
+-- calls for a key of the table, unless it is called by such a call itself
+CREATE FUNCTION uc_make(key text) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('uc.inside', true) IS DISTINCT FROM 'yes' THEN
+    PERFORM set_config('uc.inside', 'yes', false);
+    PERFORM get_or_create(NULL::uc, jsonb_build_object('k', key), '{"v": 1}');
+    PERFORM set_config('uc.inside', 'no', false);
+  END IF;
+  RETURN 1;
+END $$;
+CREATE FUNCTION uc_make_b(value anyelement) RETURNS boolean LANGUAGE sql AS $$ SELECT uc_make('b') = 1 $$;
+-- what an INSERT that is refused leaves of the setting
+CREATE FUNCTION uc_ready() RETURNS void LANGUAGE sql AS $$ TRUNCATE uc; SELECT set_config('uc.inside', 'no', false); $$;
+
+-- a DEFAULT
+ALTER TABLE uc ADD d integer DEFAULT uc_make('b');
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+SELECT * FROM update_or_create(NULL::uc, '{"k": "b"}', '{"v": 2}');
+\echo :SQLSTATE
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "b"}]', '{k}');
+\echo :SQLSTATE
+SELECT * FROM update_or_create_many(NULL::uc, '[{"k": "a"}, {"k": "b", "v": 3}]', '{k}');
+\echo :SQLSTATE
+-- another key than that of a single call, and one that is there already
+SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "a"}');
+SELECT k, v FROM uc ORDER BY k;
+SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "c"}');
+SELECT ordinality, (object).k, created FROM get_or_create_many(NULL::uc, '[{"k": "b"}, {"k": "d"}]', '{k}');
+SELECT count(*), count(DISTINCT k) FROM uc;
+-- with a unique index there is one row, and this call made it
+SELECT uc_ready();
+CREATE UNIQUE INDEX uc_k ON uc (k);
+SELECT (object).k, (object).v, created FROM get_or_create(NULL::uc, '{"k": "b"}', '{"v": 2}');
+SELECT uc_ready();
+SELECT (object).k, (object).v, created FROM update_or_create(NULL::uc, '{"k": "b"}', '{"v": 2}');
+SELECT uc_ready();
+SELECT ordinality, (object).k, (object).v, created FROM get_or_create_many(NULL::uc, '[{"k": "a"}, {"k": "b", "v": 2}]', '{k}');
+SELECT count(*), count(DISTINCT k) FROM uc;
+DROP INDEX uc_k;
+-- a NULL in the key
+SELECT uc_ready();
+ALTER TABLE uc ALTER d SET DEFAULT uc_make(NULL);
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "a"}, {"k": null}]', '{k}');
+\echo :SQLSTATE
+SELECT * FROM get_or_create(NULL::uc, '{"k": null}');
+\echo :SQLSTATE
+ALTER TABLE uc DROP d;
+
+-- a CHECK constraint
+SELECT uc_ready();
+ALTER TABLE uc ADD CONSTRAINT uc_check CHECK (uc_make('b') = 1);
+SELECT uc_ready();
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+ALTER TABLE uc DROP CONSTRAINT uc_check;
+
+-- a generated column
+SELECT uc_ready();
+ALTER FUNCTION uc_make IMMUTABLE;
+ALTER TABLE uc ADD g integer GENERATED ALWAYS AS (uc_make(k)) STORED;
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+ALTER TABLE uc DROP g;
+
+-- an index that a batch's next row meets
+SELECT uc_ready();
+CREATE INDEX uc_expression ON uc ((uc_make(k || 'b')));
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "a"}, {"k": "ab"}]', '{k}');
+\echo :SQLSTATE
+DROP INDEX uc_expression;
+ALTER FUNCTION uc_make VOLATILE;
+
+-- a domain's check, when the value is stored
+SELECT uc_ready();
+CREATE DOMAIN uc_domain AS integer CHECK (uc_make_b(value));
+ALTER TABLE uc ADD d uc_domain DEFAULT 1;
+SELECT uc_ready();
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+ALTER TABLE uc DROP d;
+DROP DOMAIN uc_domain;
+
+-- a policy
+SELECT uc_ready();
+CREATE ROLE regress_racefree_uc;
+GRANT ALL ON uc TO regress_racefree_uc;
+CREATE POLICY uc_all ON uc USING (true) WITH CHECK (uc_make('b') = 1);
+ALTER TABLE uc ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_racefree_uc;
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+RESET ROLE;
+DROP POLICY uc_all ON uc;
+ALTER TABLE uc DISABLE ROW LEVEL SECURITY;
+
+-- triggers: a tree, in which a path needs the one above
+SELECT uc_ready();
+CREATE FUNCTION uc_parent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.k LIKE '%/%' THEN
+    PERFORM get_or_create(NULL::uc, jsonb_build_object('k', regexp_replace(NEW.k, '/[^/]*$', '')));
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER uc_parent BEFORE INSERT ON uc FOR EACH ROW EXECUTE FUNCTION uc_parent();
+SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "usr/lib/x"}');
+SELECT k FROM uc ORDER BY k;
+SELECT uc_ready();
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "usr/lib"}, {"k": "usr"}]', '{k}');
+\echo :SQLSTATE
+SELECT * FROM update_or_create_many(NULL::uc, '[{"k": "usr/lib"}, {"k": "usr"}]', '{k}');
+\echo :SQLSTATE
+SELECT count(*) FROM uc;
+-- parents first, or with a unique index
+SELECT ordinality, (object).k, created FROM get_or_create_many(NULL::uc, '[{"k": "usr"}, {"k": "usr/lib"}]', '{k}');
+CREATE UNIQUE INDEX uc_k ON uc (k);
+SELECT ordinality, (object).k, created FROM get_or_create_many(NULL::uc, '[{"k": "usr/bin"}, {"k": "etc/a"}, {"k": "etc"}]', '{k}');
+SELECT k FROM uc ORDER BY k;
+DROP INDEX uc_k;
+DROP TRIGGER uc_parent ON uc;
+-- after each row, and for the statement
+SELECT uc_ready();
+CREATE FUNCTION uc_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_trigger_depth() = 1 THEN
+    INSERT INTO uc (k) VALUES ('b');
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER uc_again AFTER INSERT ON uc FOR EACH ROW EXECUTE FUNCTION uc_again();
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+DROP TRIGGER uc_again ON uc;
+CREATE TRIGGER uc_again BEFORE INSERT ON uc FOR EACH STATEMENT EXECUTE FUNCTION uc_again();
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "a"}, {"k": "b"}]', '{k}');
+\echo :SQLSTATE
+-- one that is gone, disabled or not for INSERTs does no harm
+ALTER TABLE uc DISABLE TRIGGER uc_again;
+SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "b"}');
+DROP TRIGGER uc_again ON uc;
+
+-- a trigger that puts two rows where the key finds them, and none itself
+SELECT uc_ready();
+CREATE FUNCTION uc_twice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_trigger_depth() > 1 THEN
+    RETURN NEW;
+  END IF;
+  INSERT INTO uc (k) VALUES (NEW.k), (NEW.k);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER uc_twice BEFORE INSERT ON uc FOR EACH ROW EXECUTE FUNCTION uc_twice();
+SELECT * FROM get_or_create(NULL::uc, '{"k": "b"}');
+\echo :SQLSTATE
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "b"}]', '{k}');
+\echo :SQLSTATE
+DROP TABLE uc;
+
+-- a partition's trigger
+CREATE TABLE uc (k text, v integer) PARTITION BY LIST (v);
+CREATE TABLE uc_1 PARTITION OF uc FOR VALUES IN (1);
+CREATE TABLE uc_2 PARTITION OF uc DEFAULT;
+CREATE TRIGGER uc_parent BEFORE INSERT ON uc_2 FOR EACH ROW EXECUTE FUNCTION uc_parent();
+SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "usr/lib"}, {"k": "usr"}]', '{k}');
+\echo :SQLSTATE
+SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "usr/lib"}');
+SELECT k FROM uc ORDER BY k;
+
+DROP TABLE uc;
+DROP FUNCTION uc_make, uc_make_b, uc_ready, uc_parent, uc_again, uc_twice;
+DROP ROLE regress_racefree_uc;

@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * usercode.h
+ *	  Whether code of the user's takes part when a row is inserted.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_USERCODE_H
+#define RACEFREE_USERCODE_H
+
+#include "utils/rel.h"
+
+extern bool usercode_on_insert(Relation rel);
+
+#endif /* RACEFREE_USERCODE_H */
