@@ -61,6 +61,34 @@ SELECT * FROM update_or_create(NULL::uoc_bound, '{"k": "a"}', '{"u": 2}');
 SELECT (object).*, created FROM update_or_create(NULL::uoc_bound, '{"u": 2}', '{"k": "bb"}');
 SELECT k, v, u FROM uoc_bound ORDER BY k;
 
+-- a column in both: the key finds the row, defaults set it
+CREATE TABLE uoc_name (first_name text, last_name text, n integer);
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "John", "last_name": "Lennon"}', '{"first_name": "Bob"}');
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "Bob", "last_name": "Lennon"}', '{"first_name": "John", "n": 1}');
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "John"}', '{"first_name": "John", "n": 2}');
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "Ann", "n": null}', '{"n": 3}', '{"first_name": null}');
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": null}', '{"n": 4, "first_name": "Ann"}', '{"last_name": "x"}');
+SELECT first_name, last_name, n FROM uoc_name ORDER BY 1, 2;
+-- each call that finds none creates one; with a unique index, the second fails
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "Paul"}', '{"first_name": "Bob"}');
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "Paul"}', '{"first_name": "Bob"}');
+DELETE FROM uoc_name WHERE first_name = 'Bob';
+CREATE UNIQUE INDEX uoc_name_first ON uoc_name (first_name);
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "Paul"}', '{"first_name": "Bob"}');
+SELECT * FROM update_or_create(NULL::uoc_name, '{"first_name": "Paul"}', '{"first_name": "Bob"}');
+\echo :SQLSTATE
+SELECT * FROM update_or_create(NULL::uoc_name, '{"first_name": "Bob"}', '{"first_name": "John"}');
+\echo :SQLSTATE
+-- a trigger must not change what is meant to be stored
+CREATE FUNCTION uoc_upper() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.first_name := upper(NEW.first_name); RETURN NEW; END $$;
+CREATE TRIGGER uoc_upper BEFORE INSERT ON uoc_name FOR EACH ROW EXECUTE FUNCTION uoc_upper();
+SELECT * FROM update_or_create(NULL::uoc_name, '{"first_name": "NONE"}', '{"first_name": "none"}');
+\echo :SQLSTATE
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "none"}', '{"first_name": "NONE"}');
+SELECT (object).*, created FROM update_or_create(NULL::uoc_name, '{"first_name": "NONE"}', '{"first_name": "none"}');
+DROP TABLE uoc_name;
+DROP FUNCTION uoc_upper;
+
 -- both functions speak of the same keys
 SELECT (object).*, created FROM get_or_create(NULL::uoc_bound, '{"k": "bb"}', '{"v": 9}');
 SELECT (object).*, created FROM get_or_create(NULL::uoc_bound, '{"k": "c"}', '{"v": 9}');

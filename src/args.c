@@ -169,26 +169,54 @@ args_check_disjoint(const Target *target, const ColumnValues *key,
 	}
 }
 
-/* All columns of two disjoint lists, in ascending order. */
+/*
+ * All columns of two lists, in ascending order.  Of a column that both have,
+ * the value of the second list counts.
+ */
 ColumnValues *
 args_merge(const ColumnValues *a, const ColumnValues *b)
 {
 	ColumnValues *merged = args_make_columns(a->ncolumns + b->ncolumns);
+	int n = 0;
 	int i = 0;
 	int j = 0;
 
-	for (int n = 0; n < merged->ncolumns; n++)
+	while (i < a->ncolumns || j < b->ncolumns)
 	{
 		bool from_a = j >= b->ncolumns ||
 					  (i < a->ncolumns && a->attnums[i] < b->attnums[j]);
 		const ColumnValues *from = from_a ? a : b;
-		int k = from_a ? i++ : j++;
+		int k = from_a ? i : j;
 
 		merged->attnums[n] = from->attnums[k];
 		merged->values[n] = from->values[k];
-		merged->nulls[n] = from->nulls[k];
+		merged->nulls[n++] = from->nulls[k];
+		if (i < a->ncolumns && a->attnums[i] == from->attnums[k])
+			i++;
+		if (!from_a)
+			j++;
 	}
+	merged->ncolumns = n;
 	return merged;
+}
+
+/* The values that the first list has for the columns of the second, its own. */
+ColumnValues *
+args_select(const ColumnValues *from, const ColumnValues *columns)
+{
+	ColumnValues *result = args_make_columns(columns->ncolumns);
+	int f = 0;
+
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		while (from->attnums[f] != columns->attnums[i])
+			f++;
+		Assert(f < from->ncolumns);
+		result->attnums[i] = from->attnums[f];
+		result->values[i] = from->values[f];
+		result->nulls[i] = from->nulls[f];
+	}
+	return result;
 }
 
 /*

@@ -36,6 +36,8 @@ extern void args_check_disjoint(const Target *target, const ColumnValues *key,
 								const ColumnValues *other,
 								const char *argument);
 extern ColumnValues *args_merge(const ColumnValues *a, const ColumnValues *b);
+extern ColumnValues *args_select(const ColumnValues *from,
+								 const ColumnValues *columns);
 extern AttrNumber args_find_difference(const Target *target,
 									   const ColumnValues *a,
 									   const ColumnValues *b);

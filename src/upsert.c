@@ -42,8 +42,10 @@ typedef struct Upsert
 	Target *target;
 	ColumnValues *key;
 	ColumnValues *update;  /* what to set in a row found, or NULL */
-	ColumnValues *create;  /* what to add to the key in a new row */
+	ColumnValues *create;  /* what a new row takes, over the key */
 	Jsonb *create_object;  /* where create's values come from */
+	ColumnValues *stored;  /* the key's columns as a new row takes them */
+	bool leaves_key;	   /* does that differ from the key? */
 	MemoryContext context; /* where the result row goes */
 	Datum row;			   /* the result row, once there is one */
 } Upsert;
@@ -152,10 +154,10 @@ take_found_row(Upsert *upsert)
 static void
 check_created_key(Upsert *upsert)
 {
-	ColumnValues *created = args_from_row(upsert->target, upsert->key,
+	ColumnValues *created = args_from_row(upsert->target, upsert->stored,
 										  SPI_tuptable->vals[0],
 										  SPI_tuptable->tupdesc);
-	AttrNumber changed = args_find_difference(upsert->target, upsert->key,
+	AttrNumber changed = args_find_difference(upsert->target, upsert->stored,
 											  created);
 
 	if (changed != InvalidAttrNumber)
@@ -181,10 +183,11 @@ check_created_once(Upsert *upsert)
 static bool
 insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 {
-	if (!run_for_row(upsert, kind, values, VIEW_OWN))
+	if (plan_run(upsert->target, kind, upsert->stored, values, VIEW_OWN) == 0)
 		return false;
+	keep_row(upsert);
 	check_created_key(upsert);
-	if (target_runs_user_code_on_insert(upsert->target))
+	if (target_runs_user_code_on_insert(upsert->target) && !upsert->leaves_key)
 		check_created_once(upsert);
 	return true;
 }
@@ -232,11 +235,13 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
  * by row security, or in conflict only because a trigger rewrites the key)
  * ends with the INSERT that reports its conflict.  Triggers that may divert
  * the INSERT should not be fired more often than it takes to find that out.
+ * A new row that leaves the key has no row with the key to yield to.
  */
 static bool
 find_or_insert(Upsert *upsert, const ColumnValues *values)
 {
-	int max_yields = arbiter_max_yields(upsert->target);
+	int max_yields = upsert->leaves_key ? 0
+										: arbiter_max_yields(upsert->target);
 	CommandId insert = InvalidCommandId;
 
 	for (int round = 0;; round++)
@@ -261,9 +266,30 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 					   values))
 			return true;
 		/* Nothing to yield to: it will not be there next time either. */
-		if (!arbiter_can_yield(upsert->target, upsert->key))
+		if (!arbiter_can_yield(upsert->target, upsert->stored))
 			round = max_yields;
 	}
+}
+
+/*
+ * The values of a new row: the key, and over it what is to be created.  In
+ * update_or_create() that can give columns of the key other values.
+ */
+static ColumnValues *
+values_of_new_row(Upsert *upsert)
+{
+	ColumnValues *key = upsert->key;
+	ColumnValues *values = args_merge(key, upsert->create);
+
+	upsert->stored = key;
+	if (values->ncolumns < key->ncolumns + upsert->create->ncolumns)
+	{
+		upsert->stored = args_select(values, key);
+		upsert->leaves_key = args_find_difference(upsert->target, key,
+												  upsert->stored) !=
+							 InvalidAttrNumber;
+	}
+	return values;
 }
 
 /* No row matched: lock the key, then see. */
@@ -271,6 +297,7 @@ static bool
 create_row(Upsert *upsert)
 {
 	Relation rel = target_relation(upsert->target);
+	ColumnValues *values;
 	KeyLock lock;
 
 	if (!rel->rd_islocaltemp)
@@ -280,11 +307,12 @@ create_row(Upsert *upsert)
 						upsert->create->ncolumns);
 
 	args_convert(upsert->target, upsert->create_object, upsert->create);
+	values = values_of_new_row(upsert);
 	target_hold_root(upsert->target);
 	lock = keylock_of(upsert->target, upsert->key);
 	keylock_acquire(&lock, 1);
 	target_lock(upsert->target, RowExclusiveLock);
-	return find_or_insert(upsert, args_merge(upsert->key, upsert->create));
+	return find_or_insert(upsert, values);
 }
 
 /* The argument as a JSON object, which must not be NULL. */
@@ -355,7 +383,6 @@ update_or_create(PG_FUNCTION_ARGS)
 								RowExclusiveLock);
 	upsert.key = args_columns(upsert.target, key, "key");
 	upsert.update = args_columns(upsert.target, defaults, "defaults");
-	args_check_disjoint(upsert.target, upsert.key, upsert.update, "defaults");
 	upsert.create = upsert.update;
 	upsert.create_object = defaults;
 	if (!PG_ARGISNULL(3))
@@ -363,8 +390,6 @@ update_or_create(PG_FUNCTION_ARGS)
 		upsert.create_object = PG_GETARG_JSONB_P(3);
 		upsert.create = args_columns(upsert.target, upsert.create_object,
 									 "create_defaults");
-		args_check_disjoint(upsert.target, upsert.key, upsert.create,
-							"create_defaults");
 	}
 	args_convert(upsert.target, key, upsert.key);
 	args_convert(upsert.target, defaults, upsert.update);
