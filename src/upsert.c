@@ -115,16 +115,26 @@ lock_row(Upsert *upsert)
  * Where a trigger can suppress the UPDATE, or row security hide rows from it
  * that it shows, look and lock first.  A trigger that suppresses the UPDATE
  * means the row to stay as it is, and so it is the result.
+ *
+ * Where several rows may have the key, look first: they are an error, and none
+ * of them should be locked, out of order, for an error.
  */
 static bool
 update_row(Upsert *upsert)
 {
+	const ColumnValues *key = upsert->key;
 	bool nothing_to_set = upsert->update->ncolumns == 0;
 
 	if (target_updates_are_plain(upsert->target) &&
 		!target_has_row_security(upsert->target))
+	{
+		if (!target_is_unique_key(upsert->target, key->ncolumns, key->attnums,
+								  key->nulls) &&
+			!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+			return false;
 		return run_for_row(upsert, nothing_to_set ? STMT_LOCK : STMT_UPDATE,
 						   nothing_to_set ? NULL : upsert->update, VIEW_OWN);
+	}
 	if (!lock_row(upsert))
 		return false;
 	if (!nothing_to_set)
