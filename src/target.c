@@ -679,6 +679,14 @@ target_has_row_security(const Target *target)
 			   RLS_ENABLED;
 }
 
+/* Can an UPDATE move rows of the table, to or from another partition? */
+bool
+target_rows_can_move(const Target *target)
+{
+	return target->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		   target->rel->rd_rel->relispartition;
+}
+
 /* Can it be that an INSERT of ours ends in another row than it says? */
 bool
 target_may_divert_inserts(const Target *target)

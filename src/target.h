@@ -49,6 +49,7 @@ extern HeapTupleHeader target_populate(const Target *target, Jsonb *object);
 extern bool target_updates_are_plain(const Target *target);
 extern bool target_suppresses_redundant_updates(const Target *target);
 extern bool target_has_row_security(const Target *target);
+extern bool target_rows_can_move(const Target *target);
 extern bool target_may_divert_inserts(const Target *target);
 extern struct Ties **target_ties(const Target *target, MemoryContext *context);
 extern bool target_outlasts(const Target *target, const Target *other);

@@ -302,27 +302,60 @@ values_of_new_row(Upsert *upsert)
 	return values;
 }
 
+/* Wait until nobody else creates a row with the key. */
+static void
+lock_key(Upsert *upsert)
+{
+	KeyLock lock;
+
+	target_hold_root(upsert->target);
+	lock = keylock_of(upsert->target, upsert->key);
+	keylock_acquire(&lock, 1);
+}
+
+/* Refuse to write where nothing may be written. */
+static void
+check_writable(Upsert *upsert)
+{
+	if (!target_relation(upsert->target)->rd_islocaltemp)
+		PreventCommandIfReadOnly(upsert->function);
+}
+
 /* No row matched: lock the key, then see. */
 static bool
 create_row(Upsert *upsert)
 {
-	Relation rel = target_relation(upsert->target);
 	ColumnValues *values;
-	KeyLock lock;
 
-	if (!rel->rd_islocaltemp)
-		PreventCommandIfReadOnly(upsert->function);
+	check_writable(upsert);
 	target_check_insert(upsert->target, upsert->key->attnums,
 						upsert->key->ncolumns, upsert->create->attnums,
 						upsert->create->ncolumns);
-
 	args_convert(upsert->target, upsert->create_object, upsert->create);
 	values = values_of_new_row(upsert);
-	target_hold_root(upsert->target);
-	lock = keylock_of(upsert->target, upsert->key);
-	keylock_acquire(&lock, 1);
+	lock_key(upsert);
 	target_lock(upsert->target, RowExclusiveLock);
 	return find_or_insert(upsert, values);
+}
+
+/*
+ * Set the row, or create it.  True if it was created.
+ *
+ * Who waits for a row while that is moved to another partition gets an error,
+ * since the row cannot be followed there.  So calls for one key wait for each
+ * other at its lock, where there are partitions, and then find the row where it
+ * is.
+ */
+static bool
+update_or_create_row(Upsert *upsert)
+{
+	if (target_rows_can_move(upsert->target))
+	{
+		check_writable(upsert);
+		target_check_privileges(upsert->target, ACL_SELECT | ACL_UPDATE);
+		lock_key(upsert);
+	}
+	return !update_row(upsert) && create_row(upsert);
 }
 
 /* The argument as a JSON object, which must not be NULL. */
@@ -405,7 +438,7 @@ update_or_create(PG_FUNCTION_ARGS)
 	args_convert(upsert.target, defaults, upsert.update);
 
 	SPI_connect();
-	created = !update_row(&upsert) && create_row(&upsert);
+	created = update_or_create_row(&upsert);
 	SPI_finish();
 	PG_RETURN_DATUM(finish(&upsert, created));
 }
