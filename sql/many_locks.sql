@@ -56,6 +56,26 @@ BEGIN;
 SELECT count(*) FILTER (WHERE created) FROM update_or_create_many(NULL::ml, ml_batch(1, 501), '{n}');
 SELECT root, whole, mode, count FROM ml_held ORDER BY whole;
 ROLLBACK;
+-- without a primary key, an update of several keys locks the whole, unless its
+-- transaction holds them all
+BEGIN;
+SELECT lock_keys('{"ml": [{"n": 1}, {"n": 2}]}');
+SELECT count(*) FROM update_or_create_many(NULL::ml, '[{"n": 1, "k": "x"}, {"n": 2}]', '{n}');
+SELECT root, whole, mode, count FROM ml_held ORDER BY whole;
+SELECT count(*) FROM update_or_create_many(NULL::ml, '[{"n": 1, "k": "x"}, {"n": 3}]', '{n}');
+SELECT root, whole, mode, count FROM ml_held ORDER BY whole, mode;
+SELECT count(*) FROM update_or_create_many(NULL::ml, '[{"n": 4, "k": "x"}, {"n": 5}]', '{n}');
+SELECT root, whole, mode, count FROM ml_held ORDER BY whole, mode;
+ROLLBACK;
+-- a lock that a savepoint gave up is not held
+BEGIN;
+SELECT lock_keys('{"ml": [{"n": 1}]}');
+SAVEPOINT s;
+SELECT lock_keys('{"ml": [{"n": 2}]}');
+ROLLBACK TO s;
+SELECT count(*) FROM update_or_create_many(NULL::ml, '[{"n": 1, "k": "x"}, {"n": 2}]', '{n}');
+SELECT root, whole, mode, count FROM ml_held ORDER BY whole, mode;
+ROLLBACK;
 -- only the keys of missing rows count, and each once
 BEGIN;
 SELECT count(*) FILTER (WHERE created) FROM get_or_create_many(NULL::ml, ml_batch(1, 400), '{n}');

@@ -212,6 +212,26 @@ holds_whole(Oid root)
 	return lock_held_by_me(&tag, ExclusiveLock);
 }
 
+/*
+ * Does this transaction hold all of these keys, by themselves or with the
+ * table's keys as a whole?
+ */
+bool
+keylock_all_held(const KeyLock *locks, int nlocks)
+{
+	for (int i = 0; i < nlocks; i++)
+	{
+		LOCKTAG tag;
+
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, locks[i].root, locks[i].hash,
+							 KEYLOCK_CLASS);
+		if (!lock_held_by_me(&tag, ExclusiveLock) &&
+			!holds_whole(locks[i].root))
+			return false;
+	}
+	return true;
+}
+
 /* Take the locks on one table's keys, which are in order. */
 static void
 acquire_of_table(const KeyLock *locks, int nlocks)

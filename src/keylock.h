@@ -27,6 +27,7 @@ extern uint64 keylock_hash(const Target *target, const ColumnValues *key,
 extern KeyLock keylock_of_hash(const Target *target, uint64 hash,
 							   bool complete);
 extern KeyLock keylock_of(const Target *target, const ColumnValues *key);
+extern bool keylock_all_held(const KeyLock *locks, int nlocks);
 extern void keylock_acquire(KeyLock *locks, int nlocks);
 
 #endif /* RACEFREE_KEYLOCK_H */

@@ -305,7 +305,7 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 
 /*
  * Lock the keys of these groups, all in one go.  Or, with "whole", the table's
- * keys as a whole.
+ * keys as a whole, unless all of them are held already.
  */
 static void
 lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
@@ -325,11 +325,15 @@ lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 	{
 		locks[i] = list.groups[i]->lock;
 		locks[i].root = target_lock_root(batch->target);
-		if (whole)
-			locks[i].hash = KEYLOCK_WHOLE;
 		list.groups[i]->key_locked = true;
 	}
-	keylock_acquire(locks, list.ngroups);
+	/* Who holds all its keys can have them only as one of a kind. */
+	if (!whole || !keylock_all_held(locks, list.ngroups))
+	{
+		for (int i = 0; i < list.ngroups && whole; i++)
+			locks[i].hash = KEYLOCK_WHOLE;
+		keylock_acquire(locks, list.ngroups);
+	}
 	pfree(locks);
 	target_lock(batch->target, RowExclusiveLock);
 }
