@@ -5,6 +5,7 @@
 
 -- The new arguments need other signatures.
 DROP FUNCTION create_journal(text, anyelement, name, regtype, boolean);
+DROP FUNCTION verify_journal(regclass, anyelement, name, name);
 
 CREATE FUNCTION create_journal(
     journal text,
@@ -29,3 +30,21 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION guard_journal(regclass) IS
 'guard a journal and those of its partitions that are not guarded against changes; how many that were';
+
+CREATE FUNCTION verify_journal(
+    journal regclass,
+    accounts anyelement,
+    id_column name DEFAULT NULL,
+    balance_column name DEFAULT 'balance',
+    opening numeric DEFAULT NULL,
+    OUT account_id text,
+    OUT entry_id bigint,
+    OUT problem text,
+    OUT expected numeric,
+    OUT found numeric)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'verify_journal'
+LANGUAGE C STABLE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION verify_journal(regclass, anyelement, name, name, numeric) IS
+'what does not add up in a journal, or between it and its accounts: no row, if all is well';

@@ -64,10 +64,10 @@ BEGIN;
 UPDATE jv_acct SET balance = NULL WHERE id = 1;
 SELECT * FROM verify_journal('jv', NULL::jv_acct);
 ROLLBACK;
--- an account that takes part in no entry is none of its business
+-- accounts that no entry names: what they have, nothing tells
 BEGIN;
 UPDATE jv_acct SET balance = 666 WHERE id = 4;
-INSERT INTO jv_acct VALUES (5, NULL);
+INSERT INTO jv_acct VALUES (5, NULL), (6, 0), (7, -0.01);
 SELECT * FROM verify_journal('jv', NULL::jv_acct);
 ROLLBACK;
 -- now a journal that can be changed
@@ -89,6 +89,27 @@ ROLLBACK;
 BEGIN;
 UPDATE jv_own SET from_balance = NULL WHERE id = 3;
 SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+-- all entries, or the first or last ones, are gone
+BEGIN;
+DELETE FROM jv_own WHERE id < 3;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+DELETE FROM jv_own WHERE id > 5;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+DELETE FROM jv_own;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
+ROLLBACK;
+-- the time runs back, for an account; it may stand still, or not be known
+BEGIN;
+UPDATE jv_own SET created_at = '2026-01-01 00:00'::timestamptz + id * interval '1 min';
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem <> 'no_entries';
+UPDATE jv_own SET created_at = '2026-01-01 00:00' WHERE id = 3;
+SELECT id, from_id, to_id, created_at - '2026-01-01 00:00'::timestamptz AS time FROM jv_own ORDER BY id;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem <> 'no_entries';
+UPDATE jv_own SET created_at = '2026-01-01 00:00' WHERE id < 3;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem <> 'no_entries';
+UPDATE jv_own SET created_at = CASE id WHEN 1 THEN 'infinity' WHEN 4 THEN '-infinity'::timestamptz END;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct) WHERE problem <> 'no_entries';
 ROLLBACK;
 -- the last entry is the wrong one
 BEGIN;
@@ -122,6 +143,53 @@ UPDATE jv_acct SET balance = 0 WHERE id = 1;
 SELECT * FROM verify_journal('jv_own', NULL::jv_acct);
 SELECT problem, count(*) FROM verify_journal('jv_own', NULL::jv_acct) GROUP BY problem ORDER BY problem;
 ROLLBACK;
+
+-- all accounts began with the same: then the journal explains every cent
+BEGIN;
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct, opening => 0);
+SELECT * FROM verify_journal('jv_own', NULL::jv_acct, opening => 7.00);
+ROLLBACK;
+CREATE TABLE jv_zero (id integer PRIMARY KEY, balance numeric(12,2));
+INSERT INTO jv_zero VALUES (0, 0), (1, 0), (2, 0), (3, 0);
+CREATE TABLE jv_zero_own (id serial, from_id integer, to_id integer, amount numeric, from_balance numeric, to_balance numeric, reverses integer, created_at timestamptz);
+SELECT status FROM transfer_many(NULL::jv_zero, '{0,0,1,2}', '{1,2,2,1}', '{100,50,30,10}', min_balance => NULL, journal => 'jv_zero_own');
+SELECT amount FROM reverse_transfer(NULL::jv_zero, 'jv_zero_own', 3, 5);
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 0);
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 1);
+-- the first entry, or the first of one account, is gone or another
+BEGIN;
+UPDATE jv_zero_own SET amount = 99 WHERE id = 1;
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero);
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 0);
+DELETE FROM jv_zero_own WHERE id = 1;
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero);
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 0);
+DELETE FROM jv_zero_own;
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero);
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 0);
+ROLLBACK;
+BEGIN;
+UPDATE jv_zero SET balance = NULL WHERE id = 3;
+UPDATE jv_zero_own SET from_balance = NULL WHERE id = 1;
+INSERT INTO jv_zero VALUES (4, 5);
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 0);
+ROLLBACK;
+-- what a reversal reverses is not what the balances tell
+BEGIN;
+UPDATE jv_zero_own SET reverses = NULL;
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 0);
+ROLLBACK;
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 'NaN');
+\echo :SQLSTATE
+SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => '-Infinity');
+\echo :SQLSTATE
+-- as version 0.3 declares it
+CREATE FUNCTION jv_verify_0_3(regclass, anyelement, name, name, OUT account_id text, OUT entry_id bigint, OUT problem text, OUT expected numeric, OUT found numeric)
+RETURNS SETOF record LANGUAGE c AS '$libdir/racefree', 'verify_journal';
+SELECT * FROM jv_verify_0_3('jv_zero_own', NULL::jv_zero, NULL, 'balance');
+SELECT * FROM jv_verify_0_3('jv_own', NULL::jv_acct, NULL, 'balance');
+DROP FUNCTION jv_verify_0_3;
+DROP TABLE jv_zero, jv_zero_own;
 
 -- the caller's snapshot: what one statement did is not there for itself
 WITH t AS (SELECT amount FROM transfer(NULL::jv_acct, 1, 2, 1, journal => 'jv'))
@@ -194,18 +262,51 @@ GRANT SELECT (id, balance) ON jv_acct TO regress_racefree_jv;
 SET ROLE regress_racefree_jv;
 SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
 RESET ROLE;
--- row security: what is hidden is missing
+-- row security: what is hidden would be missing, or not be missed
 ALTER TABLE jv_acct ENABLE ROW LEVEL SECURITY;
 CREATE POLICY s ON jv_acct FOR SELECT USING (id <> 2);
 SET ROLE regress_racefree_jv;
 SELECT account_id, problem FROM verify_journal('jv', NULL::jv_acct);
+\echo :SQLSTATE
+SET row_security = off;
+SELECT account_id, problem FROM verify_journal('jv', NULL::jv_acct);
+\echo :SQLSTATE
+RESET row_security;
 RESET ROLE;
+-- policies are not for the owner, unless he says so, or who bypasses them
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+ALTER ROLE regress_racefree_jv BYPASSRLS;
+SET ROLE regress_racefree_jv;
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+RESET ROLE;
+ALTER ROLE regress_racefree_jv NOBYPASSRLS;
 ALTER TABLE jv_acct DISABLE ROW LEVEL SECURITY;
 ALTER TABLE jv ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_racefree_jv;
 SELECT balance_at('jv', 1, now());
 SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+\echo :SQLSTATE
 RESET ROLE;
+ALTER TABLE jv OWNER TO regress_racefree_jv;
+SET ROLE regress_racefree_jv;
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+ALTER TABLE jv FORCE ROW LEVEL SECURITY;
+SELECT count(*) FROM verify_journal('jv', NULL::jv_acct);
+\echo :SQLSTATE
+RESET ROLE;
+ALTER TABLE jv OWNER TO CURRENT_USER;
+-- policies of a partition are for those who name the partition
+CREATE TABLE jv_parts (LIKE jv) PARTITION BY LIST (from_id);
+CREATE TABLE jv_part PARTITION OF jv_parts DEFAULT;
+ALTER TABLE jv_part ENABLE ROW LEVEL SECURITY;
+INSERT INTO jv_parts SELECT * FROM jv;
+GRANT SELECT ON jv_parts, jv_part TO regress_racefree_jv;
+SET ROLE regress_racefree_jv;
+SELECT count(*) FROM verify_journal('jv_parts', NULL::jv_acct);
+SELECT count(*) FROM verify_journal('jv_part', NULL::jv_acct);
+\echo :SQLSTATE
+RESET ROLE;
+DROP TABLE jv_parts;
 DROP TABLE jv, jv_acct, jv_times;
 DROP OWNED BY regress_racefree_jv;
 DROP ROLE regress_racefree_jv;

@@ -25,6 +25,7 @@
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 #include "args.h"
 #include "errors.h"
@@ -525,8 +526,12 @@ read_column(const Journal *journal, JournalColumn column, Datum value,
 				entry->reverses = journal_integer_from_column(journal, column,
 															  value);
 			break;
-		case JOURNAL_DETAILS:
 		case JOURNAL_CREATED_AT:
+			entry->has_time = !isnull;
+			if (!isnull)
+				entry->time = DatumGetTimestampTz(value);
+			break;
+		case JOURNAL_DETAILS:
 			break;
 	}
 }

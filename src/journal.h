@@ -10,6 +10,8 @@
 #ifndef RACEFREE_JOURNAL_H
 #define RACEFREE_JOURNAL_H
 
+#include "datatype/timestamp.h"
+
 #include "money.h"
 #include "plans.h"
 #include "statements.h"
@@ -40,6 +42,8 @@ typedef struct JournalEntry
 	Numeric to_balance;
 	bool has_reverses;
 	int64 reverses; /* the id of another entry */
+	bool has_time;
+	TimestampTz time; /* of an entry that was read */
 	Jsonb *details;
 	Datum row; /* the whole row, of an entry that was found or booked alone */
 } JournalEntry;

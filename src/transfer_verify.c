@@ -25,6 +25,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "args.h"
@@ -41,10 +42,12 @@ typedef struct AccountState
 {
 	Datum id; /* hash key, of the id column's base type */
 	uint32 hash;
-	char status;	 /* for simplehash */
-	bool seen;		 /* in the table of accounts */
-	bool has_entry;	 /* has the last entry an id? */
-	int64 entry;	 /* the id of the last entry */
+	char status;	/* for simplehash */
+	bool seen;		/* in the table of accounts */
+	bool has_entry; /* has the last entry an id? */
+	bool has_time;	/* is it known when an entry was made? */
+	int64 entry;	/* the id of the last entry */
+	TimestampTz time;
 	Numeric balance; /* in the last entry */
 } AccountState;
 
@@ -95,6 +98,7 @@ typedef struct Verification
 	AccountKeys keys;
 	states_hash *states;
 	MemoryContext context; /* holds the states' ids and balances */
+	Numeric opening;	   /* of each account, or NULL if it is as it is */
 	ReturnSetInfo *result;
 } Verification;
 
@@ -133,32 +137,69 @@ keep_balance(Verification *verification, AccountState *state, Numeric balance)
 	memcpy(state->balance, balance, VARSIZE(balance));
 }
 
+/* What the account is known by so far; made, if this is its first entry. */
+static AccountState *
+find_state(Verification *verification, Datum id, bool *found)
+{
+	TypeCacheEntry *type = verification->keys.type;
+	AccountState *state = states_insert(verification->states, id, found);
+	MemoryContext old;
+
+	if (*found)
+		return state;
+	old = MemoryContextSwitchTo(verification->context);
+	state->id = datumCopy(id, type->typbyval, type->typlen);
+	MemoryContextSwitchTo(old);
+	state->seen = false;
+	state->has_time = false;
+	state->balance = NULL;
+	return state;
+}
+
+/* The clock may stand still from one entry of an account to the next. */
+static void
+check_time(Verification *verification, const JournalEntry *entry,
+		   AccountState *state)
+{
+	if (!entry->has_time)
+		return;
+	if (state->has_time && entry->time < state->time)
+		report(verification, &state->id, entry->has_id ? &entry->id : NULL,
+			   "time_runs_back", NULL, NULL);
+	state->has_time = true;
+	state->time = entry->time;
+}
+
+/* Did the account begin with what all accounts begin with? */
+static void
+check_opening(Verification *verification, const Datum *id, const int64 *entry,
+			  Numeric found)
+{
+	if (verification->opening != NULL &&
+		(found == NULL || money_compare(found, verification->opening) != 0))
+		report(verification, id, entry, "opening_differs",
+			   verification->opening, found);
+}
+
 /* One side of an entry: does it follow from the account's entry before? */
 static void
 check_side(Verification *verification, const JournalEntry *entry, int side)
 {
 	Numeric balance = side == 0 ? entry->from_balance : entry->to_balance;
 	Numeric amount = entry->amount ? entry->amount : int64_to_numeric(0);
-	TypeCacheEntry *type = verification->keys.type;
-	Datum id;
+	const int64 *entry_id = entry->has_id ? &entry->id : NULL;
 	AccountState *state;
 	bool found;
 
 	if (entry->no_id[side])
 		return;
-	id = args_convert_id(journal_column_type(&verification->journal,
-											 JOURNAL_FROM_ID + side),
-						 type->type_id, entry->ids[side]);
-	state = states_insert(verification->states, id, &found);
-	if (!found)
-	{
-		MemoryContext old = MemoryContextSwitchTo(verification->context);
-
-		state->id = datumCopy(id, type->typbyval, type->typlen);
-		MemoryContextSwitchTo(old);
-		state->seen = false;
-		state->balance = NULL;
-	}
+	state = find_state(
+		verification,
+		args_convert_id(journal_column_type(&verification->journal,
+											JOURNAL_FROM_ID + side),
+						verification->keys.type->type_id, entry->ids[side]),
+		&found);
+	check_time(verification, entry, state);
 	state->has_entry = entry->has_id;
 	state->entry = entry->id;
 	if (state->balance != NULL || balance == NULL)
@@ -169,11 +210,15 @@ check_side(Verification *verification, const JournalEntry *entry, int side)
 
 		if (expected == NULL || balance == NULL ||
 			money_compare(expected, balance) != 0)
-			report(verification, &id, entry->has_id ? &entry->id : NULL,
-				   "balance_gap", expected, balance);
+			report(verification, &state->id, entry_id, "balance_gap", expected,
+				   balance);
 		if (balance == NULL)
 			balance = expected;
 	}
+	else if (!found)
+		check_opening(verification, &state->id, entry_id,
+					  side == 0 ? money_plus(balance, amount)
+								: money_minus(balance, amount));
 	if (balance != NULL)
 		keep_balance(verification, state, balance);
 }
@@ -183,6 +228,20 @@ check_entry(const JournalEntry *entry, void *arg)
 {
 	check_side(arg, entry, 0);
 	check_side(arg, entry, 1);
+}
+
+/*
+ * An account that no entry names: it has what it began with.  If that is not
+ * said, it is nothing, or else its entries may be gone.
+ */
+static void
+check_idle(Verification *verification, Datum id, Numeric balance)
+{
+	if (verification->opening != NULL)
+		check_opening(verification, &id, NULL, balance);
+	else if (balance != NULL &&
+			 money_compare(balance, int64_to_numeric(0)) != 0)
+		report(verification, &id, NULL, "no_entries", NULL, balance);
 }
 
 /* Is the balance of the account that of its last entry? */
@@ -200,13 +259,16 @@ check_account(HeapTuple tuple, TupleDesc tupdesc, void *arg)
 		return;
 	id = args_convert_id(verification->rules.id_type,
 						 verification->keys.type->type_id, id);
-	state = states_lookup(verification->states, id);
-	if (state == NULL)
-		return;
 	value = heap_getattr(tuple, 2, tupdesc, &isnull);
-	state->seen = true;
 	balance = isnull ? NULL
 					 : money_from_column(&verification->rules.balance, value);
+	state = states_lookup(verification->states, id);
+	if (state == NULL)
+	{
+		check_idle(verification, id, balance);
+		return;
+	}
+	state->seen = true;
 	if (balance == NULL || state->balance == NULL ||
 		money_compare(balance, state->balance) != 0)
 		report(verification, &state->id,
@@ -316,6 +378,36 @@ choose_keys(Verification *verification)
 	verification->keys.collation = rules->id_collation;
 }
 
+/* Nothing is well that was not looked at. */
+static void
+check_row_security(const Target *table)
+{
+	if (target_has_row_security(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security can hide rows of table \"%s\"",
+						RelationGetRelationName(target_relation(table))),
+				 errhint("Verify a journal as a role that sees all entries and "
+						 "accounts: as the owner of the tables, or one with "
+						 "BYPASSRLS.")));
+}
+
+/* What all accounts begin with, or NULL. */
+static Numeric
+get_opening(FunctionCallInfo fcinfo)
+{
+	Numeric opening;
+
+	/* Version 0.3 has not got the argument. */
+	if (PG_NARGS() <= 4 || PG_ARGISNULL(4))
+		return NULL;
+	opening = PG_GETARG_NUMERIC(4);
+	if (!money_is_finite(opening))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be finite", "opening")));
+	return opening;
+}
+
 static void
 open_verification(Verification *verification, FunctionCallInfo fcinfo)
 {
@@ -336,13 +428,17 @@ open_verification(Verification *verification, FunctionCallInfo fcinfo)
 	journal_need(journal, JOURNAL_FROM_BALANCE);
 	journal_need(journal, JOURNAL_TO_BALANCE);
 
+	check_row_security(journal->table);
+	check_row_security(rules->accounts);
+
 	choose_keys(verification);
+	verification->opening = get_opening(fcinfo);
 	verification->result = (ReturnSetInfo *) fcinfo->resultinfo;
 }
 
 /*
  * verify_journal(journal regclass, accounts anyelement, id_column name,
- *				  balance_column name, OUT account_id text,
+ *				  balance_column name, opening numeric, OUT account_id text,
  *				  OUT entry_id bigint, OUT problem text, OUT expected numeric,
  *				  OUT found numeric) RETURNS SETOF record
  */

@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(77);
+SELECT plan(92);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -70,16 +70,20 @@ INSERT INTO contract VALUES
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
-('create_journal', 'text,anyelement,name,regtype,boolean', 'v',
+('create_journal', 'text,anyelement,name,regtype,boolean,name,text', 'v',
  'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
  ' request_id_type regtype DEFAULT ''uuid''::regtype,'
- ' foreign_keys boolean DEFAULT true'),
+ ' foreign_keys boolean DEFAULT true,'
+ ' balance_column name DEFAULT ''balance''::name,'
+ ' partition_by text DEFAULT NULL::text'),
+('guard_journal', 'regclass', 'v', 'journal regclass'),
 ('journal_guard', '', 'v', ''),
 ('balance_at', 'regclass,anycompatible,timestamptz', 's',
  'journal regclass, account_id anycompatible, at timestamp with time zone'),
-('verify_journal', 'regclass,anyelement,name,name', 's',
+('verify_journal', 'regclass,anyelement,name,name,numeric', 's',
  'journal regclass, accounts anyelement, id_column name DEFAULT NULL::name,'
- ' balance_column name DEFAULT ''balance''::name, OUT account_id text,'
+ ' balance_column name DEFAULT ''balance''::name,'
+ ' opening numeric DEFAULT NULL::numeric, OUT account_id text,'
  ' OUT entry_id bigint, OUT problem text, OUT expected numeric,'
  ' OUT found numeric');
 
@@ -248,6 +252,44 @@ SELECT results_eq(
 SELECT throws_ok($$UPDATE "till's" SET amount = 1$$, '55000');
 SELECT throws_ok($$DELETE FROM "till's"$$, '55000');
 SELECT throws_ok($$TRUNCATE "till's"$$, '55000');
+DELETE FROM teller WHERE id = 'c';
+INSERT INTO teller VALUES ('c', 7);
+SELECT results_eq(
+	$$SELECT account_id, problem, found
+	  FROM verify_journal('"till''s"', NULL::teller) WHERE entry_id IS NULL$$,
+	$$VALUES ('c', 'no_entries', 7::numeric)$$,
+	'verify_journal finds a balance that no entry explains');
+SELECT results_eq(
+	$$SELECT account_id, problem, expected, found
+	  FROM verify_journal('"till''s"', NULL::teller, opening => 100)
+	  WHERE problem = 'opening_differs'$$,
+	$$VALUES ('c', 'opening_differs', 100::numeric, 7::numeric)$$,
+	'or that accounts did not begin with what they should');
+
+-- ---------------------------------------------------------------------------
+-- Its own accounts
+
+SELECT throws_ok(
+	$$SELECT transfer(NULL::teller, 'a', 'b', 1, journal => 'journal')$$, '55000');
+SELECT throws_ok($$SELECT create_journal('x', NULL::teller, balance_column => 'id')$$,
+				 '42804');
+CREATE UNLOGGED TABLE forgetful (from_id text, to_id text, amount numeric);
+SELECT throws_ok(
+	$$SELECT transfer(NULL::teller, 'a', 'b', 1, journal => 'forgetful')$$, '55000');
+
+-- ---------------------------------------------------------------------------
+-- Partitions
+
+SELECT lives_ok(
+	$$SELECT create_journal('years', NULL::teller, partition_by => 'RANGE (created_at)')$$,
+	'a journal may be partitioned');
+CREATE TABLE years_all PARTITION OF years DEFAULT;
+SELECT is(guard_journal('years'), 1, 'guard_journal guards new partitions');
+SELECT is(guard_journal('years'), 0, 'once');
+SELECT throws_ok('TRUNCATE years_all', '55000');
+SELECT throws_ok(
+	$$SELECT create_journal('x', NULL::teller,
+		partition_by => 'RANGE (created_at); DROP TABLE years')$$, '22023');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -44,7 +44,7 @@ WHERE deptype = 'e' AND refobjid =
 
 my $version = q(SELECT extversion FROM pg_extension WHERE extname = 'racefree');
 
-# What was there in 0.1, and what was new in 0.2 and 0.3, each with its answer.
+# What was there in 0.1, and what was new in 0.2, 0.3 and 0.4, each with its answer.
 my @old = (
 	[ q(SELECT created FROM get_or_create(NULL::test, '{"str": "@"}')), 't' ],
 	[ q(SELECT created FROM get_or_create(NULL::test, '{"str": "@"}')), 'f' ],
@@ -102,6 +102,22 @@ my @newest = (
 		't'
 	],
 	[ q(DELETE FROM journal), undef ]);
+my @last = (
+	[ q(SELECT guard_journal('journal')), '0' ],
+	# A journal of 0.3 is open to any accounts, and says so no less.
+	[
+		q(SELECT amount FROM transfer(NULL::other, 1, 2, 1, balance_column => 'money', journal => 'journal')),
+		'1'
+	],
+	[
+		q(SELECT count(*) > 0 FROM verify_journal('journal', NULL::account, opening => 0)),
+		't'
+	],
+	[ q(SELECT amount FROM transfer(NULL::account, 1, 2, 1, journal => 'tied')), '1' ],
+	[
+		q(SELECT transfer(NULL::other, 1, 2, 1, balance_column => 'money', journal => 'tied')),
+		undef
+	]);
 
 # A session, which is told to go on after errors.
 sub open_session
@@ -144,6 +160,8 @@ CREATE EXTENSION racefree VERSION '0.1';
 CREATE TABLE test (id serial, str text, note text);
 CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2));
 INSERT INTO account VALUES (1, 100), (2, 100);
+CREATE TABLE other (id integer PRIMARY KEY, money integer);
+INSERT INTO other VALUES (1, 100), (2, 100);
 ));
 is($node->safe_psql('upgraded', $version), '0.1', 'there is an installation of 0.1');
 
@@ -173,17 +191,23 @@ works(open_session('upgraded'), 'new session', @old, @new);
 $session->query(q(ALTER EXTENSION racefree UPDATE TO '0.3'));
 is($session->query($version), '0.3', 'the installation is of 0.3 now');
 $session->query(q(SELECT create_journal('journal', NULL::account, request_id_type => 'text')));
+# As declared in 0.3, it makes a journal of 0.3.
+is( $session->query(
+		q(SELECT string_agg(tgnargs::text, ' ') FROM pg_trigger WHERE tgrelid = 'journal'::regclass AND NOT tgisinternal)),
+	'0 0',
+	'a journal of 0.3 is anybody\'s');
 works($session, '0.3, same session', @old, @new, @newest);
 works($other, '0.3, other session', @old, @new, @newest);
 works(open_session('upgraded'), '0.3, new session', @old, @new, @newest);
 
 $session->query(q(ALTER EXTENSION racefree UPDATE TO '0.4'));
 is($session->query($version), '0.4', 'the installation is of 0.4 now');
-works($session, '0.4, same session', @old, @new, @newest);
-works($other, '0.4, other session', @old, @new, @newest);
-works(open_session('upgraded'), '0.4, new session', @old, @new, @newest);
+$session->query(q(SELECT create_journal('tied', NULL::account)));
+works($session, '0.4, same session', @old, @new, @newest, @last);
+works($other, '0.4, other session', @old, @new, @newest, @last);
+works(open_session('upgraded'), '0.4, new session', @old, @new, @newest, @last);
 # What came with the tests' own tables is no member of the extension.
-$session->query('DROP TABLE journal');
+$session->query('DROP TABLE journal, tied');
 
 $node->safe_psql('fresh', q(CREATE EXTENSION racefree VERSION '0.4'));
 my $fresh = $node->safe_psql('fresh', $members);

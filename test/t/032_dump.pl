@@ -23,6 +23,13 @@ SELECT create_journal('"A journal"', NULL::account, request_id_type => 'text');
 ALTER TABLE "A journal" ADD COLUMN teller name DEFAULT current_user;
 SELECT transfer(NULL::account, 1, 2, 30, journal => '"A journal"', request_id => 'first');
 SELECT reverse_transfer(NULL::account, '"A journal"', 1, 10, 'back');
+CREATE TABLE "An account" ("No" integer PRIMARY KEY, "The balance" integer NOT NULL);
+INSERT INTO "An account" VALUES (1, 100), (2, 100);
+SELECT create_journal('parts', NULL::"An account", request_id_type => 'text', balance_column => 'The balance',
+	partition_by => 'RANGE (created_at)');
+CREATE TABLE part PARTITION OF parts DEFAULT;
+SELECT guard_journal('parts');
+SELECT transfer(NULL::"An account", 1, 2, 30, balance_column => 'The balance', journal => 'parts', request_id => 'first');
 ));
 
 my $dump = $node->basedir . '/dump.sql';
@@ -58,6 +65,20 @@ answers(q(SELECT balance_at('"A journal"', 1, 'infinity')), '100.00', 'the balan
 my ($result, undef, $stderr) =
   $node->psql('restored', q(DELETE FROM "Some where"."A journal"));
 like($stderr, qr/entries of journal "A journal" cannot be changed/, 'the guard is there');
+
+# What a journal belongs to, and the guards of its partitions, came along.
+answers(
+	q(SELECT amount, replayed FROM transfer(NULL::"An account", 1, 2, 30, balance_column => 'The balance', journal => 'parts', request_id => 'first')),
+	'30|t', 'a request in a partition is a replay');
+($result, undef, $stderr) = $node->psql('restored',
+	q(SELECT "Some where".transfer(NULL::"Some where".account, 1, 2, 30, journal => '"Some where".parts')));
+like($stderr, qr/journal "parts" belongs to other accounts/, 'it belongs to its accounts');
+for my $command ('DELETE FROM', 'TRUNCATE')
+{
+	($result, undef, $stderr) = $node->psql('restored', qq($command "Some where".part));
+	like($stderr, qr/entries of journal "part" cannot be changed/, "$command: the partition is guarded");
+}
+answers(q(SELECT guard_journal('parts')), '0', 'nothing is left to guard');
 
 # The extension cannot go without the journal's guard.
 ($result, undef, $stderr) = $node->psql('restored', 'DROP EXTENSION racefree');
