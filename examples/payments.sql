@@ -16,7 +16,9 @@ CREATE TABLE account (
 INSERT INTO account (owner, currency) VALUES
     ('bank, euro', 'EUR'), ('shop', 'EUR'), ('Ann', 'EUR'), ('Bob', 'EUR'), ('Cho', 'USD');
 
-SELECT create_journal('payment', NULL::account);
+-- The journal is named with its schema wherever it is used: a name alone would
+-- be looked up in the search path of whoever calls.
+SELECT create_journal('public.payment', NULL::account);
 
 -- Your own columns and indexes on the journal are welcome.
 ALTER TABLE payment ADD COLUMN entered_by name NOT NULL DEFAULT current_user;
@@ -24,33 +26,33 @@ CREATE INDEX ON payment ((details->>'order'));
 
 -- Ann and Bob pay in.  The bank's account has no floor.
 SELECT (to_account).balance, entry->>'id' AS entry
-FROM transfer(NULL::account, 1, 3, 100.00, min_balance => NULL, journal => 'payment',
+FROM transfer(NULL::account, 1, 3, 100.00, min_balance => NULL, journal => 'public.payment',
               request_id => '11111111-0000-4000-8000-000000000001');
 SELECT (to_account).balance, entry->>'id' AS entry
-FROM transfer(NULL::account, 1, 4, 30.00, min_balance => NULL, journal => 'payment',
+FROM transfer(NULL::account, 1, 4, 30.00, min_balance => NULL, journal => 'public.payment',
               request_id => '11111111-0000-4000-8000-000000000003');
 
 -- Ann buys.  The application made the request_id before it asked for the first
 -- time, and kept it: if the connection is lost, it asks again, with the same.
 SELECT amount, replayed
-FROM transfer(NULL::account, 3, 2, 59.90, journal => 'payment', must_match => '{currency}',
+FROM transfer(NULL::account, 3, 2, 59.90, journal => 'public.payment', must_match => '{currency}',
               request_id => '11111111-0000-4000-8000-000000000002', details => '{"order": 4711}');
 SELECT amount, replayed
-FROM transfer(NULL::account, 3, 2, 59.90, journal => 'payment', must_match => '{currency}',
+FROM transfer(NULL::account, 3, 2, 59.90, journal => 'public.payment', must_match => '{currency}',
               request_id => '11111111-0000-4000-8000-000000000002', details => '{"order": 4711}');
 
 -- What cannot be is an error with a code of its own, which the application
 -- can tell apart: RF001 is too little money, RF005 another currency.
 DO $$
 BEGIN
-    PERFORM transfer(NULL::account, 3, 2, 1000, journal => 'payment');
+    PERFORM transfer(NULL::account, 3, 2, 1000, journal => 'public.payment');
 EXCEPTION WHEN SQLSTATE 'RF001' THEN
     RAISE NOTICE 'declined: %', SQLERRM;
 END
 $$;
 DO $$
 BEGIN
-    PERFORM transfer(NULL::account, 3, 5, 1, journal => 'payment', must_match => '{currency}');
+    PERFORM transfer(NULL::account, 3, 5, 1, journal => 'public.payment', must_match => '{currency}');
 EXCEPTION WHEN SQLSTATE 'RF005' THEN
     RAISE NOTICE 'declined: %', SQLERRM;
 END
@@ -58,7 +60,7 @@ $$;
 
 -- Part of the order comes back.
 SELECT amount, entry->>'reverses' AS reverses
-FROM reverse_transfer(NULL::account, 'payment',
+FROM reverse_transfer(NULL::account, 'public.payment',
                       (SELECT id FROM payment WHERE details->>'order' = '4711'), 9.90);
 
 -- The day's batch, in which a failure is a line of the result.  Bob pays, and
@@ -72,11 +74,11 @@ FROM transfer_many(NULL::account,
                          '11111111-0000-4000-8000-000000000005',
                          '11111111-0000-4000-8000-000000000006'],
     chains => ARRAY[1, 1, NULL],
-    on_error => 'report', journal => 'payment');
+    on_error => 'report', journal => 'public.payment');
 
 -- What Ann is left with can be taken, however much it is.
 SELECT amount, (from_account).balance
-FROM transfer(NULL::account, 3, 1, 1000000, journal => 'payment', up_to => true);
+FROM transfer(NULL::account, 3, 1, 1000000, journal => 'public.payment', up_to => true);
 
 -- A statement of account.
 SELECT id, CASE WHEN from_id = 3 THEN -amount ELSE amount END AS change,
@@ -86,6 +88,7 @@ FROM payment
 WHERE 3 IN (from_id, to_id)
 ORDER BY id;
 
--- The balance as it was, and proof that it all adds up: no row.
-SELECT balance_at('payment', 3, (SELECT created_at FROM payment WHERE details->>'order' = '4711'));
-SELECT * FROM verify_journal('payment', NULL::account);
+-- The balance as it was, and proof that it all adds up: no row.  All accounts
+-- began empty, so the journal explains every cent.
+SELECT balance_at('public.payment', 3, (SELECT created_at FROM payment WHERE details->>'order' = '4711'));
+SELECT * FROM verify_journal('public.payment', NULL::account, opening => 0);
