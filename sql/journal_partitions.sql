@@ -59,7 +59,7 @@ DROP TABLE jp_yearly;
 -- the table that is made: plain indexes where core can have no unique ones
 CREATE FUNCTION jp_describe(journal regclass) RETURNS SETOF text LANGUAGE sql AS $$
   SELECT pg_get_partkeydef($1)
-  UNION ALL (SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 ORDER BY contype, 1)
+  UNION ALL (SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1 AND contype <> 'n' ORDER BY contype, 1)
   UNION ALL (SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = $1 ORDER BY 1)
   UNION ALL (SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY tgname)
 $$;
