@@ -77,6 +77,7 @@ typedef struct TargetInfo
 	struct Ties *ties;	   /* what guards of a journal say; NULL until read */
 	int least_lasting;	   /* how long rows last, at least ... */
 	int most_lasting;	   /* and at most; 0 until known */
+	List *tree;			   /* the tables that this was seen of, if several */
 	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
 
@@ -131,7 +132,8 @@ target_invalidate(Datum arg, Oid relid)
 	while ((slot = hash_seq_search(&status)) != NULL)
 	{
 		if (slot->info != NULL && (!OidIsValid(relid) || slot->relid == relid ||
-								   slot->info->minds_others))
+								   slot->info->minds_others ||
+								   list_member_oid(slot->info->tree, relid)))
 			slot->info->valid = false;
 	}
 }
@@ -747,25 +749,39 @@ look_at_lasting(TargetInfo *info, Oid relid)
 }
 
 /*
- * How long rows of the table last: of a partition or inheritance tree, in each
- * of its tables, which can change apart from the root.
+ * How long rows last in the tables of a partition or inheritance tree.  They
+ * can change apart from the root, so it minds their invalidations from now on;
+ * and while it looks, all.
  */
+static void
+look_at_tree(TargetInfo *info, Oid root)
+{
+	bool minds_others = info->minds_others;
+	List *tree;
+	MemoryContext old;
+	ListCell *lc;
+
+	info->minds_others = true;
+	tree = find_all_inheritors(root, NoLock, NULL);
+	old = MemoryContextSwitchTo(info->context);
+	info->tree = list_copy(tree);
+	MemoryContextSwitchTo(old);
+	foreach(lc, tree)
+		look_at_lasting(info, lfirst_oid(lc));
+	info->minds_others = minds_others;
+}
+
+/* How long rows of the table last. */
 static void
 find_lasting(const Target *target)
 {
 	TargetInfo *info = target->info;
 	Form_pg_class form = target->rel->rd_rel;
-	ListCell *lc;
 
 	if (info->most_lasting != 0)
 		return;
 	if (form->relhassubclass)
-	{
-		info->minds_others = true;
-		foreach(lc, find_all_inheritors(RelationGetRelid(target->rel), NoLock,
-										NULL))
-			look_at_lasting(info, lfirst_oid(lc));
-	}
+		look_at_tree(info, RelationGetRelid(target->rel));
 	if (info->most_lasting == 0)
 		info->least_lasting = info->most_lasting = lasting(
 			form->relpersistence);
