@@ -137,6 +137,16 @@ SELECT amount, (from_account).i8 FROM transfer(NULL::rl_types, 1, 2, 1e18, 0.01,
 SELECT amount, (from_account).n FROM transfer(NULL::rl_types, 1, 2, 100, 0.0625, balance_column => 'n', up_to => true);
 SELECT amount, (from_account).n2 FROM transfer(NULL::rl_types, 1, 2, 10000, 150, balance_column => 'n2', up_to => true);
 SELECT amount, (from_account).m FROM transfer(NULL::rl_types, 1, 2, 100, 0.001, balance_column => 'm', up_to => true);
+-- between the ends of the range lies more than the column holds as an amount
+CREATE TABLE rl_ends (id integer PRIMARY KEY, i2 smallint, n numeric(3,-2));
+INSERT INTO rl_ends VALUES (1, 32767, 99900), (2, -32768, -99900);
+SELECT amount, (from_account).i2, (to_account).i2 FROM transfer(NULL::rl_ends, 1, 2, 1e6, -1e6, balance_column => 'i2', up_to => true);
+SELECT amount, (from_account).i2, (to_account).i2 FROM transfer(NULL::rl_ends, 2, 1, 1e6, -1e6, balance_column => 'i2', up_to => true);
+UPDATE rl_ends SET i2 = CASE id WHEN 1 THEN -100 ELSE 32767 END;
+SELECT amount, (from_account).i2, (to_account).i2 FROM transfer(NULL::rl_ends, 2, 1, 40000, -40000, balance_column => 'i2', up_to => true);
+SELECT ordinality, status, amount FROM transfer_many(NULL::rl_ends, '{1,1,1}', '{2,2,2}', '{1e9,1e9,1e9}', min_balance => -1e6, balance_column => 'n', up_to => true, on_error => 'report');
+SELECT * FROM rl_ends ORDER BY id;
+DROP TABLE rl_ends;
 SELECT * FROM rl_types ORDER BY id;
 DROP TABLE rl_types;
 

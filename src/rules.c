@@ -238,18 +238,23 @@ rules_check_match(const Rules *rules, const Account *from, const Account *to)
 	return VERDICT_OK;
 }
 
-/* How much the payer can give, if that is less than the amount. */
+/*
+ * How much the payer can give, if that is less than the amount.  Between the
+ * ends of a column's range lies more than the column can hold as an amount.
+ */
 static Numeric
 clip_amount(const Rules *rules, const Account *from, Numeric amount)
 {
+	const MoneyColumn *column = &rules->balance;
 	Numeric available;
 
 	if (rules->floor == NULL)
 		return amount;
 	available = money_minus(from->balance, rules->floor);
+	if (column->bounded && money_compare(available, column->highest) > 0)
+		available = column->highest;
 	if (money_compare(available, amount) < 0)
 		return available;
-	pfree(available);
 	return amount;
 }
 

@@ -36,9 +36,6 @@
 #include "rules.h"
 #include "target.h"
 
-/* So often a row is looked for that is deleted and inserted while we wait. */
-#define LOCK_ATTEMPTS 3
-
 PG_FUNCTION_INFO_V1(transfer);
 PG_FUNCTION_INFO_V1(reverse_transfer);
 

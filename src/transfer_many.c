@@ -166,13 +166,33 @@ choose_moved(Moves *moves)
 	}
 }
 
-/*
- * Slots as rows for a statement: those that are needed, or those that were
- * moved with their new balances.
- */
-static Rows *
-register_slots(Moves *moves, bool moved, int *nrows)
+/* Which accounts a statement is about. */
+typedef enum Slots
 {
+	SLOTS_NEEDED,
+	SLOTS_MISSING, /* of those, the ones that were not found */
+	SLOTS_MOVED	   /* those that were moved, with their new balances */
+} Slots;
+
+static bool
+is_among(const Slot *slot, Slots which)
+{
+	switch (which)
+	{
+		case SLOTS_NEEDED:
+			return slot->needed;
+		case SLOTS_MISSING:
+			return slot->needed && !slot->account.found;
+		default:
+			return slot->moved;
+	}
+}
+
+/* Slots as rows for a statement. */
+static Rows *
+register_slots(Moves *moves, Slots which, int *nrows)
+{
+	bool moved = which == SLOTS_MOVED;
 	Rules *rules = &moves->rules;
 	Rows *rows = rows_begin(moved ? 3 : 2, moves->nslots);
 
@@ -187,7 +207,7 @@ register_slots(Moves *moves, bool moved, int *nrows)
 		Datum values[3] = {Int32GetDatum(i), slot->account.id};
 		bool nulls[3] = {false, false, false};
 
-		if (moved ? !slot->moved : !slot->needed)
+		if (!is_among(slot, which))
 			continue;
 		if (moved)
 			values[2] = money_to_column(&rules->balance, slot->account.balance);
@@ -242,11 +262,12 @@ take_account(Moves *moves, HeapTuple tuple, TupleDesc tupdesc)
 }
 
 /*
- * Read the accounts that are needed, by a statement that locks them in order or
- * by one that does not, and give each row to the function.
+ * Read accounts, by a statement that locks them in order or by one that does
+ * not, and give each row to the function, if there is one.  The result is the
+ * number of rows.
  */
-static void
-read_accounts(Moves *moves, StatementKind kind,
+static uint64
+read_accounts(Moves *moves, StatementKind kind, Slots which,
 			  void (*take)(Moves *, HeapTuple, TupleDesc))
 {
 	Rules *rules = &moves->rules;
@@ -255,21 +276,54 @@ read_accounts(Moves *moves, StatementKind kind,
 	StatementSpec spec = {.kind = kind, .key = &key, .result = result};
 	Rows *rows;
 	int nrows;
-	uint64 nlocked;
+	uint64 nread;
 
 	result->attnums[0] = rules->balance.attnum;
 	for (int i = 0; i < rules->match.ncolumns; i++)
 		result->attnums[i + 1] = rules->match.attnums[i];
 
-	rows = register_slots(moves, false, &nrows);
+	rows = register_slots(moves, which, &nrows);
 	spec.size = plan_batch_size(nrows);
 	/* With one row more than there are ids, one has two. */
-	nlocked = nrows == 0
-				  ? 0
-				  : plan_run_batch(rules->accounts, &spec, VIEW_OWN, nrows + 1);
+	nread = nrows == 0
+				? 0
+				: plan_run_batch(rules->accounts, &spec, VIEW_OWN, nrows + 1);
 	rows_unregister(rows);
-	for (uint64 i = 0; i < nlocked; i++)
+	for (uint64 i = 0; i < nread && take != NULL; i++)
 		take(moves, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	return nread;
+}
+
+static bool
+any_missing(const Moves *moves)
+{
+	for (int i = 0; i < moves->nslots; i++)
+	{
+		if (is_among(&moves->slots[i], SLOTS_MISSING))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Lock the accounts that are needed.  While we waited for one, another session
+ * may have deleted it and inserted another one with the same id: look again for
+ * those that are missing, with a newer snapshot.  That can lock rows out of
+ * order, if rarely: then PostgreSQL may have to end a circle.
+ */
+static void
+lock_accounts(Moves *moves)
+{
+	Slots which = SLOTS_NEEDED;
+
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	{
+		(void) read_accounts(moves, STMT_BATCH_LOCK_IDS, which, take_account);
+		which = SLOTS_MISSING;
+		if (!any_missing(moves) ||
+			read_accounts(moves, STMT_BATCH_LOOK, which, NULL) == 0)
+			return;
+	}
 }
 
 /* ----------
@@ -322,7 +376,7 @@ update_accounts(Moves *moves)
 	Rows *rows;
 
 	choose_moved(moves);
-	rows = register_slots(moves, true, &nrows);
+	rows = register_slots(moves, SLOTS_MOVED, &nrows);
 	spec.size = plan_batch_size(nrows);
 	nupdated = nrows == 0 ? 0
 						  : plan_write_batch(rules->accounts, &spec, &turn, 0);
@@ -345,7 +399,7 @@ reread_accounts(Moves *moves)
 {
 	for (int i = 0; i < moves->nslots; i++)
 		moves->slots[i].checked = false;
-	read_accounts(moves, STMT_BATCH_LOOK, check_account);
+	(void) read_accounts(moves, STMT_BATCH_LOOK, SLOTS_NEEDED, check_account);
 	for (int i = 0; i < moves->nslots; i++)
 	{
 		Slot *slot = &moves->slots[i];
@@ -485,7 +539,7 @@ transfer_many(PG_FUNCTION_ARGS)
 
 	claim_requests(&moves);
 	choose_accounts(&moves);
-	read_accounts(&moves, STMT_BATCH_LOCK_IDS, take_account);
+	lock_accounts(&moves);
 	moves_apply(&moves, report);
 	write_all(&moves);
 	return_results(fcinfo, &moves);
