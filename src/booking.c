@@ -261,7 +261,7 @@ register_entries(const Journal *journal, const BookedColumns *booked,
 	return rows;
 }
 
-/* What the INSERT gives: the id, and what is to be checked. */
+/* What a statement gives: the id, and what is to be checked. */
 static void
 choose_result(const Journal *journal, const BookedColumns *booked, bool check,
 			  ColumnValues *result, int *positions)
@@ -274,6 +274,15 @@ choose_result(const Journal *journal, const BookedColumns *booked, bool check,
 		result->attnums[result->ncolumns++] = booked->attnums[i];
 		positions[i] = result->ncolumns;
 	}
+}
+
+/* Take the id that the entry was given. */
+static void
+take_id(const Journal *journal, JournalEntry *entry, Datum id, bool isnull)
+{
+	entry->has_id = !isnull;
+	if (!isnull)
+		entry->id = journal_integer_from_column(journal, JOURNAL_ID, id);
 }
 
 /* Take the ids that the entries were given, and check what was stored. */
@@ -295,10 +304,7 @@ take_booked(const Journal *journal, const BookedColumns *booked,
 		{
 			Datum id = heap_getattr(tuple, 1, tupdesc, &nulls[0]);
 
-			entry->has_id = !nulls[0];
-			if (entry->has_id)
-				entry->id = journal_integer_from_column(journal, JOURNAL_ID,
-														id);
+			take_id(journal, entry, id, nulls[0]);
 		}
 		if (check)
 		{
@@ -389,7 +395,220 @@ booking_insert(const Journal *journal, JournalEntry *entry,
 		check_booked(journal, &booked, values, nulls, tuple, tupdesc,
 					 positions);
 	}
+	if (journal_has(journal, JOURNAL_ID))
+	{
+		bool isnull;
+		Datum id = target_row_value(journal->table, tuple, tupdesc,
+									journal->columns[JOURNAL_ID], &isnull);
+
+		take_id(journal, entry, id, isnull);
+	}
 	old = MemoryContextSwitchTo(context);
 	entry->row = target_form_row(journal->table, tuple, tupdesc);
 	MemoryContextSwitchTo(old);
+}
+
+/* ----------
+ * Checking again
+ *
+ * Triggers that ran after the entry was stored may have changed or deleted it,
+ * or have booked the same request themselves.  An entry is found by its request
+ * id, by which a replay will look for it, or else by its id.
+ * ----------
+ */
+
+pg_noreturn static void
+error_not_kept(const Journal *journal)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("entry of journal \"%s\" was not kept as it was booked",
+					RelationGetRelationName(target_relation(journal->table))),
+			 errhint("A trigger seems to change or delete the entry, or to book "
+					 "its request again.")));
+}
+
+/* The column by which the entry is found; false if there is none. */
+static bool
+choose_key(const Journal *journal, const JournalEntry *entry,
+		   JournalColumn *column, Datum *value)
+{
+	if (entry->has_request)
+	{
+		*column = JOURNAL_REQUEST_ID;
+		*value = entry->request;
+		return true;
+	}
+	*column = JOURNAL_ID;
+	return entry->has_id &&
+		   journal_integer_to_column(journal, JOURNAL_ID, entry->id, value);
+}
+
+/* The entry as it is now must be the one that was booked. */
+static void
+check_kept(const Journal *journal, const BookedColumns *booked,
+		   const JournalEntry *entry, HeapTuple tuple, TupleDesc tupdesc,
+		   int id_position, const int *positions)
+{
+	Datum values[NUM_JOURNAL_COLUMNS];
+	bool nulls[NUM_JOURNAL_COLUMNS];
+
+	if (entry->has_id)
+	{
+		bool isnull;
+		Datum id = heap_getattr(tuple, id_position, tupdesc, &isnull);
+
+		if (isnull ||
+			journal_integer_from_column(journal, JOURNAL_ID, id) != entry->id)
+			error_not_kept(journal);
+	}
+	entry_values(journal, booked, entry, values, nulls);
+	check_booked(journal, booked, values, nulls, tuple, tupdesc, positions);
+}
+
+/*
+ * Check an entry that booking_insert() has booked after all triggers have run,
+ * and keep the row as it is now in the given memory context.
+ */
+void
+booking_check(const Journal *journal, JournalEntry *entry,
+			  MemoryContext context)
+{
+	BookedColumns booked;
+	int positions[NUM_JOURNAL_COLUMNS];
+	int id_position = 0;
+	JournalColumn column;
+	Datum value;
+	ColumnValues *key;
+	uint64 nrows;
+	MemoryContext old;
+
+	if (!choose_key(journal, entry, &column, &value))
+		return;
+	key = journal_key(journal, column, value);
+	nrows = target_has_index(journal->table, key->attnums[0])
+				? plan_probe(journal->table, key, VIEW_OWN)
+				: plan_run(journal->table, STMT_LOOK, key, NULL, VIEW_OWN);
+	if (nrows != 1)
+		error_not_kept(journal);
+	choose_columns(journal, &entry, 1, &booked);
+	for (int i = 0; i < booked.ncolumns; i++)
+		positions[i] = target_row_position(journal->table, booked.attnums[i]);
+	if (journal_has(journal, JOURNAL_ID))
+		id_position = target_row_position(journal->table,
+										  journal->columns[JOURNAL_ID]);
+	check_kept(journal, &booked, entry, SPI_tuptable->vals[0],
+			   SPI_tuptable->tupdesc, id_position, positions);
+	old = MemoryContextSwitchTo(context);
+	entry->row = target_form_row(journal->table, SPI_tuptable->vals[0],
+								 SPI_tuptable->tupdesc);
+	MemoryContextSwitchTo(old);
+}
+
+/* The entries that are found by the column, as rows for a statement. */
+static Rows *
+register_keys(const Journal *journal, JournalColumn column,
+			  JournalEntry **entries, int nentries, int *nrows)
+{
+	Rows *rows = rows_begin(2, nentries);
+
+	rows_add_base_column(rows, 'k', 1, journal->table,
+						 journal->columns[column]);
+	*nrows = 0;
+	for (int i = 0; i < nentries; i++)
+	{
+		JournalColumn by;
+		Datum values[2] = {Int32GetDatum(i)};
+		bool nulls[2] = {false, false};
+
+		if (!choose_key(journal, entries[i], &by, &values[1]) || by != column)
+			continue;
+		rows_put(rows, values, nulls);
+		(*nrows)++;
+	}
+	rows_register(rows);
+	return rows;
+}
+
+/* Check each row that was found; there must be one for each that was not. */
+static void
+check_rows(const Journal *journal, const BookedColumns *booked,
+		   BookingProgress *progress, uint64 nfound, const int *positions)
+{
+	TupleDesc tupdesc = SPI_tuptable->tupdesc;
+	bool *seen = MemoryContextAllocExtended(CurrentMemoryContext,
+											progress->nentries,
+											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "racefree entries",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+
+	for (uint64 i = 0; i < nfound; i++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[i];
+		bool isnull;
+		int n = DatumGetInt32(
+			heap_getattr(tuple, tupdesc->natts, tupdesc, &isnull));
+
+		progress->turn = n + 1;
+		if (seen[n])
+			error_not_kept(journal);
+		seen[n] = true;
+		check_kept(journal, booked, progress->entries[n], tuple, tupdesc, 1,
+				   positions);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	pfree(seen);
+}
+
+/*
+ * The same for entries that booking_insert_many() has booked.
+ */
+void
+booking_check_many(const Journal *journal, JournalEntry **entries, int nentries)
+{
+	static const JournalColumn keys[] = {JOURNAL_REQUEST_ID, JOURNAL_ID};
+	BookedColumns booked;
+	BookingProgress progress = {entries, nentries, 0};
+	ErrorContextCallback callback = {.previous = error_context_stack,
+									 .callback = booking_error_context,
+									 .arg = &progress};
+	AttrNumber result_attnums[1 + NUM_JOURNAL_COLUMNS];
+	ColumnValues result = {.attnums = result_attnums};
+	int positions[NUM_JOURNAL_COLUMNS];
+
+	choose_columns(journal, entries, nentries, &booked);
+	choose_result(journal, &booked, true, &result, positions);
+	error_context_stack = &callback;
+	for (int i = 0; i < lengthof(keys); i++)
+	{
+		ColumnValues *key;
+		StatementSpec spec = {.kind = STMT_BATCH_LOOK, .result = &result};
+		Rows *rows;
+		int nrows;
+		uint64 nfound;
+
+		if (!journal_has(journal, keys[i]))
+			continue;
+		key = journal_key(journal, keys[i], (Datum) 0);
+		spec.key = key;
+		spec.by_index = target_has_index(journal->table, key->attnums[0]);
+		if (spec.by_index)
+			spec.kind = STMT_BATCH_PROBE;
+		rows = register_keys(journal, keys[i], entries, nentries, &nrows);
+		spec.size = plan_batch_size(nrows);
+		nfound = nrows == 0 ? 0
+							: plan_run_batch(journal->table, &spec, VIEW_OWN,
+											 nrows + 1);
+		rows_unregister(rows);
+		if (nfound > 0)
+			check_rows(journal, &booked, &progress, nfound, positions);
+		progress.turn = 0;
+		if (nfound < nrows)
+			error_not_kept(journal);
+	}
+	error_context_stack = callback.previous;
 }

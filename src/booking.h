@@ -16,5 +16,9 @@ extern void booking_insert(const Journal *journal, JournalEntry *entry,
 						   MemoryContext context);
 extern void booking_insert_many(const Journal *journal, JournalEntry **entries,
 								int nentries);
+extern void booking_check(const Journal *journal, JournalEntry *entry,
+						  MemoryContext context);
+extern void booking_check_many(const Journal *journal, JournalEntry **entries,
+							   int nentries);
 
 #endif /* RACEFREE_BOOKING_H */

@@ -33,6 +33,8 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "partitioning/partdesc.h"
+#include "rewrite/prs2lock.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -806,6 +808,64 @@ bool
 target_runs_user_code_on_insert(const Target *target)
 {
 	return target->info->user_code;
+}
+
+/* Does an INSERT fire triggers other than those of constraints, or rules? */
+static bool
+insert_runs_code(Relation rel)
+{
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
+		 i++)
+	{
+		Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_INSERT(trigger->tgtype) && !trigger->tgisinternal &&
+			trigger->tgenabled != TRIGGER_DISABLED)
+			return true;
+	}
+	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
+	{
+		if (rel->rd_rules->rules[i]->event == CMD_INSERT)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The same for a table or any of its partitions.  The partition that a row went
+ * into is locked, and so known as it was then; the others do not matter.
+ */
+static bool
+insert_into_tree_runs_code(Relation rel)
+{
+	PartitionDesc partitions;
+	bool result = insert_runs_code(rel);
+
+	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+		return true;
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return result;
+	partitions = RelationGetPartitionDesc(rel, true);
+	for (int i = 0; i < partitions->nparts && !result; i++)
+	{
+		Relation partition = RelationIdGetRelation(partitions->oids[i]);
+
+		if (!RelationIsValid(partition))
+			continue;
+		result = insert_into_tree_runs_code(partition);
+		RelationClose(partition);
+	}
+	return result;
+}
+
+/*
+ * Can an INSERT of ours, which was run before, have done more than to insert
+ * the row?
+ */
+bool
+target_inserts_run_code(const Target *target)
+{
+	return insert_into_tree_runs_code(target->rel);
 }
 
 Form_pg_attribute

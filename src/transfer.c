@@ -58,6 +58,7 @@ typedef struct Transfer
 	Party *first; /* from and to in id order */
 	Party *second;
 	Numeric amount; /* as asked for, or NULL */
+	Numeric moved;	/* of a reversal: by the entry that is reversed */
 	Movement movement;
 	bool replayed;
 	JournalEntry entry;	   /* asked for, then booked */
@@ -413,12 +414,11 @@ reread_party(Transfer *transfer, Party *party)
 
 /* Move the money, or raise what is wrong. */
 static void
-move(Transfer *transfer)
+move(Transfer *transfer, bool plain)
 {
 	const Rules *rules = &transfer->rules;
 	Account *from = &transfer->from.account;
 	Account *to = &transfer->to.account;
-	bool plain = target_updates_are_plain(rules->accounts);
 	bool by_id = target_locks_by(rules->accounts, rules->id_attnum);
 
 	if (plain && by_id && !rules->up_to && rules_match_is_stable(rules) &&
@@ -440,11 +440,6 @@ move(Transfer *transfer)
 	transfer->to.after = transfer->movement.to_balance;
 	update_party(transfer, transfer->first);
 	update_party(transfer, transfer->second);
-	if (!plain)
-	{
-		reread_party(transfer, transfer->first);
-		reread_party(transfer, transfer->second);
-	}
 }
 
 /* ----------
@@ -514,14 +509,61 @@ check_request(const Transfer *transfer)
 				from, to, transfer->amount);
 }
 
+pg_noreturn static void
+error_over_reversed(const Transfer *transfer, Numeric before)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_RACEFREE_OVER_REVERSED),
+			 errmsg("cannot reverse more of entry " INT64_FORMAT
+					" than it moved",
+					transfer->entry.reverses),
+			 errdetail("It moved %s, of which %s was reversed before.",
+					   money_print(transfer->moved), money_print(before))));
+}
+
+/* Never more goes back than was moved. */
+static void
+check_not_over_reversed(const Transfer *transfer, Numeric before, Numeric now)
+{
+	if (money_compare(now, transfer->moved) > 0)
+		error_over_reversed(transfer, before);
+}
+
+/*
+ * Triggers of the accounts or of the journal have run.  What they did must leave
+ * the transfer as it was computed and booked.
+ */
+static void
+check_outcome(Transfer *transfer)
+{
+	JournalEntry *entry = &transfer->entry;
+
+	reread_party(transfer, transfer->first);
+	reread_party(transfer, transfer->second);
+	if (transfer->journal == NULL)
+		return;
+	booking_check(transfer->journal, entry, transfer->context);
+	if (entry->has_reverses)
+	{
+		Numeric now = journal_reversed(transfer->journal, entry->reverses);
+
+		check_not_over_reversed(transfer, money_minus(now, entry->amount), now);
+	}
+}
+
 /* What is asked for may be done: do it, and book it. */
 static void
 carry_out(Transfer *transfer)
 {
+	bool plain = target_updates_are_plain(transfer->rules.accounts);
+
 	order_parties(transfer);
-	move(transfer);
+	move(transfer, plain);
 	if (transfer->journal != NULL)
 		book(transfer);
+	if (!plain || (transfer->journal != NULL &&
+				   target_inserts_run_code(transfer->journal->table)))
+		check_outcome(transfer);
 }
 
 /* Do it.  The caller is connected to SPI. */
@@ -567,30 +609,24 @@ set_reversed_ids(Transfer *transfer, const JournalEntry *original)
 	set_entry_ids(transfer);
 }
 
-/*
- * Never more goes back than was moved.  An amount that makes no sense by itself
- * is told before that.
- */
+/* An amount that makes no sense by itself is told before what is left of it. */
 static void
 check_reversible(Transfer *transfer, const JournalEntry *original)
 {
-	Numeric moved = original->amount ? original->amount : int64_to_numeric(0);
 	Numeric reversed = journal_reversed(transfer->journal, original->id);
-	Numeric rest = money_minus(moved, reversed);
 	bool whole = transfer->amount == NULL;
+	Numeric rest;
 
+	transfer->moved = original->amount ? original->amount : int64_to_numeric(0);
+	rest = money_minus(transfer->moved, reversed);
 	if (whole)
 		transfer->amount = rest;
 	else
 		check_request(transfer);
-	if (!money_is_positive(rest) || money_compare(transfer->amount, rest) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_RACEFREE_OVER_REVERSED),
-				 errmsg("cannot reverse more of entry " INT64_FORMAT
-						" than it moved",
-						original->id),
-				 errdetail("It moved %s, of which %s was reversed before.",
-						   money_print(moved), money_print(reversed))));
+	if (!money_is_positive(rest))
+		error_over_reversed(transfer, reversed);
+	check_not_over_reversed(transfer, reversed,
+							money_plus(reversed, transfer->amount));
 	if (whole)
 		check_request(transfer);
 }

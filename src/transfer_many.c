@@ -410,18 +410,15 @@ reread_accounts(Moves *moves)
 	}
 }
 
-/* Book the transfers that were applied. */
-static void
-book_entries(Moves *moves)
+/* The entries of the transfers that were applied, and their number. */
+static JournalEntry **
+collect_entries(Moves *moves, int *nentries)
 {
-	JournalEntry **entries;
-	int nentries = 0;
+	JournalEntry **entries = MemoryContextAllocHuge(CurrentMemoryContext,
+													sizeof(JournalEntry *) *
+														(moves->nmoves + 1));
 
-	if (!moves->has_journal)
-		return;
-	entries = MemoryContextAllocHuge(CurrentMemoryContext,
-									 sizeof(JournalEntry *) *
-										 (moves->nmoves + 1));
+	*nentries = 0;
 	for (int i = 0; i < moves->nmoves; i++)
 	{
 		Move *move = &moves->moves[i];
@@ -431,19 +428,35 @@ book_entries(Moves *moves)
 		move->entry->amount = move->movement.amount;
 		move->entry->from_balance = move->movement.from_balance;
 		move->entry->to_balance = move->movement.to_balance;
-		entries[nentries++] = move->entry;
+		entries[(*nentries)++] = move->entry;
 	}
-	booking_insert_many(&moves->journal, entries, nentries);
-	pfree(entries);
+	return entries;
 }
 
+/*
+ * Store the balances, and book the entries.  Where triggers of the accounts or
+ * of the journal have run, what they did must leave both as they were computed.
+ */
 static void
 write_all(Moves *moves)
 {
+	bool plain = target_updates_are_plain(moves->rules.accounts);
+	JournalEntry **entries = NULL;
+	int nentries = 0;
+
 	update_accounts(moves);
-	if (!target_updates_are_plain(moves->rules.accounts))
-		reread_accounts(moves);
-	book_entries(moves);
+	if (moves->has_journal)
+		entries = collect_entries(moves, &nentries);
+	if (nentries > 0)
+	{
+		booking_insert_many(&moves->journal, entries, nentries);
+		plain = plain && !target_inserts_run_code(moves->journal.table);
+	}
+	if (plain)
+		return;
+	reread_accounts(moves);
+	if (nentries > 0)
+		booking_check_many(&moves->journal, entries, nentries);
 }
 
 /* ----------
