@@ -53,6 +53,19 @@ lock_keys_of(const Journal *journal, const JournalEntry *asked)
 }
 
 /*
+ * A role that may not look for what was booked gets no lock, nor does it wait
+ * for one, which would keep others from it.
+ */
+static void
+check_may_look(const Journal *journal)
+{
+	ColumnValues *columns = journal_existing_columns(journal);
+
+	target_check_readable(journal->table, columns->ncolumns, columns->attnums);
+	pfree(columns);
+}
+
+/*
  * Was the request booked already?  Then give that entry and return true.
  * Otherwise it is ours until the transaction ends, and so is the entry that is
  * to be reversed.
@@ -66,6 +79,8 @@ requests_claim(const Journal *journal, const JournalEntry *asked,
 		return true;
 	/* Who may not book anything, shall not keep others from it. */
 	target_check_privileges(journal->table, ACL_INSERT);
+	if (!asked->has_request && asked->has_reverses)
+		check_may_look(journal);
 	lock_keys_of(journal, asked);
 	if (!asked->has_request ||
 		!journal_find(journal, JOURNAL_REQUEST_ID, asked->request, VIEW_LATEST,
@@ -138,6 +153,7 @@ requests_claim_many(const Journal *journal, const Datum *requests,
 	int nbooked;
 
 	target_check_privileges(journal->table, ACL_INSERT);
+	check_may_look(journal);
 	target_hold_root(journal->table);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
 								   sizeof(KeyLock) * nrequests);

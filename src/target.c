@@ -985,16 +985,30 @@ target_check_privileges(const Target *target, AclMode mode)
 	}
 }
 
+/* May the current user do this with these columns, or with all of them? */
 static bool
-may_insert(Oid relid, const AttrNumber *attnums, int n)
+may_use_columns(const Target *target, AclMode mode, const AttrNumber *attnums,
+				int n)
 {
+	Oid relid = RelationGetRelid(target->rel);
+
+	if (pg_class_aclcheck(relid, GetUserId(), mode) == ACLCHECK_OK)
+		return true;
 	for (int i = 0; i < n; i++)
 	{
-		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), ACL_INSERT) !=
+		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), mode) !=
 			ACLCHECK_OK)
 			return false;
 	}
 	return true;
+}
+
+static void
+error_no_privilege(const Target *target)
+{
+	aclcheck_error(ACLCHECK_NO_PRIV,
+				   get_relkind_objtype(target->rel->rd_rel->relkind),
+				   RelationGetRelationName(target->rel));
 }
 
 /*
@@ -1007,16 +1021,20 @@ void
 target_check_insert(const Target *target, const AttrNumber *key, int nkey,
 					const AttrNumber *data, int ndata)
 {
-	Oid relid = RelationGetRelid(target->rel);
-
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK)
-		return;
 	if (nkey + ndata == 0)
 		target_check_privileges(target, ACL_INSERT);
-	else if (!may_insert(relid, key, nkey) || !may_insert(relid, data, ndata))
-		aclcheck_error(ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(target->rel->rd_rel->relkind),
-					   RelationGetRelationName(target->rel));
+	else if (!may_use_columns(target, ACL_INSERT, key, nkey) ||
+			 !may_use_columns(target, ACL_INSERT, data, ndata))
+		error_no_privilege(target);
+}
+
+/* Check that the current user may SELECT these columns. */
+void
+target_check_readable(const Target *target, int ncolumns,
+					  const AttrNumber *columns)
+{
+	if (!may_use_columns(target, ACL_SELECT, columns, ncolumns))
+		error_no_privilege(target);
 }
 
 /* Can no two rows have the same value in the column? */

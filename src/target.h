@@ -67,6 +67,8 @@ extern FmgrInfo *target_id_comparison(const Target *target, AttrNumber attnum);
 extern void target_check_privileges(const Target *target, AclMode mode);
 extern void target_check_insert(const Target *target, const AttrNumber *key,
 								int nkey, const AttrNumber *data, int ndata);
+extern void target_check_readable(const Target *target, int ncolumns,
+								  const AttrNumber *columns);
 extern bool target_has_length(const Target *target, AttrNumber attnum);
 extern bool target_has_index(const Target *target, AttrNumber attnum);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
