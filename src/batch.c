@@ -508,6 +508,36 @@ batch_fill_defaults(const Batch *batch, BatchGroup **groups, int ngroups,
  * ----------
  */
 
+/* Must statements be told which groups give which columns? */
+static bool
+any_partial(const BatchColumns *columns)
+{
+	if (columns == NULL || columns->partial == NULL)
+		return false;
+	for (int i = 0; i < columns->columns.ncolumns; i++)
+	{
+		if (columns->partial[i])
+			return true;
+	}
+	return false;
+}
+
+/* Which of these columns a group gives, as bits.  The space is the caller's. */
+static Datum
+given_bits(const BatchGroup *group, const BatchColumns *columns, bytea *space)
+{
+	int nbytes = (columns->columns.ncolumns + 7) / 8;
+
+	SET_VARSIZE(space, VARHDRSZ + nbytes);
+	memset(VARDATA(space), 0, nbytes);
+	for (int i = 0; i < columns->columns.ncolumns; i++)
+	{
+		if (group->given[columns->positions[i]])
+			VARDATA(space)[i / 8] |= 1 << (i % 8);
+	}
+	return PointerGetDatum(space);
+}
+
 /*
  * Let statements see these groups until rows_unregister(),
  * with these data columns, if any, and with the primary keys of the rows that
@@ -523,8 +553,10 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 					   : 0;
 	int nkeys = batch->key.ncolumns;
 	int ndata = columns ? columns->columns.ncolumns : 0;
-	int nvalues = 1 + nkeys + 2 * ndata + nprimary;
-	Rows *rows = rows_begin(1 + nkeys + 2 * ndata + nprimary, ngroups);
+	bool flags = any_partial(columns);
+	int nvalues = 1 + nkeys + ndata + (flags ? 1 : 0) + nprimary;
+	Rows *rows = rows_begin(nvalues, ngroups);
+	bytea *bits = palloc(VARHDRSZ + ndata / 8 + 1);
 	Datum *values = palloc(sizeof(Datum) * nvalues);
 	bool *nulls = palloc0(sizeof(bool) * nvalues);
 
@@ -533,8 +565,8 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 	for (int i = 0; i < ndata; i++)
 		rows_add_column(rows, 'd', i + 1, batch->target,
 						columns->columns.attnums[i]);
-	for (int i = 0; i < ndata; i++)
-		rows_add_flag(rows, 'g', i + 1);
+	if (flags)
+		rows_add_flags(rows);
 	for (int i = 0; i < nprimary; i++)
 		rows_add_column(rows, 'p', i + 1, batch->target, primary_key[i]);
 
@@ -551,8 +583,9 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 
 			values[1 + nkeys + i] = group->data.values[d];
 			nulls[1 + nkeys + i] = group->data.nulls[d];
-			values[1 + nkeys + ndata + i] = BoolGetDatum(group->given[d]);
 		}
+		if (flags)
+			values[1 + nkeys + ndata] = given_bits(group, columns, bits);
 		if (nprimary > 0)
 			args_read_row(batch->target, DatumGetHeapTupleHeader(group->object),
 						  nprimary, primary_key, values + nvalues - nprimary,
@@ -562,5 +595,6 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 	rows_register(rows);
 	pfree(nulls);
 	pfree(values);
+	pfree(bits);
 	return rows;
 }

@@ -59,7 +59,8 @@ typedef struct BatchColumns
 {
 	ColumnValues columns; /* no values */
 	int *positions;		  /* in the groups' data */
-	bool *partial;		  /* do some groups give it, and others not? */
+	bool *partial;		  /* do some groups give it, and others not?  NULL if
+						   * it does not matter */
 } BatchColumns;
 
 extern Batch *batch_parse(Target *target, Jsonb *rows, ArrayType *key,

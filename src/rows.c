@@ -9,7 +9,7 @@
  *
  *		k1, k2 ...			the key columns
  *		d1, d2 ...			the data columns
- *		g1, g2 ...	bool	is the data column given?
+ *		g			bytea	which data columns are given: bit 0 stands for d1
  *		p1, p2 ...			the primary key of the row that was found
  *
  * Rows live in the memory context that was current at rows_begin(), and spill
@@ -92,12 +92,15 @@ rows_add_base_column(Rows *rows, char kind, int number, const Target *target,
 			   att->attcollation);
 }
 
-/* Add a boolean column. */
+/*
+ * Add the column of bits.  It is one, since with a column for each bit there
+ * would be too many.
+ */
 void
-rows_add_flag(Rows *rows, char kind, int number)
+rows_add_flags(Rows *rows)
 {
-	TupleDescInitEntry(rows->relation.md.tupdesc, ++rows->ncolumns,
-					   psprintf("%c%d", kind, number), BOOLOID, -1, 0);
+	TupleDescInitEntry(rows->relation.md.tupdesc, ++rows->ncolumns, "g",
+					   BYTEAOID, -1, 0);
 }
 
 /* Add a row; the first value is its number. */

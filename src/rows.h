@@ -22,7 +22,7 @@ extern void rows_add_column(Rows *rows, char kind, int number,
 							const Target *target, AttrNumber attnum);
 extern void rows_add_base_column(Rows *rows, char kind, int number,
 								 const Target *target, AttrNumber attnum);
-extern void rows_add_flag(Rows *rows, char kind, int number);
+extern void rows_add_flags(Rows *rows);
 extern void rows_put(Rows *rows, Datum *values, bool *nulls);
 extern void rows_put_end(Rows *rows);
 extern void rows_register(Rows *rows);

@@ -787,7 +787,8 @@ build_batch_insert(Statement *stmt, const StatementSpec *spec, bool yield)
 
 /*
  * UPDATE schema.table t
- *		SET b = r.d1, c = CASE WHEN r.g2 THEN r.d2 ELSE t.c END
+ *		SET b = r.d1, c = CASE WHEN pg_catalog.get_bit(r.g, 1)
+ *			OPERATOR(pg_catalog.=) 1 THEN r.d2 ELSE t.c END
  *		FROM racefree_batch r WHERE t.a = r.k1
  *		AND r.n OPERATOR(pg_catalog.>=) $1 RETURNING t.a, t.b, t.c, r.n
  *
@@ -808,8 +809,10 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 		appendStringInfoString(&stmt->text, i == 0 ? " SET " : ", ");
 		if (spec->partial[i])
 			appendStringInfo(&stmt->text,
-							 "%s = CASE WHEN r.g%d THEN r.d%d ELSE t.%s END",
-							 name, i + 1, i + 1, name);
+							 "%s = CASE WHEN pg_catalog.get_bit(r.g, %d)"
+							 " OPERATOR(pg_catalog.=) 1 THEN r.d%d"
+							 " ELSE t.%s END",
+							 name, i, i + 1, name);
 		else
 			appendStringInfo(&stmt->text, "%s = r.d%d", name, i + 1);
 	}

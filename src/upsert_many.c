@@ -643,6 +643,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	check_insertable(batch, list);
 	columns = batch_given_columns(batch, list.groups, list.ngroups);
 	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
+	columns.partial = NULL;
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
 	spec.data = &columns.columns;
 	rows = batch_register(batch, list.groups, list.ngroups, &columns, false);
