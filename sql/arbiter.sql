@@ -148,6 +148,22 @@ SELECT * FROM get_or_create(NULL::arb, '{"k": "a"}');
 SELECT count(*) FROM arb;
 ALTER TABLE arb DROP CONSTRAINT arb_k_key;
 
+-- beside a unique index over an expression, a partition's own deferrable
+-- constraint: no row can be stepped back from
+CREATE TABLE arb_part (k text, v integer) PARTITION BY LIST (v);
+CREATE UNIQUE INDEX ON arb_part (lower(k), v);
+CREATE TABLE arb_part_1 PARTITION OF arb_part FOR VALUES IN (1);
+CREATE TABLE arb_part_2 PARTITION OF arb_part FOR VALUES IN (2);
+ALTER TABLE arb_part_1 ADD UNIQUE (k) DEFERRABLE;
+SELECT (object).*, created FROM get_or_create(NULL::arb_part, '{"k": "a", "v": 1}');
+SELECT (object).*, created FROM get_or_create(NULL::arb_part, '{"k": "a", "v": 1}');
+SELECT (object).*, created FROM update_or_create(NULL::arb_part, '{"k": "a", "v": 2}', '{"v": 2}');
+SELECT (object).*, created FROM get_or_create(NULL::arb_part_1, '{"k": "b", "v": 1}');
+SELECT (object).*, created FROM get_or_create_many(NULL::arb_part, '[{"k": "c", "v": 1}, {"k": "c", "v": 2}]', '{k,v}');
+SELECT * FROM get_or_create(NULL::arb_part, '{"k": "A", "v": 1}');
+\echo :SQLSTATE
+DROP TABLE arb_part;
+
 -- an exclusion constraint is no arbiter: 23P01
 CREATE TABLE arb_excl (r int4range, EXCLUDE USING gist (r WITH &&));
 SELECT (object).r, created FROM get_or_create(NULL::arb_excl, '{"r": "[1,5]"}');

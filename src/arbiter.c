@@ -13,10 +13,14 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_inherits.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 
 #include "arbiter.h"
 
@@ -145,6 +149,52 @@ choose_inference(const Arbiters *arbiters)
 	return NULL;
 }
 
+/* Is it the index of a deferrable unique or exclusion constraint? */
+static bool
+index_is_deferrable(Oid index)
+{
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
+	bool result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	result = (form->indisunique || form->indisexclusion) && !form->indimmediate;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Has a partition a deferrable constraint of its own?  A session that has a
+ * plan already learns of a later one when that is made anew.
+ */
+static bool
+any_partition_defers(Relation rel)
+{
+	List *partitions;
+	ListCell *partition;
+	bool result = false;
+
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return false;
+	partitions = find_all_inheritors(RelationGetRelid(rel), AccessShareLock,
+									 NULL);
+	foreach(partition, partitions)
+	{
+		Relation child = table_open(lfirst_oid(partition), NoLock);
+		List *indexes = RelationGetIndexList(child);
+		ListCell *index;
+
+		foreach(index, indexes)
+			result |= index_is_deferrable(lfirst_oid(index));
+		list_free(indexes);
+		table_close(child, NoLock);
+	}
+	list_free(partitions);
+	return result;
+}
+
 static void
 append_inference(const Target *target, StringInfo buf, Bitmapset *columns)
 {
@@ -169,7 +219,8 @@ append_inference(const Target *target, StringInfo buf, Bitmapset *columns)
  *		ON CONFLICT (a, b) DO NOTHING
  * Several, or one over expressions or with a predicate (which could not be
  * repeated here independently of the search_path), take the general form,
- * which core accepts only where no unique or exclusion constraint is deferred:
+ * which core accepts only where no unique or exclusion constraint is deferred,
+ * in the partition that the row goes to, either:
  *		ON CONFLICT DO NOTHING
  * Stepping back from a row that has another key is harmless: the caller looks
  * by key, finds none, and inserts again without the clause.
@@ -198,13 +249,14 @@ arbiter_clause(const Target *target, StringInfo buf, const ColumnValues *key)
 	}
 	list_free(indexes);
 
-	/* Of a partition's own constraints, nothing is known here. */
+	/* Of a partition's own constraints, only the second form wants to know. */
 	inference = choose_inference(&arbiters);
 	if (inference != NULL &&
 		(arbiters.covering == 1 || arbiters.any_deferrable ||
 		 rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
 		append_inference(target, buf, inference);
-	else if (arbiters.covering > 0 && !arbiters.any_deferrable)
+	else if (arbiters.covering > 0 && !arbiters.any_deferrable &&
+			 !any_partition_defers(rel))
 		appendStringInfoString(buf, " ON CONFLICT DO NOTHING");
 	else
 		return false;
