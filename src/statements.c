@@ -698,7 +698,8 @@ build_batch_lock_ids(Statement *stmt, const StatementSpec *spec)
  *
  * The rows were found before; their primary keys give the order in which
  * lock_rows() and transfer() lock, too, whatever NULLs are in their keys.
- * Where there is no primary key, they are found by their keys again:
+ * Where there is no primary key, or it is NULL in a row of a child, they are
+ * found by their keys again:
  *
  * SELECT ... WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL
  *		ORDER BY r.n FOR NO KEY UPDATE OF t
@@ -707,8 +708,10 @@ static void
 build_batch_lock(Statement *stmt, const StatementSpec *spec)
 {
 	const ColumnValues *key = spec->key;
-	const AttrNumber *columns;
-	int ncolumns = target_primary_key(stmt->target, &columns);
+	const AttrNumber *columns = NULL;
+	int ncolumns = spec->kind == STMT_BATCH_LOCK
+					   ? target_primary_key(stmt->target, &columns)
+					   : 0;
 
 	append_batch_select(stmt, spec);
 	if (ncolumns == 0)
@@ -840,6 +843,7 @@ build_batch(Statement *stmt, const StatementSpec *spec)
 			build_batch_probe(stmt, spec);
 			break;
 		case STMT_BATCH_LOCK:
+		case STMT_BATCH_LOCK_KEYS:
 			build_batch_lock(stmt, spec);
 			break;
 		case STMT_BATCH_LOCK_IDS:

@@ -40,6 +40,7 @@ typedef enum StatementKind
 	STMT_BATCH_LOOK,			/* SELECT by key */
 	STMT_BATCH_PROBE,			/* the same, by the index on its column */
 	STMT_BATCH_LOCK,			/* SELECT by key FOR NO KEY UPDATE, in order */
+	STMT_BATCH_LOCK_KEYS,		/* the same, in the order of the keys */
 	STMT_BATCH_LOCK_IDS,		/* the same, where the key is an id */
 	STMT_BATCH_INSERT,			/* INSERT, conflicts are errors */
 	STMT_BATCH_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */

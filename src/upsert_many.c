@@ -381,24 +381,77 @@ has_row_order(const Target *target)
 	return target_primary_key(target, &columns) > 0;
 }
 
-/* Lock the rows that were found for these groups, in the order of all. */
+/* Is a part of the primary key NULL in the row that was found? */
+static bool
+lacks_primary_key(const Batch *batch, const BatchGroup *group)
+{
+	const AttrNumber *columns;
+	int ncolumns = target_primary_key(batch->target, &columns);
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	args_read_row(batch->target, DatumGetHeapTupleHeader(group->object),
+				  ncolumns, columns, values, nulls);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		if (nulls[i])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Move to a list of their own the groups whose row has no complete primary key:
+ * the primary key is the table's alone, and a table that inherits from it need
+ * not have one.
+ */
+static GroupList
+split_unordered(const Batch *batch, GroupList *list)
+{
+	Form_pg_class form = target_relation(batch->target)->rd_rel;
+	GroupList unordered = make_list(list->ngroups);
+	int left = 0;
+
+	if (form->relkind != RELKIND_RELATION || !form->relhassubclass)
+		return unordered;
+	for (int g = 0; g < list->ngroups; g++)
+	{
+		BatchGroup *group = list->groups[g];
+
+		if (lacks_primary_key(batch, group))
+			unordered.groups[unordered.ngroups++] = group;
+		else
+			list->groups[left++] = group;
+	}
+	list->ngroups = left;
+	return unordered;
+}
+
+/*
+ * Lock the rows that were found for these groups, in the order of all.  Those
+ * that have no place in it come last.
+ */
 static void
 lock_rows_of(Batch *batch, GroupList list)
 {
 	StatementSpec spec;
+	GroupList unordered;
 
 	if (!has_row_order(batch->target))
 	{
-		run_numbered(batch, STMT_BATCH_LOCK, list, NULL, VIEW_OWN,
+		run_numbered(batch, STMT_BATCH_LOCK_KEYS, list, NULL, VIEW_OWN,
 					 GROUP_LOCKED);
 		return;
 	}
+	unordered = split_unordered(batch, &list);
 	if (list.ngroups > 0)
 	{
 		spec = batch_spec(batch, STMT_BATCH_LOCK, &batch->key, list.ngroups);
 		run_statement(batch, &spec, list, NULL, VIEW_OWN, GROUP_LOCKED);
 	}
 	pfree(list.groups);
+	run_numbered(batch, STMT_BATCH_LOCK_KEYS, unordered, NULL, VIEW_OWN,
+				 GROUP_LOCKED);
 }
 
 /*
