@@ -225,8 +225,14 @@ INSERT INTO kg VALUES (2, 'd'), (12, 'd');
 \echo :SQLSTATE
 UPDATE kg SET code = 'b' WHERE code = 'a';
 \echo :SQLSTATE
--- the row moves with its key; to a key that is taken it does not
+-- the row moves with its key, which is locked then; to a key that is taken it
+-- does not
+BEGIN;
+UPDATE kg SET note = 'y' WHERE code = 'a';
+SELECT count(*) FROM kg_locks;
 UPDATE kg SET at = at + 10 WHERE code = 'a';
+SELECT relation, whole, mode, count FROM kg_locks ORDER BY whole;
+COMMIT;
 UPDATE kg SET at = 2, code = 'b' WHERE code = 'c';
 \echo :SQLSTATE
 UPDATE kg SET at = 2, code = 'c2' WHERE code = 'c';

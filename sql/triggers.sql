@@ -135,6 +135,25 @@ SELECT (object).k, created FROM get_or_create(NULL::trg, '{"k": "x"}');
 SELECT count(*) FROM trg;
 DROP TRIGGER a ON trg;
 
+-- changing the row after it was made, or set: the row is returned as RETURNING
+-- gives it, single or in a batch
+CREATE FUNCTION trg_after() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.note IS DISTINCT FROM 'after' THEN
+    UPDATE trg SET note = 'after' WHERE k = NEW.k;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER a AFTER INSERT OR UPDATE ON trg FOR EACH ROW EXECUTE FUNCTION trg_after();
+SELECT (object).k, (object).note, created FROM get_or_create(NULL::trg, '{"k": "a"}', '{"note": "new"}');
+SELECT (object).k, (object).note, created FROM update_or_create(NULL::trg, '{"k": "a"}', '{"note": "set"}');
+SELECT (object).k, (object).note, created FROM get_or_create(NULL::trg, '{"k": "a"}');
+SELECT (object).k, (object).note, created FROM update_or_create_many(NULL::trg, '[{"k": "a", "note": "set"}, {"k": "b", "note": "new"}]', '{k}');
+SELECT (object).k, (object).note, created FROM get_or_create_many(NULL::trg, '[{"k": "a"}, {"k": "c", "note": "new"}]', '{k}');
+SELECT k, note FROM trg ORDER BY k;
+DROP TRIGGER a ON trg;
+TRUNCATE trg;
+
 -- raising an error: that error, and a transaction that can go on
 CREATE TRIGGER b BEFORE INSERT ON trg FOR EACH ROW EXECUTE FUNCTION trg_do('raise');
 BEGIN;
@@ -182,4 +201,4 @@ COMMIT;
 SELECT count(*) FROM trg WHERE k = 'c';
 
 DROP TABLE trg, trg_other, trg_audit;
-DROP FUNCTION trg_do, trg_trim, trg_ddl;
+DROP FUNCTION trg_do, trg_trim, trg_ddl, trg_after;

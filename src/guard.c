@@ -56,6 +56,29 @@ check_trigger(FunctionCallInfo fcinfo)
 						 "EXECUTE FUNCTION key_guard('name').")));
 }
 
+/*
+ * The column that one of the trigger's arguments names.  The arguments are text
+ * and do not follow when a column is renamed, so say what to do then.
+ */
+static AttrNumber
+guarded_column(const Target *target, const Trigger *trigger, const char *name)
+{
+	Relation rel = target_relation(target);
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), name);
+
+	if (attnum < InvalidAttrNumber)
+		error_undefined_column(rel, name);
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errdetail("Trigger \"%s\" guards it.", trigger->tgname),
+				 errhint("If the column was renamed, drop the trigger and "
+						 "create it again with the column's new name.")));
+	return attnum;
+}
+
 /* The key's columns, as the trigger's arguments name them. */
 static ColumnValues *
 guarded_columns(const Target *target, const Trigger *trigger)
@@ -66,7 +89,7 @@ guarded_columns(const Target *target, const Trigger *trigger)
 	{
 		Form_pg_attribute att;
 
-		key->attnums[i] = target_find_column(target, trigger->tgargs[i]);
+		key->attnums[i] = guarded_column(target, trigger, trigger->tgargs[i]);
 		att = target_column(target, key->attnums[i]);
 		if (att->attgenerated != '\0')
 			ereport(ERROR,
