@@ -161,6 +161,26 @@ SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "b"}]', '{k}');
 \echo :SQLSTATE
 DROP TABLE uc;
 
+-- where only code of core's runs, nothing is looked at after the INSERT
+CREATE TABLE uc_plain (id serial, g uuid DEFAULT gen_random_uuid(), k text, v integer CHECK (v > 0),
+  w integer GENERATED ALWAYS AS (v * 2) STORED, at timestamptz DEFAULT clock_timestamp());
+CREATE VIEW uc_looks AS SELECT coalesce(sum(seq_scan), 0) AS n FROM pg_stat_xact_user_tables WHERE relname = 'uc_plain';
+BEGIN;
+SELECT n FROM uc_looks \gset
+SELECT created FROM get_or_create(NULL::uc_plain, '{"k": "a"}');
+SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "b"}, {"k": "c", "v": 1}]', '{k}');
+SELECT n - :n AS looks FROM uc_looks;
+COMMIT;
+CREATE TRIGGER uc_parent BEFORE INSERT ON uc_plain FOR EACH ROW EXECUTE FUNCTION uc_parent();
+BEGIN;
+SELECT n FROM uc_looks \gset
+SELECT created FROM get_or_create(NULL::uc_plain, '{"k": "d"}');
+SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "e"}, {"k": "f", "v": 1}]', '{k}');
+SELECT n - :n AS looks FROM uc_looks;
+COMMIT;
+DROP VIEW uc_looks;
+DROP TABLE uc_plain;
+
 -- a partition's trigger
 CREATE TABLE uc (k text, v integer) PARTITION BY LIST (v);
 CREATE TABLE uc_1 PARTITION OF uc FOR VALUES IN (1);
