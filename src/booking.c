@@ -486,9 +486,7 @@ booking_check(const Journal *journal, JournalEntry *entry,
 	if (!choose_key(journal, entry, &column, &value))
 		return;
 	key = journal_key(journal, column, value);
-	nrows = target_has_index(journal->table, key->attnums[0])
-				? plan_probe(journal->table, key, VIEW_OWN)
-				: plan_run(journal->table, STMT_LOOK, key, NULL, VIEW_OWN);
+	nrows = plan_run(journal->table, STMT_LOOK, key, NULL, VIEW_OWN);
 	if (nrows != 1)
 		error_not_kept(journal);
 	choose_columns(journal, &entry, 1, &booked);
