@@ -216,3 +216,14 @@ SELECT (object).*, created FROM update_or_create(NULL::arb, '{"k": 3}', '{"note"
 SELECT k, note FROM arb ORDER BY k;
 DROP TABLE arb;
 DROP FUNCTION arb_rival;
+
+-- CREATE INDEX takes the index of a partition's deferrable constraint for its own
+CREATE TABLE arb (k integer, note text) PARTITION BY RANGE (k);
+CREATE TABLE arb_p PARTITION OF arb FOR VALUES FROM (0) TO (10);
+ALTER TABLE arb_p ADD CONSTRAINT late UNIQUE (k) DEFERRABLE;
+CREATE UNIQUE INDEX ON arb (k);
+SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = 'late'::regclass;
+SELECT (object).*, created FROM get_or_create(NULL::arb, '{"k": 1}', '{"note": "a"}');
+SELECT (object).*, created FROM update_or_create(NULL::arb, '{"k": 1}', '{"note": "b"}');
+SELECT ordinality, created FROM get_or_create_many(NULL::arb, '[{"k": 1}, {"k": 2}]', '{k}');
+DROP TABLE arb;

@@ -20,6 +20,7 @@
 #include "catalog/pg_inherits.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "arbiter.h"
@@ -166,11 +167,14 @@ index_is_deferrable(Oid index)
 }
 
 /*
- * Has a partition a deferrable constraint of its own?  A session that has a
- * plan already learns of a later one when that is made anew.
+ * Has a partition a deferrable constraint of its own?  With "attached", one
+ * whose index is part of an index of the partitioned table: CREATE INDEX there
+ * takes an index that it finds in a partition, without a look at whether that
+ * is deferrable.  A session that has a plan already learns of a later
+ * constraint when the plan is made anew.
  */
 static bool
-any_partition_defers(Relation rel)
+any_partition_defers(Relation rel, bool attached)
 {
 	List *partitions;
 	ListCell *partition;
@@ -187,7 +191,8 @@ any_partition_defers(Relation rel)
 		ListCell *index;
 
 		foreach(index, indexes)
-			result |= index_is_deferrable(lfirst_oid(index));
+			result |= index_is_deferrable(lfirst_oid(index)) &&
+					  (!attached || get_rel_relispartition(lfirst_oid(index)));
 		list_free(indexes);
 		table_close(child, NoLock);
 	}
@@ -249,14 +254,14 @@ arbiter_clause(const Target *target, StringInfo buf, const ColumnValues *key)
 	}
 	list_free(indexes);
 
-	/* Of a partition's own constraints, only the second form wants to know. */
 	inference = choose_inference(&arbiters);
+	if (arbiters.covering > 0 && any_partition_defers(rel, inference != NULL))
+		return false;
 	if (inference != NULL &&
 		(arbiters.covering == 1 || arbiters.any_deferrable ||
 		 rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
 		append_inference(target, buf, inference);
-	else if (arbiters.covering > 0 && !arbiters.any_deferrable &&
-			 !any_partition_defers(rel))
+	else if (arbiters.covering > 0 && !arbiters.any_deferrable)
 		appendStringInfoString(buf, " ON CONFLICT DO NOTHING");
 	else
 		return false;
