@@ -154,6 +154,12 @@ UPDATE own SET amount = 1;
 SELECT balance_at('own', 1, now());
 DROP TABLE own;
 
+-- accounts are not their own journal
+CREATE TABLE both_of_it (id serial PRIMARY KEY, balance integer, from_id integer, to_id integer, amount integer);
+INSERT INTO both_of_it (balance) VALUES (5), (5);
+SELECT transfer(NULL::both_of_it, 1, 2, 1, journal => 'both_of_it');
+\echo :SQLSTATE
+
 -- a partition knows by its parent's guard
 CREATE TABLE parts (id integer, from_id integer, to_id integer, amount numeric) PARTITION BY LIST (from_id);
 CREATE TRIGGER g BEFORE UPDATE OR DELETE ON parts FOR EACH ROW EXECUTE FUNCTION public.journal_guard('accounts=jb.gone');

@@ -254,6 +254,13 @@ void
 journal_check_accounts(const Journal *journal, const Target *accounts,
 					   AttrNumber id_attnum, AttrNumber balance_attnum)
 {
+	if (RelationGetRelid(journal_relation(journal)) ==
+		RelationGetRelid(target_relation(accounts)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("table \"%s\" cannot hold both accounts and their "
+						"journal",
+						RelationGetRelationName(journal_relation(journal)))));
 	tie_check(journal->table, accounts, id_attnum, balance_attnum);
 	if (journal->books)
 		check_durability(journal, accounts);
