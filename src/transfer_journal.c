@@ -253,23 +253,28 @@ is_guarded(Relation rel, int16 type)
 	return missing == 0;
 }
 
-/* A name that no trigger of these tables has. */
-static char *
-choose_trigger_name(const char *name, List *tables)
+/* Has one of these tables a trigger of that name? */
+static bool
+trigger_exists(const char *name, List *tables)
 {
-	char *chosen = pstrdup(name);
-	int n = 0;
 	ListCell *lc;
 
-retry:
 	foreach(lc, tables)
 	{
-		if (OidIsValid(get_trigger_oid(lfirst_oid(lc), chosen, true)))
-		{
-			chosen = psprintf("%s_%d", name, ++n);
-			goto retry;
-		}
+		if (OidIsValid(get_trigger_oid(lfirst_oid(lc), name, true)))
+			return true;
 	}
+	return false;
+}
+
+/* A name that no trigger of these tables has. */
+static const char *
+choose_trigger_name(const char *name, List *tables)
+{
+	const char *chosen = name;
+
+	for (int n = 1; trigger_exists(chosen, tables); n++)
+		chosen = psprintf("%s_%d", name, n);
 	return chosen;
 }
 
