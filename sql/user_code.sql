@@ -7,7 +7,7 @@ CREATE FUNCTION uc_make(key text) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('uc.inside', true) IS DISTINCT FROM 'yes' THEN
     PERFORM set_config('uc.inside', 'yes', false);
-    PERFORM get_or_create(NULL::uc, jsonb_build_object('k', key), '{"v": 1}');
+    EXECUTE 'SELECT get_or_create(NULL::uc, $1, $2)' USING jsonb_build_object('k', key), '{"v": 1}'::jsonb;
     PERFORM set_config('uc.inside', 'no', false);
   END IF;
   RETURN 1;
@@ -161,6 +161,31 @@ SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "b"}]', '{k}');
 \echo :SQLSTATE
 DROP TABLE uc;
 
+-- a trigger of an update batch's UPDATE creates a row that the batch is about to
+-- insert: it is found, as made by this call
+CREATE TABLE uc (k text, v integer);
+INSERT INTO uc VALUES ('a', 1);
+CREATE FUNCTION uc_other() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM get_or_create(NULL::uc, '{"k": "b"}', '{"v": 10}');
+  RETURN NEW;
+END $$;
+CREATE TRIGGER uc_other BEFORE UPDATE ON uc FOR EACH ROW EXECUTE FUNCTION uc_other();
+SELECT ordinality, (object).*, created FROM update_or_create_many(NULL::uc, '[{"k": "a", "v": 2}, {"k": "b", "v": 3}, {"k": "c", "v": 4}]', '{k}');
+SELECT k, v FROM uc ORDER BY k;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+DELETE FROM uc WHERE k = 'b';
+SELECT ordinality, (object).*, created FROM update_or_create_many(NULL::uc, '[{"k": "a", "v": 3}, {"k": "b", "v": 3}]', '{k}');
+COMMIT;
+DROP TRIGGER uc_other ON uc;
+TRUNCATE uc;
+INSERT INTO uc VALUES ('a', 1);
+-- so does a CHECK
+ALTER TABLE uc ADD CHECK (uc_make('b') = 1 OR v IS NULL) NOT VALID;
+SELECT ordinality, (object).*, created FROM update_or_create_many(NULL::uc, '[{"k": "a", "v": 2}, {"k": "b", "v": 3}]', '{k}');
+SELECT k, v FROM uc ORDER BY k;
+DROP TABLE uc;
+
 -- where only code of core's runs, nothing is looked at after the INSERT
 CREATE TABLE uc_plain (id serial, g uuid DEFAULT gen_random_uuid(), k text, v integer CHECK (v > 0),
   w integer GENERATED ALWAYS AS (v * 2) STORED, at timestamptz DEFAULT clock_timestamp());
@@ -168,16 +193,33 @@ CREATE VIEW uc_looks AS SELECT coalesce(sum(seq_scan), 0) AS n FROM pg_stat_xact
 BEGIN;
 SELECT n FROM uc_looks \gset
 SELECT created FROM get_or_create(NULL::uc_plain, '{"k": "a"}');
-SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "b"}, {"k": "c", "v": 1}]', '{k}');
+SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "b"}]', '{k}');
 SELECT n - :n AS looks FROM uc_looks;
 COMMIT;
 CREATE TRIGGER uc_parent BEFORE INSERT ON uc_plain FOR EACH ROW EXECUTE FUNCTION uc_parent();
 BEGIN;
 SELECT n FROM uc_looks \gset
 SELECT created FROM get_or_create(NULL::uc_plain, '{"k": "d"}');
-SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "e"}, {"k": "f", "v": 1}]', '{k}');
+SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "e"}]', '{k}');
 SELECT n - :n AS looks FROM uc_looks;
 COMMIT;
+-- nor where a unique index refuses a second row
+ALTER TABLE uc_plain ADD UNIQUE (k, v), ADD UNIQUE (id);
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
+BEGIN;
+SELECT n FROM uc_looks \gset
+SELECT created FROM get_or_create(NULL::uc_plain, '{"id": 100}');
+SELECT created FROM get_or_create(NULL::uc_plain, '{"k": "f", "v": 2}');
+SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "h", "v": 1}]', '{k,v}');
+SELECT n - :n AS looks FROM uc_looks;
+SELECT n FROM uc_looks \gset
+SELECT created FROM get_or_create(NULL::uc_plain, '{"k": "g", "v": null}');
+SELECT created FROM get_or_create_many(NULL::uc_plain, '[{"k": "i", "v": null}]', '{k,v}');
+SELECT n - :n AS looks FROM uc_looks;
+COMMIT;
+RESET enable_indexscan;
+RESET enable_bitmapscan;
 DROP VIEW uc_looks;
 DROP TABLE uc_plain;
 
@@ -192,5 +234,5 @@ SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "usr/lib"}');
 SELECT k FROM uc ORDER BY k;
 
 DROP TABLE uc;
-DROP FUNCTION uc_make, uc_make_b, uc_ready, uc_parent, uc_again, uc_twice;
+DROP FUNCTION uc_make, uc_make_b, uc_ready, uc_parent, uc_again, uc_twice, uc_other;
 DROP ROLE regress_racefree_uc;

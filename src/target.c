@@ -1044,6 +1044,22 @@ target_is_unique(const Target *target, AttrNumber attnum)
 	return bms_is_member(attnum, target->info->unique_columns);
 }
 
+/*
+ * Can code of the user's that runs during an INSERT of a row with this key
+ * create another one?  A unique index refuses it, but does not see the rows of
+ * inheritance children.
+ */
+bool
+target_may_duplicate_key(const Target *target, int nkeys,
+						 const AttrNumber *keys, const bool *nulls)
+{
+	Form_pg_class form = target->rel->rd_rel;
+
+	return target->info->user_code &&
+		   ((form->relkind == RELKIND_RELATION && form->relhassubclass) ||
+			!target_is_unique_key(target, nkeys, keys, nulls));
+}
+
 /* Has the column's type a modifier, such as a length? */
 bool
 target_has_length(const Target *target, AttrNumber attnum)

@@ -72,6 +72,8 @@ extern void target_check_readable(const Target *target, int ncolumns,
 extern bool target_has_length(const Target *target, AttrNumber attnum);
 extern bool target_has_index(const Target *target, AttrNumber attnum);
 extern bool target_is_unique(const Target *target, AttrNumber attnum);
+extern bool target_may_duplicate_key(const Target *target, int nkeys,
+									 const AttrNumber *keys, const bool *nulls);
 extern bool target_is_unique_key(const Target *target, int ncolumns,
 								 const AttrNumber *attnums, const bool *nulls);
 extern bool target_is_simple(const Target *target);

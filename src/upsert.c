@@ -197,7 +197,9 @@ insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 		return false;
 	keep_row(upsert);
 	check_created_key(upsert);
-	if (target_runs_user_code_on_insert(upsert->target) && !upsert->leaves_key)
+	if (!upsert->leaves_key &&
+		target_may_duplicate_key(upsert->target, upsert->key->ncolumns,
+								 upsert->key->attnums, upsert->key->nulls))
 		check_created_once(upsert);
 	return true;
 }

@@ -271,21 +271,18 @@ look(Batch *batch, PlanView view, BatchState state)
  * is there now was committed while we waited: under REPEATABLE READ and
  * SERIALIZABLE our snapshot is too old to see it.
  *
- * After an INSERT of ours, during which triggers or other code can have put
- * rows where the keys find them, see first what is there without it.  One
- * snapshot serves for both looks, so that what another session does in between
- * is not taken for our own.
+ * After an INSERT or UPDATE of ours, "since" is the command from which on
+ * triggers or other code can have put rows where the keys find them: see first
+ * what is there without these.  One snapshot serves for both looks, so that what
+ * another session does in between is not taken for our own.
  */
 static void
-look_again(Batch *batch, GroupList missing, CommandId insert)
+look_again(Batch *batch, GroupList missing, CommandId since)
 {
-	bool diverted = insert != InvalidCommandId &&
-					(target_may_divert_inserts(batch->target) ||
-					 target_runs_user_code_on_insert(batch->target));
-	Snapshot snapshot = diverted ? plan_take_snapshot() : NULL;
+	bool ours = since != InvalidCommandId;
+	Snapshot snapshot = ours ? plan_take_snapshot() : NULL;
 
-	look(batch, diverted ? VIEW_BEFORE(snapshot, insert) : VIEW_LATEST,
-		 GROUP_FOUND);
+	look(batch, ours ? VIEW_BEFORE(snapshot, since) : VIEW_LATEST, GROUP_FOUND);
 	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
 	{
 		if (missing.groups[i]->state == GROUP_FOUND)
@@ -296,7 +293,7 @@ look_again(Batch *batch, GroupList missing, CommandId insert)
 			error_serialization(target_relation(batch->target));
 		}
 	}
-	if (diverted)
+	if (ours)
 	{
 		look(batch, VIEW_AT(snapshot), GROUP_CREATED);
 		plan_release_snapshot(snapshot);
@@ -348,12 +345,9 @@ check_insertable(const Batch *batch, GroupList list)
 						given.columns.attnums, given.columns.ncolumns);
 }
 
-/*
- * Look for rows that are missing under the locks of their keys.  "insert" is
- * the command of our first INSERT, if there was one.
- */
+/* Look for rows that are missing under the locks of their keys. */
 static void
-look_under_lock(Batch *batch, CommandId insert, const char *function)
+look_under_lock(Batch *batch, CommandId since, const char *function)
 {
 	GroupList missing = select_groups(batch, GROUP_MISSING);
 	GroupList unlocked = make_list(missing.ngroups);
@@ -367,7 +361,7 @@ look_under_lock(Batch *batch, CommandId insert, const char *function)
 		check_insertable(batch, unlocked);
 	lock_keys_of(batch, unlocked, false, function);
 	if (missing.ngroups > 0)
-		look_again(batch, missing, insert);
+		look_again(batch, missing, since);
 	pfree(unlocked.groups);
 	pfree(missing.groups);
 }
@@ -521,19 +515,46 @@ update_rows(Batch *batch, GroupList list)
 }
 
 /*
- * Lock and set the rows that are there.  One that a trigger leaves as it is,
- * stays so.
+ * Code of the user's that took part in the UPDATEs, which began with this
+ * command, may have called us for keys of the batch whose rows are missing.
+ * Then they are there now.  True if rows of others have been found as well,
+ * which are to be updated.
+ */
+static bool
+look_after_update(Batch *batch, CommandId update)
+{
+	GroupList list;
+	bool found;
+
+	if (target_updates_are_plain(batch->target) &&
+		!target_runs_user_code_on_insert(batch->target))
+		return false;
+	list = select_groups(batch, GROUP_MISSING);
+	if (list.ngroups > 0)
+		look_again(batch, list, update);
+	pfree(list.groups);
+
+	list = select_groups(batch, GROUP_FOUND);
+	found = list.ngroups > 0;
+	pfree(list.groups);
+	return found;
+}
+
+/*
+ * Lock and set the rows that were found.  One that a trigger leaves as it is,
+ * stays so.  True if others have been found then.
  *
  * An UPDATE names the columns that it sets, for triggers and privileges to
  * see.  So rows that give different columns have an UPDATE each, unless they
  * differ too much.
  */
-static void
-update_found_rows(Batch *batch)
+static bool
+update_rows_once(Batch *batch)
 {
 	GroupList locked;
 	GroupList settable;
 	GroupList alike;
+	CommandId update;
 
 	lock_found_rows(batch);
 	locked = select_groups(batch, GROUP_LOCKED);
@@ -546,13 +567,31 @@ update_found_rows(Batch *batch)
 			settable.groups[settable.ngroups++] = locked.groups[g];
 	}
 	pfree(locked.groups);
+	if (settable.ngroups == 0)
+	{
+		pfree(settable.groups);
+		return false;
+	}
 
+	update = plan_next_command();
 	for (int i = 0; i < MAX_UPDATES && settable.ngroups > 0; i++)
 	{
 		next_alike(batch, &settable, &alike);
 		update_rows(batch, alike);
 	}
 	update_rows(batch, settable);
+	return look_after_update(batch, update);
+}
+
+/*
+ * Lock and set the rows that are there.  Each round but the last updates one
+ * at least, so there is an end.
+ */
+static void
+update_found_rows(Batch *batch)
+{
+	while (update_rows_once(batch))
+		CHECK_FOR_INTERRUPTS();
 }
 
 /*
@@ -649,9 +688,12 @@ static void
 check_created_once(Batch *batch, GroupList inserted)
 {
 	ColumnValues no_columns = {0};
-	GroupList list = make_list(inserted.ngroups);
+	GroupList list;
 	GroupList pattern;
 
+	if (!target_runs_user_code_on_insert(batch->target))
+		return;
+	list = make_list(inserted.ngroups);
 	for (int g = 0; g < inserted.ngroups; g++)
 	{
 		if (inserted.groups[g]->state == GROUP_CREATED)
@@ -659,13 +701,20 @@ check_created_once(Batch *batch, GroupList inserted)
 	}
 	while (next_pattern(batch, &list, &pattern))
 	{
-		StatementSpec spec = batch_spec(batch, STMT_BATCH_LOOK,
-										&pattern.groups[0]->key,
+		const ColumnValues *key = &pattern.groups[0]->key;
+		StatementSpec spec = batch_spec(batch, STMT_BATCH_LOOK, key,
 										pattern.ngroups);
-		Rows *rows = batch_register(batch, pattern.groups, pattern.ngroups,
-									NULL, false);
+		Rows *rows;
 		uint64 nrows;
 
+		if (!target_may_duplicate_key(batch->target, key->ncolumns,
+									  key->attnums, key->nulls))
+		{
+			pfree(pattern.groups);
+			continue;
+		}
+		rows = batch_register(batch, pattern.groups, pattern.ngroups, NULL,
+							  false);
 		spec.result = &no_columns;
 		nrows = plan_run_batch(batch->target, &spec, VIEW_LATEST,
 							   pattern.ngroups + 1);
@@ -704,8 +753,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
 	rows_unregister(rows);
-	if (target_runs_user_code_on_insert(batch->target))
-		check_created_once(batch, list);
+	check_created_once(batch, list);
 	pfree(list.groups);
 }
 
@@ -756,7 +804,7 @@ static void
 find_or_insert(Batch *batch, bool update, const char *function)
 {
 	int max_yields = arbiter_max_yields(batch->target);
-	CommandId insert = InvalidCommandId;
+	CommandId since = InvalidCommandId;
 	bool all_locked;
 
 	/*
@@ -776,7 +824,7 @@ find_or_insert(Batch *batch, bool update, const char *function)
 
 	for (int round = 0;; round++)
 	{
-		look_under_lock(batch, insert, function);
+		look_under_lock(batch, since, function);
 		if (update)
 			update_found_rows(batch);
 		if (!any_missing(batch, &all_locked))
@@ -784,8 +832,9 @@ find_or_insert(Batch *batch, bool update, const char *function)
 		if (round > max_yields)
 			give_up(batch);
 
-		if (round == 0)
-			insert = plan_next_command();
+		if (round == 0 && (target_may_divert_inserts(batch->target) ||
+						   target_runs_user_code_on_insert(batch->target)))
+			since = plan_next_command();
 		insert_missing_rows(batch, round >= max_yields
 									   ? STMT_BATCH_INSERT
 									   : STMT_BATCH_INSERT_OR_YIELD);

@@ -28,7 +28,6 @@
 #include "rewrite/rowsecurity.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/partcache.h"
 #include "utils/syscache.h"
 
 #include "usercode.h"
@@ -117,9 +116,8 @@ columns_run_user_code(Relation rel)
 	return false;
 }
 
-/* CHECK constraints, and the bounds of a partition. */
 static bool
-constraints_run_user_code(Relation rel)
+checks_run_user_code(Relation rel)
 {
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 
@@ -129,9 +127,7 @@ constraints_run_user_code(Relation rel)
 									  NULL))
 			return true;
 	}
-	return rel->rd_rel->relispartition &&
-		   expression_runs_user_code((Node *) RelationGetPartitionQual(rel),
-									 NULL);
+	return false;
 }
 
 static bool
@@ -178,13 +174,15 @@ policies_run_user_code(Relation rel)
 
 /*
  * Can code of the user's run while a row is inserted into this open table?  Of
- * a partitioned table the partitions may have such code, and may come later.
+ * a partitioned table the partitions may have such code, and may come later; to
+ * know a partition's bounds, its ancestors would have to be locked.
  */
 bool
 usercode_on_insert(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		   rel->rd_rules != NULL || has_insert_triggers(rel) ||
-		   columns_run_user_code(rel) || constraints_run_user_code(rel) ||
-		   indexes_run_user_code(rel) || policies_run_user_code(rel);
+		   rel->rd_rel->relispartition || rel->rd_rules != NULL ||
+		   has_insert_triggers(rel) || columns_run_user_code(rel) ||
+		   checks_run_user_code(rel) || indexes_run_user_code(rel) ||
+		   policies_run_user_code(rel);
 }
