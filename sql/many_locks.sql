@@ -67,6 +67,14 @@ SELECT root, whole, mode, count FROM ml_held ORDER BY whole, mode;
 SELECT count(*) FROM update_or_create_many(NULL::ml, '[{"n": 4, "k": "x"}, {"n": 5}]', '{n}');
 SELECT root, whole, mode, count FROM ml_held ORDER BY whole, mode;
 ROLLBACK;
+-- nor do more keys than one call locks one by one, if they are all held
+BEGIN;
+SELECT lock_keys(jsonb_build_object('ml', ml_batch(1, 300)));
+SELECT lock_keys(jsonb_build_object('ml', ml_batch(301, 600)));
+SELECT count(*) FROM get_or_create_many(NULL::ml, ml_batch(1, 600), '{n}');
+SELECT count(*) FROM update_or_create_many(NULL::ml, ml_batch(1, 600), '{n}');
+SELECT root, whole, mode, count FROM ml_held ORDER BY whole, mode;
+ROLLBACK;
 -- a lock that a savepoint gave up is not held
 BEGIN;
 SELECT lock_keys('{"ml": [{"n": 1}]}');

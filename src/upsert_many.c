@@ -301,8 +301,8 @@ look_again(Batch *batch, GroupList missing, CommandId since)
 }
 
 /*
- * Lock the keys of these groups, all in one go.  Or, with "whole", the table's
- * keys as a whole, unless all of them are held already.
+ * Lock the keys of these groups, all in one go, unless all of them are held
+ * already.  With "whole", lock the table's keys as a whole instead.
  */
 static void
 lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
@@ -324,8 +324,11 @@ lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 		locks[i].root = target_lock_root(batch->target);
 		list.groups[i]->key_locked = true;
 	}
-	/* Who holds all its keys can have them only as one of a kind. */
-	if (!whole || !keylock_all_held(locks, list.ngroups))
+	/*
+	 * Who holds all of them needs no more.  Two that waited for the whole, with
+	 * keys of their own, would deadlock.
+	 */
+	if (!keylock_all_held(locks, list.ngroups))
 	{
 		for (int i = 0; i < list.ngroups && whole; i++)
 			locks[i].hash = KEYLOCK_WHOLE;
