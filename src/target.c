@@ -814,15 +814,8 @@ target_runs_user_code_on_insert(const Target *target)
 static bool
 insert_runs_code(Relation rel)
 {
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
-		 i++)
-	{
-		Trigger *trigger = &rel->trigdesc->triggers[i];
-
-		if (TRIGGER_FOR_INSERT(trigger->tgtype) && !trigger->tgisinternal &&
-			trigger->tgenabled != TRIGGER_DISABLED)
-			return true;
-	}
+	if (usercode_in_insert_triggers(rel))
+		return true;
 	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
 	{
 		if (rel->rd_rules->rules[i]->event == CMD_INSERT)
@@ -859,8 +852,8 @@ insert_into_tree_runs_code(Relation rel)
 }
 
 /*
- * Can an INSERT of ours, which was run before, have done more than to insert
- * the row?
+ * Can triggers or rules of an INSERT of ours, which was run before, have done
+ * more than to insert the row?
  */
 bool
 target_inserts_run_code(const Target *target)

@@ -82,8 +82,8 @@ expression_runs_user_code(Node *node, void *context)
 }
 
 /* Does an INSERT fire triggers other than those of constraints? */
-static bool
-has_insert_triggers(Relation rel)
+bool
+usercode_in_insert_triggers(Relation rel)
 {
 	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
 		 i++)
@@ -182,7 +182,7 @@ usercode_on_insert(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		   rel->rd_rel->relispartition || rel->rd_rules != NULL ||
-		   has_insert_triggers(rel) || columns_run_user_code(rel) ||
+		   usercode_in_insert_triggers(rel) || columns_run_user_code(rel) ||
 		   checks_run_user_code(rel) || indexes_run_user_code(rel) ||
 		   policies_run_user_code(rel);
 }
