@@ -194,10 +194,21 @@ check_id_type(const LockRowsCall *call)
 				 errdetail("There is no array type for it.")));
 }
 
-/*
- * The ids as values of the id column's type, in an array for the statement.
- */
+/* Ids of the id column's base type in an array, for the statement. */
 static ArrayType *
+make_array(const LockRowsCall *call, Datum *ids, int nids)
+{
+	Oid type = getBaseType(call->id_column->atttypid);
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	return construct_array(ids, nids, type, typlen, typbyval, typalign);
+}
+
+/* The ids that the caller gave, as values of the id column's base type. */
+static void
 convert_ids(LockRowsCall *call, ArrayType *array)
 {
 	Oid from = ARR_ELEMTYPE(array);
@@ -218,9 +229,6 @@ convert_ids(LockRowsCall *call, ArrayType *array)
 					 errmsg("argument \"%s\" must not contain nulls", "ids")));
 		call->ids[i] = args_convert_id(from, to, call->ids[i]);
 	}
-	get_typlenbyvalalign(to, &typlen, &typbyval, &typalign);
-	return construct_array(call->ids, call->nids, to, typlen, typbyval,
-						   typalign);
 }
 
 static int
@@ -237,34 +245,46 @@ compare_rows(const void *a, const void *b, void *call)
 					   ((const LockedRow *) b)->id);
 }
 
-/* Lock the rows, and keep them in id order in the given memory context. */
-static void
+/* The row with that id, if it is locked. */
+static LockedRow *
+find_row(LockRowsCall *call, Datum id)
+{
+	LockedRow wanted = {.id = id};
+
+	return bsearch_arg(&wanted, call->rows, call->nrows, sizeof(LockedRow),
+					   compare_rows, call);
+}
+
+/*
+ * Lock rows, and add them to those that are kept, in id order, in the given
+ * memory context.  The result is their number.
+ */
+static int
 lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
 			  LockWaitPolicy wait, ArrayType *ids, MemoryContext context)
 {
-	MemoryContext old;
+	int nrows = plan_lock_ids(call->target, call->id_attnum, strength, wait,
+							  PointerGetDatum(ids));
+	TupleDesc tupdesc = SPI_tuptable->tupdesc;
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Size size = sizeof(LockedRow) * (call->nrows + nrows + 1);
 
-	SPI_connect();
-	call->nrows = plan_lock_ids(call->target, call->id_attnum, strength, wait,
-								PointerGetDatum(ids));
-	old = MemoryContextSwitchTo(context);
-	call->rows = MemoryContextAllocHuge(context,
-										sizeof(LockedRow) * (call->nrows + 1));
-	for (int i = 0; i < call->nrows; i++)
+	call->rows = call->rows == NULL ? MemoryContextAllocHuge(context, size)
+									: repalloc_huge(call->rows, size);
+	for (int i = 0; i < nrows; i++)
 	{
 		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc tupdesc = SPI_tuptable->tupdesc;
+		LockedRow *row = &call->rows[call->nrows++];
 		bool isnull;
 		Datum id;
 
 		id = target_row_value(call->target, tuple, tupdesc, call->id_attnum,
 							  &isnull);
-		call->rows[i].id = datumCopy(id, call->id_column->attbyval,
-									 call->id_column->attlen);
-		call->rows[i].row = target_form_row(call->target, tuple, tupdesc);
+		row->id = datumCopy(id, call->id_column->attbyval,
+							call->id_column->attlen);
+		row->row = target_form_row(call->target, tuple, tupdesc);
 	}
 	MemoryContextSwitchTo(old);
-	SPI_finish();
 
 	qsort_arg(call->rows, call->nrows, sizeof(LockedRow), compare_rows, call);
 	for (int i = 1; i < call->nrows; i++)
@@ -273,6 +293,53 @@ lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
 			args_error_id_not_unique(call->target, call->id_attnum,
 									 call->rows[i].id);
 	}
+	return nrows;
+}
+
+/* The ids of which no row is locked; NULL if there are none. */
+static ArrayType *
+missing_ids(LockRowsCall *call)
+{
+	Datum *missing;
+	int nmissing = 0;
+
+	/* No two rows have the same id. */
+	if (call->nrows == call->nids)
+		return NULL;
+	missing = MemoryContextAllocHuge(CurrentMemoryContext,
+									 sizeof(Datum) * call->nids);
+	for (int i = 0; i < call->nids; i++)
+	{
+		if (find_row(call, call->ids[i]) == NULL)
+			missing[nmissing++] = call->ids[i];
+	}
+	return nmissing > 0 ? make_array(call, missing, nmissing) : NULL;
+}
+
+/*
+ * Lock the rows, and keep them in the given memory context.  While we waited
+ * for one, another session may have deleted it and inserted another one with
+ * the same id: look again for those that are missing, with a newer snapshot.
+ * That can lock rows out of order, if rarely: then PostgreSQL may have to end a
+ * circle.
+ */
+static void
+lock_all(LockRowsCall *call, LockClauseStrength strength, LockWaitPolicy wait,
+		 MemoryContext context)
+{
+	ArrayType *ids;
+
+	SPI_connect();
+	ids = make_array(call, call->ids, call->nids);
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	{
+		int nlocked = lock_and_keep(call, strength, wait, ids, context);
+
+		if (wait != LockWaitBlock || (i > 0 && nlocked == 0) ||
+			(ids = missing_ids(call)) == NULL)
+			break;
+	}
+	SPI_finish();
 }
 
 /* Return the rows in the order in which their ids were given. */
@@ -284,9 +351,7 @@ return_rows(FunctionCallInfo fcinfo, LockRowsCall *call)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < call->nids; i++)
 	{
-		LockedRow wanted = {.id = call->ids[i]};
-		LockedRow *found = bsearch_arg(&wanted, call->rows, call->nrows,
-									   sizeof(LockedRow), compare_rows, call);
+		LockedRow *found = find_row(call, call->ids[i]);
 		HeapTupleData tuple;
 
 		if (found == NULL)
@@ -318,7 +383,6 @@ lock_rows(PG_FUNCTION_ARGS)
 	LockRowsCall call = {0};
 	LockClauseStrength strength;
 	LockWaitPolicy wait;
-	ArrayType *ids;
 
 	if (PG_ARGISNULL(1))
 		error_null_argument("ids");
@@ -340,9 +404,9 @@ lock_rows(PG_FUNCTION_ARGS)
 	call.id_column = target_column(call.target, call.id_attnum);
 	call.compare = target_id_comparison(call.target, call.id_attnum);
 	check_id_type(&call);
-	ids = convert_ids(&call, PG_GETARG_ARRAYTYPE_P(1));
+	convert_ids(&call, PG_GETARG_ARRAYTYPE_P(1));
 
-	lock_and_keep(&call, strength, wait, ids, CurrentMemoryContext);
+	lock_all(&call, strength, wait, CurrentMemoryContext);
 	return_rows(fcinfo, &call);
 	target_close(call.target);
 	PG_RETURN_VOID();

@@ -14,6 +14,9 @@
 
 #include "statements.h"
 
+/* So often a row is looked for that is replaced while we wait for its lock. */
+#define LOCK_ATTEMPTS 3
+
 /* Which rows a statement sees. */
 typedef struct PlanView
 {

@@ -16,9 +16,6 @@
 #include "compat.h"
 #include "money.h"
 
-/* So often an account is looked for that is replaced while we wait for it. */
-#define LOCK_ATTEMPTS 3
-
 /* What becomes of a transfer; failures are in the order of precedence. */
 typedef enum Verdict
 {
