@@ -417,6 +417,21 @@ booking_insert(const Journal *journal, JournalEntry *entry,
  * ----------
  */
 
+/*
+ * After entries were booked: is there anything to check?  "plain" says that the
+ * accounts have no code that runs while they are updated.
+ */
+BookingDoubt
+booking_doubt(const Journal *journal, bool plain)
+{
+	if (target_inserts_run_code(journal->table))
+		return BOOKING_TRIGGERS;
+	if (!plain && journal_has(journal, JOURNAL_REQUEST_ID) &&
+		!target_is_unique(journal->table, journal->columns[JOURNAL_REQUEST_ID]))
+		return BOOKING_REPEATED;
+	return BOOKING_SURE;
+}
+
 pg_noreturn static void
 error_not_kept(const Journal *journal)
 {

@@ -12,10 +12,19 @@
 
 #include "journal.h"
 
+/* Can what was booked be another thing now? */
+typedef enum BookingDoubt
+{
+	BOOKING_SURE,
+	BOOKING_REPEATED, /* code of the accounts may have booked the request, too */
+	BOOKING_TRIGGERS  /* triggers of the journal may have done anything */
+} BookingDoubt;
+
 extern void booking_insert(const Journal *journal, JournalEntry *entry,
 						   MemoryContext context);
 extern void booking_insert_many(const Journal *journal, JournalEntry **entries,
 								int nentries);
+extern BookingDoubt booking_doubt(const Journal *journal, bool plain);
 extern void booking_check(const Journal *journal, JournalEntry *entry,
 						  MemoryContext context);
 extern void booking_check_many(const Journal *journal, JournalEntry **entries,

@@ -534,15 +534,14 @@ check_not_over_reversed(const Transfer *transfer, Numeric before, Numeric now)
  * the transfer as it was computed and booked.
  */
 static void
-check_outcome(Transfer *transfer)
+check_outcome(Transfer *transfer, bool check_entry)
 {
 	JournalEntry *entry = &transfer->entry;
 
 	reread_party(transfer, transfer->first);
 	reread_party(transfer, transfer->second);
-	if (transfer->journal == NULL)
-		return;
-	booking_check(transfer->journal, entry, transfer->context);
+	if (check_entry)
+		booking_check(transfer->journal, entry, transfer->context);
 	if (entry->has_reverses)
 	{
 		Numeric now = journal_reversed(transfer->journal, entry->reverses);
@@ -556,14 +555,17 @@ static void
 carry_out(Transfer *transfer)
 {
 	bool plain = target_updates_are_plain(transfer->rules.accounts);
+	BookingDoubt doubt = BOOKING_SURE;
 
 	order_parties(transfer);
 	move(transfer, plain);
 	if (transfer->journal != NULL)
+	{
 		book(transfer);
-	if (!plain || (transfer->journal != NULL &&
-				   target_inserts_run_code(transfer->journal->table)))
-		check_outcome(transfer);
+		doubt = booking_doubt(transfer->journal, plain);
+	}
+	if (!plain || doubt == BOOKING_TRIGGERS)
+		check_outcome(transfer, doubt != BOOKING_SURE);
 }
 
 /* Do it.  The caller is connected to SPI. */

@@ -441,6 +441,7 @@ static void
 write_all(Moves *moves)
 {
 	bool plain = target_updates_are_plain(moves->rules.accounts);
+	BookingDoubt doubt = BOOKING_SURE;
 	JournalEntry **entries = NULL;
 	int nentries = 0;
 
@@ -450,12 +451,11 @@ write_all(Moves *moves)
 	if (nentries > 0)
 	{
 		booking_insert_many(&moves->journal, entries, nentries);
-		plain = plain && !target_inserts_run_code(moves->journal.table);
+		doubt = booking_doubt(&moves->journal, plain);
 	}
-	if (plain)
-		return;
-	reread_accounts(moves);
-	if (nentries > 0)
+	if (!plain || doubt == BOOKING_TRIGGERS)
+		reread_accounts(moves);
+	if (doubt != BOOKING_SURE)
 		booking_check_many(&moves->journal, entries, nentries);
 }
 
