@@ -366,7 +366,7 @@ sub json
 	return '[' . join(', ', map { json($_) } @$value) . ']' if ref $value eq 'ARRAY';
 	return '{' . join(', ', map { qq("$_": ) . json($value->{$_}) } sort keys %$value) . '}'
 	  if ref $value;
-	return $value =~ /^\d+#?$/ ? $value : qq("$value");
+	return $value =~ /^-?\d+#?$/ ? $value : qq("$value");
 }
 
 # Values as SQL takes them: JSON, NULL, numbers, expressions in brackets or of
@@ -377,7 +377,7 @@ sub literal
 
 	return 'NULL' unless defined $value;
 	return quote(json($value)) if ref $value;
-	return $value =~ /^(\d+#?|true|NULL|ARRAY\[.*|array_fill\(.*|\(.*\))$/s ? $value : quote($value);
+	return $value =~ /^(-?\d+#?|true|NULL|ARRAY\[.*|array_fill\(.*|\(.*\))$/s ? $value : quote($value);
 }
 
 sub literals
@@ -492,7 +492,7 @@ sub chance
 #	journals	for each id column
 #	parent		a column that refers to the rows
 #	bare		it has no primary key
-#	partitions	it has partitions
+#	partitions	it has partitions, "_1" among them
 #	kinds		makers of calls
 #	reset		makes its contents
 #	points		what the holder locks
@@ -1193,7 +1193,8 @@ my %readme = (
 	foreign_keys => 'foreign key checks',
 	foreign_tables => 'foreign tables',
 	triggers => 'what triggers lock',
-	others => 'statements of others that lock several rows, or delete rows or change their ids');
+	new_rows => 'rows that appear, or are replaced, while a call waits for others',
+	others => 'statements of others that lock several rows or tables, or change ids');
 
 # The name of two calls that may deadlock, or nothing.
 sub name_of
@@ -1482,6 +1483,32 @@ my @may_deadlock = (
 		[ get_many('noted', [ { name => 'c#', account => 2 }, { name => 'd#', account => 1 } ], 'name') ]
 	],
 	[
+		'new_rows', $item,
+		[ 'DELETE FROM item WHERE id = 2', insert('item', { id => 2, name => 'c' }) ],
+		[
+			'SELECT CASE WHEN random() < 0.5 THEN ('
+			  . lock_rows('item', [ 2, 3 ])
+			  . ') ELSE ('
+			  . update_many('item', [ { id => 2, name => 'c' }, { id => 3, note => 'x' } ], 'id')
+			  . ') END'
+		],
+		'23505', '40001'
+	],
+	# An account appears that one of them looked for before.
+	[
+		'new_rows', $account,
+		[ get_or_create('account', { id => '-9#' }, { iban => '#', balance => 1000 }) ],
+		[
+			'SELECT CASE WHEN random() < 0.5 THEN ('
+			  . transfer('account', '-9#', 3)
+			  . ') ELSE (SELECT bool_and(true) FROM '
+			  . call('transfer_many', 'account', [ 'ARRAY[-9#]', 'ARRAY[3]', 'ARRAY[1]' ],
+				on_error => 'report')
+			  . ') END'
+		],
+		'RF002'
+	],
+	[
 		'others', $item,
 		['SELECT FROM item WHERE id <= 4 ORDER BY id DESC FOR UPDATE'],
 		[ lock_rows('item', [ 1 .. 4 ]) ]
@@ -1492,17 +1519,12 @@ my @may_deadlock = (
 		[ get_many('item', [ map { { name => $_ } } @values ], 'name') ],
 		'23505'
 	],
+	# Calls for a partition lock its root when they create a row.
 	[
-		'others', $item,
-		[ 'DELETE FROM item WHERE id = 2', insert('item', { id => 2, name => 'c' }) ],
-		[
-			'SELECT CASE WHEN random() < 0.5 THEN ('
-			  . lock_rows('item', [ 2, 3 ])
-			  . ') ELSE ('
-			  . update_many('item', [ { id => 2, name => 'c' }, { id => 3, note => 'x' } ], 'id')
-			  . ') END'
-		],
-		'23505', '40001'
+		'others',
+		$by_table{item_part},
+		['TRUNCATE item_part'],
+		[ get_or_create('item_part_0', { name => 'a#' }, { zone => 0 }) ]
 	],
 	[
 		'others', $item,
@@ -1522,9 +1544,9 @@ sub describe
 	my ($one, $two) = @_;
 	my $text = '';
 
-	for (([ one => $one ], [ two => $two ]))
+	for my $named ([ one => $one ], [ two => $two ])
 	{
-		my ($side, $call) = @$_;
+		my ($side, $call) = @$named;
 		$text .= "--- $side, $call->{kind}:\n" . join('', map { "$_;\n" } @{ $call->{sql} });
 	}
 	return $text;
