@@ -754,6 +754,18 @@ my %key_kinds = (
 			one_of('wait', 'wait', 'wait', 'nowait', 'skip locked'),
 			some(2, @{ $family->{rows} }));
 	});
+# A plain INSERT of one row, where the names are unique.
+my %insert_kind = (
+	insert => sub {
+		my ($family) = @_;
+		my $row = one_of(map { @{ $family->{new}{$_} } } sort keys %{ $family->{new} });
+		return {
+			kind => 'INSERT',
+			sql => [ insert($family->{table}, $row) . one_of('', ' ON CONFLICT DO NOTHING') ],
+			may => ['23505']
+		};
+	});
+
 # Batches are worth more.
 $key_kinds{more} = $key_kinds{many};
 
@@ -776,6 +788,7 @@ my $new_tags = rows_of('name tag', [ 'a#', undef ], [ undef, 'b#' ], [ 'c#', 'c'
 my @key_families = (
 	{
 		table => 'item',
+		kinds => \%insert_kind,
 		ids => [ 'id', 'name' ],
 		keys => [ ['id'], ['name'] ],
 		primary => ['id'],
@@ -784,6 +797,7 @@ my @key_families = (
 	},
 	{
 		table => 'item_two',
+		kinds => \%insert_kind,
 		ids => [ 'b', 'name' ],
 		keys => [ [ 'a', 'b' ], ['name'] ],
 		primary => [ 'b', 'a' ],
@@ -837,6 +851,7 @@ my @key_families = (
 	},
 	{
 		table => 'item_tree',
+		kinds => \%insert_kind,
 		parent => 'parent',
 		ids => [ 'id', 'name' ],
 		keys => [ ['id'], ['name'] ],
@@ -866,6 +881,14 @@ my @key_families = (
 				return {
 					kind => 'INSERT under key_guard, keys declared',
 					sql => [ lock_keys(item_guard => \@rows), insert('item_guard', shuffle @rows) ],
+					may => ['23505']
+				};
+			},
+			other_key => sub {
+				my ($id, $name) = (one_of(91 .. 94) . '#', one_of('a' .. 'd') . '#');
+				return {
+					kind => 'get_or_create by another key under key_guard',
+					sql => [ get_or_create('item_guard', { zone => 1, id => $id }, { name => $name }) ],
 					may => ['23505']
 				};
 			},
