@@ -14,7 +14,7 @@
 # those that lock in different orders soon meet.
 #
 # RACEFREE_ORDER_SEED draws the same pairs again.  RACEFREE_ORDER_PAIRS (60) and
-# RACEFREE_ORDER_MS (100 for each pair) set the size, RACEFREE_ORDER_SESSIONS
+# RACEFREE_ORDER_MS (80 for each pair) set the size, RACEFREE_ORDER_SESSIONS
 # (2) how many sessions run each of the two.  RACEFREE_ORDER_ONLY, a regular
 # expression, leaves out the pairs that it does not match.
 
@@ -30,7 +30,7 @@ use Time::HiRes qw(time usleep);
 
 my $seed = $ENV{RACEFREE_ORDER_SEED} || int(rand(1_000_000_000));
 my $npairs = $ENV{RACEFREE_ORDER_PAIRS} || 60;
-my $duration = ($ENV{RACEFREE_ORDER_MS} || 100) / 1000;
+my $duration = ($ENV{RACEFREE_ORDER_MS} || 80) / 1000;
 my $per_side = $ENV{RACEFREE_ORDER_SESSIONS} || 2;
 my $only = $ENV{RACEFREE_ORDER_ONLY};
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
