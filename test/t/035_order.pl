@@ -22,7 +22,7 @@ use strict;
 use warnings;
 use IPC::Run;
 use JSON::PP;
-use List::Util qw(first min shuffle sum0 uniq);
+use List::Util qw(min shuffle sum0 uniq);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -1224,7 +1224,8 @@ sub name_of
 {
 	my ($family, $one, $two) = @_;
 
-	for ([ $one, $two ], [ $two, $one ])
+	# Each of them runs in several sessions.
+	for ([ $one, $two ], [ $two, $one ], [ $one, $one ], [ $two, $two ])
 	{
 		my ($a, $b) = @$_;
 		my $both_keyed = defined $a->{keys} && defined $b->{keys};
@@ -1567,9 +1568,9 @@ sub describe
 	my ($one, $two) = @_;
 	my $text = '';
 
-	for my $named ([ one => $one ], [ two => $two ])
+	for my $given ([ one => $one ], [ two => $two ])
 	{
-		my ($side, $call) = @$named;
+		my ($side, $call) = @$given;
 		$text .= "--- $side, $call->{kind}:\n" . join('', map { "$_;\n" } @{ $call->{sql} });
 	}
 	return $text;
