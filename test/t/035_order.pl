@@ -1219,6 +1219,9 @@ my %readme = (
 	new_rows => 'rows that appear, or are replaced, while a call waits for others',
 	others => 'statements of others that lock several rows or tables, or change ids');
 
+my $manual = slurp_file('README.md') =~ s/\s+/ /gr;
+like($manual, qr/ - \Q$_\E/, "the README names: $_") for sort values %readme;
+
 # The name of two calls that may deadlock, or nothing.
 sub name_of
 {
