@@ -332,9 +332,9 @@ args_describe(const Target *target, const ColumnValues *columns)
 }
 
 /*
- * Does a value of the type say all that the text says from which it was made?
- * Other types cut or round what they are given, so that two texts, of which
- * each means another id, would become one value.
+ * True for the types that keep all that the text of an id says.  Other types cut
+ * or round what they are given, so that two texts, of which each means another
+ * id, could become one value.
  */
 bool
 args_keeps_text(Oid type)
@@ -364,7 +364,7 @@ number_of(const char *text)
 							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
-/* Does a value of the type, made of the text, say what the text says? */
+/* True if a value of the type that was made of the text has lost nothing. */
 static bool
 says_the_same(Oid type, Datum value, const char *text)
 {

@@ -418,8 +418,8 @@ booking_insert(const Journal *journal, JournalEntry *entry,
  */
 
 /*
- * After entries were booked: is there anything to check?  "plain" says that the
- * accounts have no code that runs while they are updated.
+ * Tell what can have become of entries that were just booked.  "plain" says
+ * that no code of the accounts ran while they were updated.
  */
 BookingDoubt
 booking_doubt(const Journal *journal, bool plain)

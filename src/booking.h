@@ -12,7 +12,7 @@
 
 #include "journal.h"
 
-/* Can what was booked be another thing now? */
+/* What can have become of entries since they were booked. */
 typedef enum BookingDoubt
 {
 	BOOKING_SURE,

@@ -308,7 +308,7 @@ journal_set_id(const Journal *journal, JournalEntry *entry, int side, Oid type,
  * ----------
  */
 
-/* Is it the type of the extension of that name?  It ignores case, no more. */
+/* True for the type of the extension citext, which ignores case, no more. */
 static bool
 is_citext(Oid type)
 {
@@ -361,11 +361,11 @@ error_request_empty(void)
 					errmsg("request_id must not be empty")));
 }
 
-/* Is the value, of that base type, empty though its text was not? */
+/* True if the value, of that base type, is empty though its text was not. */
 static bool
 is_empty(Oid base, Datum value)
 {
-	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
+	text *bytes = (text *) DatumGetPointer(value);
 
 	if (base == BPCHAROID)
 		return bpchartruelen(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)) == 0;
@@ -410,9 +410,9 @@ journal_convert_request(const Journal *journal, const char *text)
 }
 
 /*
- * Are two request ids that are equal for their type also the same words?  -0
- * and 0 are not, nor are 30 days and 1 month.  Types that keep what they are
- * given say themselves what is equal.
+ * True if two request ids that are equal for their type are also written alike.
+ * -0 and 0 are equal, but not the same id; nor are 30 days and 1 month.  Types
+ * that keep what they are given decide themselves what is equal.
  */
 bool
 journal_same_request(const Journal *journal, Datum a, Datum b)

@@ -650,8 +650,8 @@ target_updates_are_plain(const Target *target)
 }
 
 /*
- * Is the only trigger that could suppress an UPDATE of a row core's own, which
- * suppresses those that change nothing?
+ * True if the only trigger that could suppress the UPDATE of a row is core's
+ * own, which suppresses UPDATEs that change nothing.
  */
 bool
 target_suppresses_redundant_updates(const Target *target)
@@ -810,7 +810,7 @@ target_runs_user_code_on_insert(const Target *target)
 	return target->info->user_code;
 }
 
-/* Does an INSERT fire triggers other than those of constraints, or rules? */
+/* True if an INSERT fires triggers other than those of constraints, or rules. */
 static bool
 insert_runs_code(Relation rel)
 {
@@ -852,8 +852,8 @@ insert_into_tree_runs_code(Relation rel)
 }
 
 /*
- * Can triggers or rules of an INSERT of ours, which was run before, have done
- * more than to insert the row?
+ * True if triggers or rules of an INSERT of ours, which was run before, can have
+ * done more than to insert the row.
  */
 bool
 target_inserts_run_code(const Target *target)
@@ -904,8 +904,8 @@ target_primary_key(const Target *target, const AttrNumber **columns)
 }
 
 /*
- * Is the order in which rows are locked, that of the primary key, also the one
- * of this column, whose values are unique?
+ * True if rows that are locked in the order of this column, whose values are
+ * unique, are locked in the order of the primary key.
  */
 bool
 target_locks_by(const Target *target, AttrNumber attnum)
