@@ -945,7 +945,7 @@ target_id_comparison(const Target *target, AttrNumber attnum)
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("could not identify an ordering operator for type %s",
 						format_type_be(type->type_id)),
-				 errdetail("Rows are locked in the order of their ids.")));
+				 errdetail("Ids are compared, and sorted, by it.")));
 	return &type->cmp_proc_finfo;
 }
 
