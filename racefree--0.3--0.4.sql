@@ -48,3 +48,10 @@ LANGUAGE C STABLE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION verify_journal(regclass, anyelement, name, name, numeric) IS
 'what does not add up in a journal, or between it and its accounts: no row, if all is well';
+
+-- What changed without the signature.
+COMMENT ON FUNCTION transfer(anyelement, anycompatible, anycompatible, numeric, numeric, name, name, regclass, text, jsonb, numeric, name[], boolean) IS
+'move amount from one row''s balance to another''s, both or neither, rows locked in the order of the primary key; with a journal and a request_id, exactly once';
+
+COMMENT ON FUNCTION lock_rows(anyelement, anycompatiblearray, text, text, name) IS
+'lock rows in the order of the primary key and return them in the order of ids';
