@@ -618,22 +618,6 @@ target_populate(const Target *target, Jsonb *object)
 	return row;
 }
 
-/* Does an UPDATE fire triggers other than those of constraints? */
-static bool
-has_update_triggers(Relation rel)
-{
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
-		 i++)
-	{
-		Trigger *trigger = &rel->trigdesc->triggers[i];
-
-		if (TRIGGER_FOR_UPDATE(trigger->tgtype) && !trigger->tgisinternal &&
-			trigger->tgenabled != TRIGGER_DISABLED)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Does an UPDATE of ours do what it says and nothing else?  Not if triggers or
  * rules can have their say, nor where they can be out of sight: on a
@@ -646,7 +630,7 @@ target_updates_are_plain(const Target *target)
 
 	return rel->rd_rel->relkind == RELKIND_RELATION &&
 		   !rel->rd_rel->relhassubclass && rel->rd_rules == NULL &&
-		   !has_update_triggers(rel);
+		   !usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE);
 }
 
 /*
@@ -814,7 +798,7 @@ target_runs_user_code_on_insert(const Target *target)
 static bool
 insert_runs_code(Relation rel)
 {
-	if (usercode_in_insert_triggers(rel))
+	if (usercode_in_triggers(rel, TRIGGER_TYPE_INSERT))
 		return true;
 	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
 	{

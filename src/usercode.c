@@ -81,16 +81,19 @@ expression_runs_user_code(Node *node, void *context)
 	return expression_tree_walker(node, expression_runs_user_code, context);
 }
 
-/* Does an INSERT fire triggers other than those of constraints? */
+/*
+ * Does an INSERT or UPDATE, which is a TRIGGER_TYPE_*, fire triggers other than
+ * those of constraints?
+ */
 bool
-usercode_in_insert_triggers(Relation rel)
+usercode_in_triggers(Relation rel, int16 event)
 {
 	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
 		 i++)
 	{
 		Trigger *trigger = &rel->trigdesc->triggers[i];
 
-		if (TRIGGER_FOR_INSERT(trigger->tgtype) && !trigger->tgisinternal &&
+		if ((trigger->tgtype & event) != 0 && !trigger->tgisinternal &&
 			trigger->tgenabled != TRIGGER_DISABLED)
 			return true;
 	}
@@ -182,7 +185,7 @@ usercode_on_insert(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
 		   rel->rd_rel->relispartition || rel->rd_rules != NULL ||
-		   usercode_in_insert_triggers(rel) || columns_run_user_code(rel) ||
-		   checks_run_user_code(rel) || indexes_run_user_code(rel) ||
-		   policies_run_user_code(rel);
+		   usercode_in_triggers(rel, TRIGGER_TYPE_INSERT) ||
+		   columns_run_user_code(rel) || checks_run_user_code(rel) ||
+		   indexes_run_user_code(rel) || policies_run_user_code(rel);
 }

@@ -12,7 +12,7 @@
 
 #include "utils/rel.h"
 
-extern bool usercode_in_insert_triggers(Relation rel);
+extern bool usercode_in_triggers(Relation rel, int16 event);
 extern bool usercode_on_insert(Relation rel);
 
 #endif /* RACEFREE_USERCODE_H */
