@@ -6,7 +6,7 @@
 # what they need, and work on a copy of the PostgreSQL tree in a temporary
 # folder.  "make help" lists them.
 
-TASKS = help demo psql test bench format format-check
+TASKS = help demo psql test fuzz bench format format-check
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
@@ -63,6 +63,9 @@ help:
 	@echo 'make test               every test suite'
 	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
 	@echo '     KEEP=1                                leave the folder behind'
+	@echo 'make fuzz               random calls, for a minute'
+	@echo '     FUZZ_SECONDS=600                      or longer'
+	@echo '     FUZZ_SEED=n                           the same cases as another run'
 	@echo 'make bench              speed, side by side with the plain ways'
 	@echo
 	@echo 'make format             lay out the C sources'
@@ -73,6 +76,9 @@ demo psql:
 
 test:
 	@test/run
+
+fuzz:
+	@test/fuzz/run
 
 bench:
 	@test/bench

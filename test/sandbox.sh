@@ -202,7 +202,7 @@ inside()
 	local name
 
 	for name in LD_LIBRARY_PATH CI PAGER PROVE_FLAGS PG_TEST_EXTRA \
-		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}"; do
+		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}" "${!FUZZ_@}"; do
 		[ -z "${!name:-}" ] || clean+=("$name=${!name}")
 	done
 	${become[@]+"${become[@]}"} env -i "${clean[@]}" "$@"
