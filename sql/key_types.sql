@@ -108,6 +108,32 @@ SELECT created FROM get_or_create(NULL::kt_collation, '{"t": "A"}');
 DROP TABLE kt_collation;
 DROP SCHEMA kt_schema CASCADE;
 
+-- A domain over an array of fixed lengths: all of each element counts.
+CREATE DOMAIN codes AS char(5)[];
+CREATE DOMAIN flags AS bit(3)[];
+CREATE TABLE kt_codes (id serial, c codes, f flags, note text);
+SELECT created FROM get_or_create(NULL::kt_codes, '{"c": ["abcde"], "f": ["101"]}');
+SELECT created FROM get_or_create(NULL::kt_codes, '{"c": ["axxxx"], "f": ["101"]}');
+SELECT created FROM get_or_create(NULL::kt_codes, '{"c": ["abcde"], "f": ["111"]}');
+SELECT created FROM update_or_create(NULL::kt_codes, '{"c": ["abcde"], "f": ["111"]}', '{"note": "x"}');
+SELECT ordinality, created FROM update_or_create_many(NULL::kt_codes,
+	'[{"c": ["abcde"], "note": "y"}, {"c": ["azzzz"], "note": "z"}, {"c": ["axxxx"], "note": "w"}]', '{c}');
+\echo :SQLSTATE
+SELECT c, f, note FROM kt_codes ORDER BY id;
+DROP TABLE kt_codes;
+DROP DOMAIN codes, flags;
+
+-- A type that got another name, under a domain, and another search_path.
+CREATE TABLE kt_mood (m mood_domain PRIMARY KEY);
+SELECT created FROM get_or_create(NULL::kt_mood, '{"m": "sad"}');
+ALTER TYPE mood RENAME TO temper;
+SET search_path = pg_catalog, public;
+SELECT created FROM get_or_create(NULL::kt_mood, '{"m": "sad"}');
+RESET search_path;
+ALTER TYPE temper RENAME TO mood;
+SELECT created FROM get_or_create(NULL::kt_mood, '{"m": "sad"}');
+DROP TABLE kt_mood;
+
 DROP FUNCTION get_twice;
 DROP TABLE kt;
 DROP TYPE mood, pair CASCADE;

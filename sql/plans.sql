@@ -65,3 +65,51 @@ COMMIT;
 
 DROP PROCEDURE call_all;
 DROP TABLE journal, thing, account, guarded;
+
+-- Settings that serve a plan are not those under which code of the user's runs.
+CREATE TABLE parts (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
+CREATE TABLE plain (id int PRIMARY KEY, note text);
+CREATE FUNCTION show_settings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.note := format('seqscan %s, jit %s', current_setting('enable_seqscan'), current_setting('jit'));
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER show BEFORE INSERT OR UPDATE ON parts_1 FOR EACH ROW EXECUTE FUNCTION show_settings();
+CREATE TRIGGER show BEFORE INSERT OR UPDATE ON plain FOR EACH ROW EXECUTE FUNCTION show_settings();
+SET jit = on;
+SELECT (object).note, created FROM update_or_create(NULL::parts, '{"id": 1}', '{"note": "x"}');
+SELECT (object).note, created FROM update_or_create(NULL::parts, '{"id": 1}', '{"note": "x"}');
+SELECT (object).note, created FROM update_or_create(NULL::plain, '{"id": 1}', '{"note": "x"}');
+SELECT (object).note, created FROM update_or_create(NULL::plain, '{"id": 1}', '{"note": "x"}');
+RESET jit;
+DROP TABLE parts, plain;
+DROP FUNCTION show_settings;
+
+-- The planner can run a CHECK, and that so many statements of ours that the one
+-- that is being planned falls out of those that are kept.
+CREATE FUNCTION many_statements(int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	key jsonb;
+BEGIN
+	IF current_setting('my.go', true) = 'yes' THEN
+		PERFORM set_config('my.go', 'no', false);
+		FOR i IN 1..127 LOOP
+			SELECT jsonb_object_agg('c' || b, 1) INTO key FROM generate_series(1, 7) b WHERE (i >> (b - 1)) & 1 = 1;
+			PERFORM get_or_create(NULL::busy, key);
+		END LOOP;
+	END IF;
+	RETURN true;
+END
+$$;
+CREATE TABLE busy (id int PRIMARY KEY, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, CHECK (many_statements(1)));
+INSERT INTO busy VALUES (1, 1, 1, 1, 1, 1, 1, 1);
+SET constraint_exclusion = on;
+SET my.go = 'yes';
+SELECT created FROM get_or_create(NULL::busy, '{"id": 1}');
+SELECT created, current_setting('my.go') FROM get_or_create(NULL::busy, '{"id": 1}');
+RESET constraint_exclusion;
+RESET my.go;
+DROP TABLE busy;
+DROP FUNCTION many_statements;

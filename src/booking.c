@@ -501,7 +501,7 @@ booking_check(const Journal *journal, JournalEntry *entry,
 	if (!choose_key(journal, entry, &column, &value))
 		return;
 	key = journal_key(journal, column, value);
-	nrows = plan_run(journal->table, STMT_LOOK, key, NULL, VIEW_OWN);
+	nrows = plan_probe(journal->table, key, VIEW_OWN);
 	if (nrows != 1)
 		error_not_kept(journal);
 	choose_columns(journal, &entry, 1, &booked);

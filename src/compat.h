@@ -44,4 +44,11 @@
 #define can_guard_truncate(relkind) ((relkind) != RELKIND_FOREIGN_TABLE)
 #endif
 
+/* PostgreSQL 17 names the function that tells whether a search_path holds. */
+#if PG_VERSION_NUM >= 170000
+#define search_path_is_current(path) SearchPathMatchesCurrentEnvironment(path)
+#else
+#define search_path_is_current(path) OverrideSearchPathMatchesCurrent(path)
+#endif
+
 #endif /* RACEFREE_COMPAT_H */

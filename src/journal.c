@@ -587,7 +587,7 @@ journal_find(const Journal *journal, JournalColumn column, Datum value,
 			 PlanView view, JournalEntry *entry)
 {
 	ColumnValues *key = journal_key(journal, column, value);
-	uint64 nrows = plan_run(journal->table, STMT_LOOK, key, NULL, view);
+	uint64 nrows = plan_probe(journal->table, key, view);
 
 	if (nrows > 1)
 		error_several_rows(journal_relation(journal),

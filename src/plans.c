@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
@@ -66,8 +67,13 @@ typedef struct PlanTable
 	dlist_head plans; /* last used first */
 } PlanTable;
 
-/* Counts the changes of collations, whose names stand in the statements. */
-static uint64 names_changed = 0;
+/*
+ * Count the changes of collations and of types, the names of which stand in the
+ * statements: types only where a column is of a domain, since a value may be
+ * cast to its base type.
+ */
+static uint64 collations_changed = 0;
+static uint64 types_changed = 0;
 
 static HTAB *tables = NULL;
 static dlist_head retired = DLIST_STATIC_INIT(retired);
@@ -87,17 +93,29 @@ plan_init(void)
 	tables = hash_create("racefree plans", 32, &ctl, HASH_ELEM | HASH_BLOBS);
 	RegisterXactCallback(plan_at_xact_end, NULL);
 	CacheRegisterSyscacheCallback(COLLOID, plan_names_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, plan_names_changed, (Datum) 0);
 }
 
 /*
- * Syscache callback: a collation was altered, perhaps renamed or moved to
- * another schema.  Core does not take plans for invalid then, but reads their
+ * Syscache callback: a collation or type was altered, perhaps renamed or moved
+ * to another schema.  Core does not take plans for invalid then, but reads their
  * text again when the search_path changes, and would not find the old name.
  */
 static void
 plan_names_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
-	names_changed++;
+	if (cacheid == COLLOID)
+		collations_changed++;
+	else
+		types_changed++;
+}
+
+/* What tells whether the names in the table's statements are what they were. */
+static uint64
+plan_names(const Target *target)
+{
+	return collations_changed +
+		   (target_has_domains(target) ? types_changed : 0);
 }
 
 static void
@@ -121,25 +139,42 @@ plan_at_xact_end(XactEvent event, void *arg)
 	}
 }
 
+static CachedPlanSource *
+plan_source(SPIPlanPtr plan)
+{
+	return linitial(SPI_plan_get_plan_sources(plan));
+}
+
+/* How often core has made a plan of the statement. */
 static int
 plan_generation(SPIPlanPtr plan)
 {
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	return plan_source(plan)->generation;
+}
 
-	return source->generation;
+/* Was the statement read under the search_path of now? */
+static bool
+plan_sees_search_path(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = plan_source(plan);
+
+	return source->search_path == NULL ||
+		   search_path_is_current(source->search_path);
 }
 
 /*
- * Can the plan be run as it is?  One that was made in advance may have been
- * made anew by core meanwhile, say because the search_path is another one:
- * that did not prefer indexes.
+ * Can a plan of this table be run as it is?  One that was made in advance may
+ * have been made anew by core meanwhile, or may be made anew when it is run,
+ * because the search_path is another one: that does not prefer indexes.
  */
 static bool
-plan_is_good(const PlanEntry *entry)
+plan_is_good(const Target *target, const PlanEntry *entry)
 {
-	return SPI_plan_is_valid(entry->plan) && entry->names == names_changed &&
+	return SPI_plan_is_valid(entry->plan) &&
+		   entry->names == plan_names(target) &&
 		   (entry->generation == 0 ||
-			entry->generation == plan_generation(entry->plan));
+			(entry->generation == plan_generation(entry->plan) &&
+			 plan_sees_search_path(entry->plan)));
 }
 
 /* Throw a plan away: now, or if it may be running, when nobody can be. */
@@ -170,7 +205,7 @@ plan_sweep(void)
 		{
 			PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
-			if (!plan_is_good(entry))
+			if (!SPI_plan_is_valid(entry->plan))
 				plan_retire(table, entry);
 		}
 		if (table->nplans == 0)
@@ -317,7 +352,8 @@ plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
 
 /* The kept plan of that shape, if it is still valid. */
 static PlanEntry *
-plan_find(PlanTable *table, const int16 *shape, int nshape)
+plan_find(const Target *target, PlanTable *table, const int16 *shape,
+		  int nshape)
 {
 	dlist_mutable_iter iter;
 
@@ -328,7 +364,7 @@ plan_find(PlanTable *table, const int16 *shape, int nshape)
 		if (entry->nshape != nshape ||
 			memcmp(entry->shape, shape, sizeof(int16) * nshape) != 0)
 			continue;
-		if (plan_is_good(entry))
+		if (plan_is_good(target, entry))
 		{
 			dlist_move_head(&table->plans, &entry->node);
 			return entry;
@@ -379,18 +415,31 @@ prefer_indexes(void)
 	return level;
 }
 
-/* Make a plan that goes by an index, and keep it for all executions. */
+/*
+ * Make a plan that goes by an index, and keep it for all executions.  The
+ * planner can run code of the user's, which can call us: the entry is not freed
+ * meanwhile.
+ */
 static void
 plan_make(PlanEntry *entry)
 {
-	int level = prefer_indexes();
-	CachedPlan *plan = SPI_plan_get_cached_plan(entry->plan);
+	entry->running++;
+	PG_TRY();
+	{
+		int level = prefer_indexes();
+		CachedPlan *plan = SPI_plan_get_cached_plan(entry->plan);
 
-	AtEOXact_GUC(true, level);
-	if (plan == NULL)
-		elog(ERROR, "could not plan a statement in advance");
-	ReleaseCachedPlan(plan, CurrentResourceOwner);
-	entry->generation = plan_generation(entry->plan);
+		AtEOXact_GUC(true, level);
+		if (plan == NULL)
+			elog(ERROR, "could not plan a statement in advance");
+		ReleaseCachedPlan(plan, CurrentResourceOwner);
+		entry->generation = plan_generation(entry->plan);
+	}
+	PG_FINALLY();
+	{
+		entry->running--;
+	}
+	PG_END_TRY();
 }
 
 static PlanEntry *
@@ -399,11 +448,11 @@ plan_fetch(const Target *target, const StatementSpec *spec)
 	Oid relid = RelationGetRelid(target_relation(target));
 	int nshape;
 	int16 *shape = plan_shape(target, spec, &nshape);
-	PlanEntry *entry = plan_find(plan_table(relid), shape, nshape);
+	PlanEntry *entry = plan_find(target, plan_table(relid), shape, nshape);
 
 	if (entry == NULL)
 	{
-		uint64 names = names_changed;
+		uint64 names = plan_names(target);
 		SPIPlanPtr plan = plan_prepare(target, spec);
 
 		/* Preparing may have run code that swept the tables. */
@@ -491,6 +540,8 @@ plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
 static bool
 key_has_index(const Target *target, const ColumnValues *key)
 {
+	if (!target_is_simple(target))
+		return false;
 	if (key->ncolumns == 1)
 		return !key->nulls[0] && target_has_index(target, key->attnums[0]);
 	return target_is_unique_key(target, key->ncolumns, key->attnums,
@@ -514,7 +565,7 @@ plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 	if (spec->kind != STMT_INSERT && spec->kind != STMT_INSERT_OR_YIELD)
 	{
 		n = bind(spec->key, true, n, values, nulls);
-		spec->by_index = key_has_index(target, spec->key);
+		spec->by_index |= key_has_index(target, spec->key);
 	}
 	if (spec->kind == STMT_ADD_ABOVE || spec->kind == STMT_ADD_BELOW)
 	{
@@ -572,6 +623,21 @@ plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
 }
 
 /*
+ * The same for a SELECT by a key of one column that has an index in each table
+ * of the tree: whatever the tree is like, it does not read the whole table.
+ */
+uint64
+plan_probe(const Target *target, const ColumnValues *key, PlanView view)
+{
+	StatementSpec spec = {.kind = STMT_LOOK,
+						  .key = key,
+						  .by_index = target_has_index(target,
+													   key->attnums[0])};
+
+	return plan_run_with(target, &spec, (Datum) 0, view);
+}
+
+/*
  * Run one of the statements that add to a column.  The bound on the old value
  * is numeric; STMT_ADD has none.
  */
@@ -595,7 +661,8 @@ plan_sum(const Target *target, const ColumnValues *key,
 	StatementSpec spec = {.kind = STMT_SUM,
 						  .key = key,
 						  .data = column,
-						  .by_index = key_has_index(target, key)};
+						  .by_index = target_has_index(target,
+													   key->attnums[0])};
 
 	(void) plan_execute(target, &spec, key->values, " ", view, 0);
 }
@@ -712,16 +779,11 @@ plan_read(const Target *target, const StatementSpec *spec, Datum *values)
 	return SPI_processed;
 }
 
-/*
- * The same for a SELECT of many rows: each is given to the function, which runs
- * in a memory context that is reset now and then.
- */
-void
-plan_scan(const Target *target, const StatementSpec *spec,
-		  void (*take)(HeapTuple, TupleDesc, void *), void *arg)
+/* Give each row of a portal to the function, and close the portal. */
+static void
+plan_fetch_all(Portal portal, void (*take)(HeapTuple, TupleDesc, void *),
+			   void *arg)
 {
-	PlanEntry *entry = plan_fetch(target, spec);
-	Portal portal = SPI_cursor_open(NULL, entry->plan, NULL, NULL, true);
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "racefree scan",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -744,4 +806,27 @@ plan_scan(const Target *target, const StatementSpec *spec,
 	SPI_freetuptable(SPI_tuptable);
 	SPI_cursor_close(portal);
 	MemoryContextDelete(scratch);
+}
+
+/*
+ * The same for a SELECT of many rows: each is given to the function, which runs
+ * in a memory context that is reset now and then.
+ */
+void
+plan_scan(const Target *target, const StatementSpec *spec,
+		  void (*take)(HeapTuple, TupleDesc, void *), void *arg)
+{
+	PlanEntry *entry = plan_fetch(target, spec);
+
+	entry->running++;
+	PG_TRY();
+	{
+		plan_fetch_all(SPI_cursor_open(NULL, entry->plan, NULL, NULL, true),
+					   take, arg);
+	}
+	PG_FINALLY();
+	{
+		entry->running--;
+	}
+	PG_END_TRY();
 }

@@ -42,6 +42,8 @@ extern void plan_release_snapshot(Snapshot snapshot);
 extern uint64 plan_run(const Target *target, StatementKind kind,
 					   const ColumnValues *key, const ColumnValues *data,
 					   PlanView view);
+extern uint64 plan_probe(const Target *target, const ColumnValues *key,
+						 PlanView view);
 extern uint64 plan_run_bounded(const Target *target, StatementKind kind,
 							   const ColumnValues *key,
 							   const ColumnValues *data, Datum bound);

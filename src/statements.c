@@ -128,7 +128,11 @@ polymorphic_operand(Statement *stmt, AttrNumber attnum, const char *operand)
 
 	if (type == base)
 		return operand;
-	return psprintf("%s::%s", operand, format_type_be_qualified(base));
+	/* Not character[], which would be read as character(1)[]. */
+	return psprintf("%s::%s", operand,
+					format_type_extended(base, -1,
+										 FORMAT_TYPE_TYPEMOD_GIVEN |
+											 FORMAT_TYPE_FORCE_QUALIFY));
 }
 
 /* Does the operator take arrays, enums or ranges of any type? */

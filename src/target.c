@@ -63,6 +63,7 @@ typedef struct TargetInfo
 	bool minds_others;		   /* do others' invalidations matter? */
 	bool dropped_columns;	   /* are there any? */
 	bool user_code;			   /* does an INSERT run any? */
+	bool domains;			   /* is any column of a domain? */
 	Oid lock_root;			   /* table under which keys are locked */
 	bool several_parents;	   /* has that table more than one? */
 	Datum null_row;			   /* a row of NULLs, to be filled */
@@ -99,6 +100,9 @@ struct Target
 
 static HTAB *targets = NULL;
 
+/* Counts the calls of target_invalidate(). */
+static uint64 invalidations = 0;
+
 static void target_invalidate(Datum arg, Oid relid);
 static void target_sweep(void);
 static TargetInfo *target_build(Relation rel);
@@ -130,6 +134,7 @@ target_invalidate(Datum arg, Oid relid)
 	HASH_SEQ_STATUS status;
 	TargetSlot *slot;
 
+	invalidations++;
 	hash_seq_init(&status, targets);
 	while ((slot = hash_seq_search(&status)) != NULL)
 	{
@@ -269,7 +274,11 @@ make_target(Relation rel)
 	if (slot == NULL || slot->info == NULL || !slot->info->valid)
 	{
 		/* Catalog look-ups may invalidate: build first, then enter. */
+		uint64 before = invalidations;
 		TargetInfo *info = target_build(rel);
+
+		/* What came meanwhile found nothing to mark: look again next time. */
+		info->valid = before == invalidations;
 
 		if (hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
 			target_sweep();
@@ -464,6 +473,8 @@ target_build(Relation rel)
 			info->dropped_columns = true;
 		else if (type_is_nested(att->atttypid))
 			info->minds_others = true;
+		if (!att->attisdropped && getBaseType(att->atttypid) != att->atttypid)
+			info->domains = true;
 		if (!att->attisdropped &&
 			!hash_agrees(att->atttypid, att->attcollation))
 			info->unhashed_columns = bms_add_member(info->unhashed_columns,
@@ -1141,6 +1152,13 @@ target_column_type(const Target *target, AttrNumber attnum, int flags)
 	if (!OidIsValid(type->eq_opr))
 		error_no_equality(att->atttypid);
 	return type;
+}
+
+/* Is any column of a domain? */
+bool
+target_has_domains(const Target *target)
+{
+	return target->info->domains;
 }
 
 /* Has the column's type a hash that equal values do not share? */

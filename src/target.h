@@ -82,6 +82,7 @@ extern char *target_collation_name(Oid collation);
 extern TypeCacheEntry *target_column_type(const Target *target,
 										  AttrNumber attnum, int flags);
 
+extern bool target_has_domains(const Target *target);
 extern bool target_hash_misleads(const Target *target, AttrNumber attnum);
 extern bool target_has_hash(const Target *target, AttrNumber attnum);
 extern bool target_index_agrees(const Target *target, Relation index, int i);
