@@ -186,6 +186,46 @@ SELECT ordinality, (object).*, created FROM update_or_create_many(NULL::uc, '[{"
 SELECT k, v FROM uc ORDER BY k;
 DROP TABLE uc;
 
+-- code of the user's behind functions of core's that a DEFAULT calls
+CREATE TABLE uc (k text, v integer);
+CREATE FUNCTION uc_default(type text, expression text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  result text := 'created';
+BEGIN
+  PERFORM uc_ready();
+  EXECUTE format('ALTER TABLE uc ADD d %s', type);
+  EXECUTE format('ALTER TABLE uc ALTER d SET DEFAULT %s', expression);
+  BEGIN
+    EXECUTE 'SELECT get_or_create(NULL::uc, ''{"k": "b"}'')';
+  EXCEPTION WHEN OTHERS THEN
+    result := SQLSTATE;
+  END;
+  ALTER TABLE uc DROP d;
+  RETURN result || ', ' || (SELECT count(*) FROM uc);
+END $$;
+CREATE DOMAIN uc_domain AS text CHECK (uc_make_b(value));
+CREATE TYPE uc_pair AS (a uc_domain);
+CREATE TYPE uc_range AS RANGE (subtype = uc_domain);
+CREATE TYPE uc_enum AS ENUM ('x', 'y');
+CREATE FUNCTION uc_json(value uc_enum) RETURNS json LANGUAGE sql AS $$ SELECT to_json(uc_make('b')) $$;
+CREATE CAST (uc_enum AS json) WITH FUNCTION uc_json(uc_enum);
+SELECT expression, uc_default(type, expression) FROM (VALUES
+  (1, 'tsquery', $$ts_rewrite('a', 'SELECT ''a''::tsquery, ''b''::tsquery FROM uc_make(''b'')')$$),
+  (2, 'uc_pair', $$jsonb_populate_record(NULL::uc_pair, '{"a": "x"}')$$),
+  (3, 'uc_pair', $$json_populate_record(NULL::uc_pair, '{"a": "x"}')$$),
+  (4, 'uc_pair', $$('(x)'::text)::uc_pair$$),
+  (5, 'uc_domain[]', $$('{x}'::text)::uc_domain[]$$),
+  (6, 'uc_range', $$('[x,y]'::text)::uc_range$$),
+  (7, 'uc_multirange', $$('{[x,y]}'::text)::uc_multirange$$),
+  (8, 'jsonb', $$to_jsonb('x'::uc_enum)$$),
+  (9, 'jsonb', $$jsonb_build_object('a', 'x'::uc_enum)$$)) AS cases (n, type, expression) ORDER BY n;
+DROP TABLE uc;
+DROP FUNCTION uc_default;
+DROP CAST (uc_enum AS json);
+DROP FUNCTION uc_json;
+DROP TYPE uc_range, uc_pair;
+DROP DOMAIN uc_domain;
+
 -- where only code of core's runs, nothing is looked at after the INSERT
 CREATE TABLE uc_plain (id serial, g uuid DEFAULT gen_random_uuid(), k text, v integer CHECK (v > 0),
   w integer GENERATED ALWAYS AS (v * 2) STORED, at timestamptz DEFAULT clock_timestamp());
@@ -222,6 +262,25 @@ RESET enable_indexscan;
 RESET enable_bitmapscan;
 DROP VIEW uc_looks;
 DROP TABLE uc_plain;
+-- nor with what tables commonly have
+CREATE TABLE uc_common (id bigint GENERATED ALWAYS AS IDENTITY, k text CHECK (length(k) < 10), name varchar(20) DEFAULT 'none',
+  balance numeric(12,2) NOT NULL DEFAULT 0 CHECK (balance >= 0), state text DEFAULT 'new' CHECK (state IN ('new', 'old')),
+  mood uc_enum DEFAULT 'x' CHECK (mood <> 'y'), data jsonb DEFAULT '{}' CHECK (jsonb_typeof(data) = 'object'), tags text[] DEFAULT '{}',
+  since date DEFAULT CURRENT_DATE, at timestamptz NOT NULL DEFAULT now(), until timestamptz DEFAULT now() + interval '1 day',
+  ts timestamp DEFAULT (now() AT TIME ZONE 'utc'), who text DEFAULT CURRENT_USER, r float8 DEFAULT random() * 10,
+  token text DEFAULT md5(random()::text), CHECK (at < until AND coalesce(greatest(balance, 1), 0) > 0),
+  words tsvector GENERATED ALWAYS AS (to_tsvector('english', coalesce(name, ''))) STORED);
+CREATE INDEX ON uc_common (lower(name)) WHERE state = 'new';
+CREATE VIEW uc_looks AS SELECT coalesce(sum(seq_scan), 0) AS n FROM pg_stat_xact_user_tables WHERE relname = 'uc_common';
+BEGIN;
+SELECT n FROM uc_looks \gset
+SELECT created FROM get_or_create(NULL::uc_common, '{"k": "a"}');
+SELECT created FROM get_or_create_many(NULL::uc_common, '[{"k": "b"}]', '{k}');
+SELECT n - :n AS looks FROM uc_looks;
+COMMIT;
+DROP VIEW uc_looks;
+DROP TABLE uc_common;
+DROP TYPE uc_enum;
 
 -- a partition's trigger
 CREATE TABLE uc (k text, v integer) PARTITION BY LIST (v);

@@ -19,9 +19,9 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/transam.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
@@ -33,9 +33,59 @@
 #include "usercode.h"
 
 /*
- * Can the function run code of the user's?  Those of core cannot, apart from
- * the few that run a statement or check a domain.  Neither can a function in C
- * that has no effects, such as an operator that an extension brings.
+ * Can a value of the type be handled without code of the user's?  Those of
+ * core's base types can.  A domain has checks, a composite, array or range can
+ * be made of domains, and what is xml may come from a query.
+ */
+static bool
+type_is_harmless(Oid type)
+{
+	if (type == CSTRINGOID || type == ANYENUMOID)
+		return true;
+	return type < FirstNormalObjectId && type != XMLOID &&
+		   get_typtype(type) == TYPTYPE_BASE;
+}
+
+/* Is it a number, or a length of time? */
+static bool
+type_is_number(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+		case INTERVALOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * A volatile function of core can run a statement that it is given as text, or
+ * the expressions of an index that it is given by name.  One that takes nothing
+ * but numbers, such as random(), cannot; nor can those of sequences.
+ */
+static bool
+volatile_is_harmless(Form_pg_proc form)
+{
+	if (form->oid == F_NEXTVAL || form->oid == F_CURRVAL)
+		return true;
+	for (int i = 0; i < form->pronargs; i++)
+	{
+		if (!type_is_number(form->proargtypes.values[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Can the function run code of the user's?  One of core that takes and gives
+ * values of core's base types cannot, unless it has effects.
  */
 static bool
 function_is_user_code(Oid function, void *context)
@@ -44,41 +94,65 @@ function_is_user_code(Oid function, void *context)
 	Form_pg_proc form;
 	bool harmless;
 
-	switch (function)
-	{
-		case F_QUERY_TO_XML:
-		case F_QUERY_TO_XMLSCHEMA:
-		case F_QUERY_TO_XML_AND_XMLSCHEMA:
-		case F_CURSOR_TO_XML:
-		case F_ARRAY_IN:
-		case F_DOMAIN_IN:
-		case F_RECORD_IN:
-			return true;
-		default:
-			break;
-	}
-	if (function < FirstNormalObjectId)
-		return false;
+	if (function >= FirstNormalObjectId)
+		return true;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		return true;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	harmless = form->prolang == ClanguageId &&
-			   form->provolatile != PROVOLATILE_VOLATILE;
+	harmless = type_is_harmless(form->prorettype);
+	for (int i = 0; i < form->pronargs && harmless; i++)
+		harmless = type_is_harmless(form->proargtypes.values[i]);
+	if (form->provolatile == PROVOLATILE_VOLATILE)
+		harmless = harmless && volatile_is_harmless(form);
 	ReleaseSysCache(tuple);
 	return !harmless;
 }
 
+/*
+ * Can the expression run code of the user's?  It cannot if all its nodes are
+ * known to do no more than to call functions, and these are harmless.
+ */
 static bool
 expression_runs_user_code(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	/* What is behind a domain or a query is not looked into. */
-	if (IsA(node, CoerceToDomain) || IsA(node, SubLink) || IsA(node, Query) ||
-		check_functions_in_node(node, function_is_user_code, context))
-		return true;
-	return expression_tree_walker(node, expression_runs_user_code, context);
+	switch (nodeTag(node))
+	{
+		case T_List:
+		case T_Const:
+		case T_Var:
+		case T_FuncExpr:
+		case T_NamedArgExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_BoolExpr:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CollateExpr:
+		case T_CoerceViaIO:
+		case T_ArrayExpr:
+		case T_ArrayCoerceExpr:
+		case T_SQLValueFunction:
+		case T_NextValueExpr:
+			break;
+		case T_MinMaxExpr:
+			if (!type_is_harmless(exprType(node)))
+				return true;
+			break;
+		default:
+			return true;
+	}
+	return check_functions_in_node(node, function_is_user_code, context) ||
+		   expression_tree_walker(node, expression_runs_user_code, context);
 }
 
 /*
