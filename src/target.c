@@ -328,16 +328,33 @@ target_close(Target *target)
 	relation_close(target->rel, NoLock);
 }
 
+/* Let the handle use what is known of the table now. */
+static void
+target_renew(Target *target)
+{
+	Target *fresh = make_target(target->rel);
+	TargetInfo *old = target->info;
+
+	target->info = fresh->info;
+	fresh->info = old;
+	target_release(fresh);
+}
+
 /*
- * Lock the table more strongly than it was opened.  Plans are fetched after
- * that: a plan is checked only when it is fetched, so with a plan that was
- * fetched before, the caller would run the old statement on a table that
- * another session altered while the caller waited for the lock.
+ * Lock the table more strongly than it was opened.  The columns are as they
+ * were, but another session may have created a trigger or an index since then:
+ * the handle tells of that from now on.
+ *
+ * Plans are fetched after this: a plan is checked only when it is fetched, so
+ * with a plan that was fetched before, the caller would run the old statement
+ * on a table that another session altered while the caller waited for the lock.
  */
 void
-target_lock(const Target *target, LOCKMODE lockmode)
+target_lock(Target *target, LOCKMODE lockmode)
 {
 	lock_table(RelationGetRelid(target->rel), lockmode);
+	if (!target->info->valid)
+		target_renew(target);
 }
 
 /* Does the type have parts, whose definition can change apart from it? */

@@ -39,7 +39,7 @@ extern void target_init(void);
 extern Target *target_open(Oid row_type, LOCKMODE lockmode);
 extern Target *target_open_table(Oid relid, LOCKMODE lockmode);
 extern void target_close(Target *target);
-extern void target_lock(const Target *target, LOCKMODE lockmode);
+extern void target_lock(Target *target, LOCKMODE lockmode);
 
 extern Relation target_relation(const Target *target);
 extern Oid target_lock_root(const Target *target);

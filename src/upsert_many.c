@@ -806,7 +806,7 @@ give_up(Batch *batch)
 static void
 find_or_insert(Batch *batch, bool update, const char *function)
 {
-	int max_yields = arbiter_max_yields(batch->target);
+	int max_yields = 0;
 	CommandId since = InvalidCommandId;
 	bool all_locked;
 
@@ -828,6 +828,8 @@ find_or_insert(Batch *batch, bool update, const char *function)
 	for (int round = 0;; round++)
 	{
 		look_under_lock(batch, since, function);
+		if (round == 0)
+			max_yields = arbiter_max_yields(batch->target);
 		if (update)
 			update_found_rows(batch);
 		if (!any_missing(batch, &all_locked))
