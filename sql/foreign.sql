@@ -34,6 +34,29 @@ SELECT created FROM get_or_create(NULL::frn, '{"k": "c"}');
 SELECT classid::regclass, objid = 0 AS whole, mode FROM pg_locks
  WHERE locktype = 'advisory' AND objsubid = 21062 AND pid = pg_backend_pid() ORDER BY whole;
 ROLLBACK;
+-- a trigger that creates the row, too, on the foreign table and as a partition
+CREATE FUNCTION frn_again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_trigger_depth() = 1 THEN
+    INSERT INTO frn VALUES (NEW.k);
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER frn_again BEFORE INSERT ON frn FOR EACH ROW EXECUTE FUNCTION frn_again();
+SELECT * FROM get_or_create(NULL::frn, '{"k": "c"}');
+\echo :SQLSTATE
+SELECT * FROM get_or_create_many(NULL::frn, '[{"k": "c"}]', '{k}');
+\echo :SQLSTATE
+CREATE TABLE frn_above (k text, v integer, balance numeric(12,2)) PARTITION BY LIST (k);
+ALTER TABLE frn_above ATTACH PARTITION frn DEFAULT;
+SELECT * FROM get_or_create(NULL::frn_above, '{"k": "c"}');
+\echo :SQLSTATE
+SELECT * FROM get_or_create_many(NULL::frn_above, '[{"k": "c"}]', '{k}');
+\echo :SQLSTATE
+ALTER TABLE frn_above DETACH PARTITION frn;
+DROP TABLE frn_above;
+DROP TRIGGER frn_again ON frn;
+DROP FUNCTION frn_again;
 -- a unique index over there is an ordinary 23505
 CREATE UNIQUE INDEX ON frn_remote (k);
 \set VERBOSITY sqlstate

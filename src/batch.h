@@ -37,6 +37,7 @@ typedef struct BatchGroup
 	BatchState state;
 	bool key_locked;
 	int statement; /* the last one that gave a row for it, from 1 */
+	int nrows;	   /* its rows, when they were counted last */
 	Datum object;  /* the row as it is, once there is one */
 } BatchGroup;
 

@@ -177,21 +177,33 @@ check_created_key(Upsert *upsert)
 }
 
 /*
- * Code of the user's that took part in the INSERT may have called us for the
- * same key: we hold its lock, so that call did not wait, and its row is one too
- * many.
+ * Code of the user's that took part in the INSERT, which is this command, may
+ * have called us for the same key: we hold its lock, so that call did not wait,
+ * and its row is one too many.  A row that is there without what we have done is
+ * another session's, which did not ask for the lock.  On a remote server nothing
+ * is hidden from us, our own row neither.
  */
 static void
-check_created_once(Upsert *upsert)
+check_created_once(Upsert *upsert, CommandId insert)
 {
-	if (plan_run(upsert->target, STMT_EXISTS, upsert->key, NULL, VIEW_LATEST) >
-		1)
-		error_created_twice(target_relation(upsert->target),
-							describe_key(upsert));
+	const Target *target = upsert->target;
+	char relkind = target_relation(target)->rd_rel->relkind;
+	Snapshot snapshot = plan_take_snapshot();
+	uint64 nothers;
+
+	if (plan_run(target, STMT_EXISTS, upsert->key, NULL, VIEW_AT(snapshot)) > 1)
+	{
+		nothers = plan_run(target, STMT_EXISTS, upsert->key, NULL,
+						   VIEW_BEFORE(snapshot, insert));
+		if (nothers == 0 || (nothers > 1 && relkind != RELKIND_RELATION))
+			error_created_twice(target_relation(target), describe_key(upsert));
+	}
+	plan_release_snapshot(snapshot);
 }
 
 static bool
-insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
+insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values,
+		   CommandId insert)
 {
 	if (plan_run(upsert->target, kind, upsert->stored, values, VIEW_OWN) == 0)
 		return false;
@@ -200,7 +212,7 @@ insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
 	if (!upsert->leaves_key &&
 		target_may_duplicate_key(upsert->target, upsert->key->ncolumns,
 								 upsert->key->attnums, upsert->key->nulls))
-		check_created_once(upsert);
+		check_created_once(upsert, insert);
 	return true;
 }
 
@@ -208,7 +220,8 @@ insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values)
  * Look for the row under the key lock, after an INSERT of ours gave none.  In
  * "ours", say whether what the INSERT did put it there: a trigger that diverts
  * the row, or other code that creates it.  One snapshot answers both, so that
- * another session's DELETE or INSERT in between is not taken for our own.
+ * another session's DELETE or INSERT in between is not taken for our own.  Of
+ * another session's row and our own, the result is the other session's.
  */
 static bool
 look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
@@ -228,6 +241,8 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 	nrows = plan_run(upsert->target, STMT_LOOK, upsert->key, NULL,
 					 VIEW_AT(snapshot));
 	plan_release_snapshot(snapshot);
+	if (nrows > 1 && was_there)
+		return true;
 	if (nrows > 1)
 		error_created_twice(target_relation(upsert->target),
 							describe_key(upsert));
@@ -275,7 +290,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 		if (round == 0)
 			insert = plan_next_command();
 		if (insert_row(upsert, last ? STMT_INSERT : STMT_INSERT_OR_YIELD,
-					   values))
+					   values, insert))
 			return true;
 		/* Nothing to yield to: it will not be there next time either. */
 		if (!arbiter_can_yield(upsert->target, upsert->stored))

@@ -682,15 +682,97 @@ select_insertable(const Batch *batch)
 }
 
 /*
- * Code of the user's that took part in the INSERT may have called us for keys
- * of the batch: we hold their locks, so it did not wait.  A second row with one
- * of these keys is an error.  Of the rows, only the groups' numbers are asked
- * for.
+ * Count the rows of these groups, which have NULLs in the same columns of their
+ * keys.  Of the rows, only the groups' numbers are asked for.
  */
 static void
-check_created_once(Batch *batch, GroupList inserted)
+count_rows(Batch *batch, GroupList pattern, PlanView view)
 {
 	ColumnValues no_columns = {0};
+	StatementSpec spec;
+	Rows *rows;
+	uint64 nrows;
+
+	for (int g = 0; g < pattern.ngroups; g++)
+		pattern.groups[g]->nrows = 0;
+	spec = batch_spec(batch, STMT_BATCH_LOOK, &pattern.groups[0]->key,
+					  pattern.ngroups);
+	spec.result = &no_columns;
+	rows = batch_register(batch, pattern.groups, pattern.ngroups, NULL, false);
+	nrows = plan_run_batch(batch->target, &spec, view, 0);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		TupleDesc tupdesc = SPI_tuptable->tupdesc;
+		bool isnull;
+		Datum n = heap_getattr(SPI_tuptable->vals[i], tupdesc->natts, tupdesc,
+							   &isnull);
+
+		batch->groups[DatumGetInt32(n)].nrows++;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	rows_unregister(rows);
+}
+
+/*
+ * Check groups of which we created one row, and which have several.  A row that
+ * is there without what we have done since that command is another session's.
+ * On a remote server nothing is hidden from us, our own row neither.
+ */
+static void
+check_several(Batch *batch, GroupList several, Snapshot snapshot,
+			  CommandId since)
+{
+	int *nrows = MemoryContextAllocHuge(CurrentMemoryContext,
+										sizeof(int) * several.ngroups);
+
+	for (int g = 0; g < several.ngroups; g++)
+		nrows[g] = several.groups[g]->nrows;
+	count_rows(batch, several, VIEW_BEFORE(snapshot, since));
+	for (int g = 0; g < several.ngroups; g++)
+	{
+		BatchGroup *group = several.groups[g];
+
+		if (group->nrows == 0 || group->nrows == nrows[g])
+			error_created_twice(target_relation(batch->target),
+								batch_describe(batch, group));
+	}
+	pfree(nrows);
+}
+
+/* The same as below for groups with NULLs in the same columns of their keys. */
+static void
+check_pattern_once(Batch *batch, GroupList pattern, CommandId since)
+{
+	const ColumnValues *key = &pattern.groups[0]->key;
+	GroupList several;
+	Snapshot snapshot;
+
+	if (!target_may_duplicate_key(batch->target, key->ncolumns, key->attnums,
+								  key->nulls))
+		return;
+	snapshot = plan_take_snapshot();
+	count_rows(batch, pattern, VIEW_AT(snapshot));
+	several = make_list(pattern.ngroups);
+	for (int g = 0; g < pattern.ngroups; g++)
+	{
+		if (pattern.groups[g]->nrows > 1)
+			several.groups[several.ngroups++] = pattern.groups[g];
+	}
+	if (several.ngroups > 0)
+		check_several(batch, several, snapshot, since);
+	plan_release_snapshot(snapshot);
+	pfree(several.groups);
+}
+
+/*
+ * Code of the user's that took part in the INSERT may have called us for keys
+ * of the batch: we hold their locks, so it did not wait.  A second row with one
+ * of these keys is an error, unless it is there without what we have done since
+ * that command: then it is another session's, which did not ask for the lock.
+ */
+static void
+check_created_once(Batch *batch, GroupList inserted, CommandId since)
+{
 	GroupList list;
 	GroupList pattern;
 
@@ -704,37 +786,18 @@ check_created_once(Batch *batch, GroupList inserted)
 	}
 	while (next_pattern(batch, &list, &pattern))
 	{
-		const ColumnValues *key = &pattern.groups[0]->key;
-		StatementSpec spec = batch_spec(batch, STMT_BATCH_LOOK, key,
-										pattern.ngroups);
-		Rows *rows;
-		uint64 nrows;
-
-		if (!target_may_duplicate_key(batch->target, key->ncolumns,
-									  key->attnums, key->nulls))
-		{
-			pfree(pattern.groups);
-			continue;
-		}
-		rows = batch_register(batch, pattern.groups, pattern.ngroups, NULL,
-							  false);
-		spec.result = &no_columns;
-		nrows = plan_run_batch(batch->target, &spec, VIEW_LATEST,
-							   pattern.ngroups + 1);
-		batch->nstatements++;
-		for (uint64 i = 0; i < nrows; i++)
-			(void) numbered_group(batch, SPI_tuptable->vals[i],
-								  SPI_tuptable->tupdesc, true);
-		SPI_freetuptable(SPI_tuptable);
-		rows_unregister(rows);
+		check_pattern_once(batch, pattern, since);
 		pfree(pattern.groups);
 	}
 	pfree(list.groups);
 }
 
-/* Insert the rows that are not there, of keys that we hold locked. */
+/*
+ * Insert the rows that are not there, of keys that we hold locked.  "since" is
+ * the command of the first such INSERT.
+ */
 static void
-insert_missing_rows(Batch *batch, StatementKind kind)
+insert_missing_rows(Batch *batch, StatementKind kind, CommandId since)
 {
 	GroupList list = select_insertable(batch);
 	BatchColumns columns;
@@ -756,7 +819,7 @@ insert_missing_rows(Batch *batch, StatementKind kind)
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);
 	rows_unregister(rows);
-	check_created_once(batch, list);
+	check_created_once(batch, list, since);
 	pfree(list.groups);
 }
 
@@ -840,9 +903,10 @@ find_or_insert(Batch *batch, bool update, const char *function)
 		if (round == 0 && (target_may_divert_inserts(batch->target) ||
 						   target_runs_user_code_on_insert(batch->target)))
 			since = plan_next_command();
-		insert_missing_rows(batch, round >= max_yields
-									   ? STMT_BATCH_INSERT
-									   : STMT_BATCH_INSERT_OR_YIELD);
+		insert_missing_rows(batch,
+							round >= max_yields ? STMT_BATCH_INSERT
+												: STMT_BATCH_INSERT_OR_YIELD,
+							since);
 		if (!any_missing(batch, &all_locked))
 			return;
 		/* Nothing to yield to: it will not be there next time either. */
