@@ -29,6 +29,7 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -61,7 +62,10 @@ static const char *const key_names[] = {
 /* What one guard names; what it does not is NULL. */
 typedef struct Tie
 {
-	int trigger; /* its place among the table's triggers */
+	char *trigger;	 /* its name */
+	Oid function;	 /* what it executes */
+	bool inherited;	 /* is it the parent's, on a partition? */
+	char *arguments; /* as CREATE TRIGGER takes them */
 	char *schema;
 	char *names[NUM_TIE_KEYS];
 } Tie;
@@ -101,7 +105,10 @@ is_journal_guard(Oid function)
 	return info.fn_addr == journal_guard;
 }
 
-/* Is that trigger a guard of a journal? */
+/*
+ * Is that trigger a guard of a journal?  The look-up may rebuild the table's
+ * relcache entry, which frees its triggers: pass one of a copy.
+ */
 bool
 tie_is_guard(const Trigger *trigger)
 {
@@ -113,20 +120,6 @@ static bool
 is_row_guard(const Trigger *trigger)
 {
 	return TRIGGER_FOR_ROW(trigger->tgtype) && tie_is_guard(trigger);
-}
-
-static const Trigger *
-get_trigger(const Target *journal, int place)
-{
-	return &target_relation(journal)->trigdesc->triggers[place];
-}
-
-static int
-count_triggers(const Target *journal)
-{
-	const TriggerDesc *triggers = target_relation(journal)->trigdesc;
-
-	return triggers == NULL ? 0 : triggers->numtriggers;
 }
 
 /* ----------
@@ -191,24 +184,48 @@ read_argument(const Target *journal, const Trigger *trigger,
 	tie->names[key] = lsecond(names);
 }
 
-/* Read what the guards say, in the current memory context. */
+/* All arguments of a trigger, as CREATE TRIGGER takes them. */
+static char *
+quote_arguments(const Trigger *trigger)
+{
+	StringInfoData arguments;
+
+	initStringInfo(&arguments);
+	for (int i = 0; i < trigger->tgnargs; i++)
+		appendStringInfo(&arguments, "%s%s", i > 0 ? ", " : "",
+						 quote_literal_cstr(trigger->tgargs[i]));
+	return arguments.data;
+}
+
+/* Take what one guard says into the tie. */
+static void
+read_guard(const Target *journal, const Trigger *trigger, Tie *tie)
+{
+	tie->trigger = trigger->tgname;
+	tie->function = trigger->tgfoid;
+	tie->inherited = trigger->tgisclone;
+	tie->arguments = quote_arguments(trigger);
+	for (int arg = 0; arg < trigger->tgnargs; arg++)
+		read_argument(journal, trigger, trigger->tgargs[arg], tie);
+}
+
+/*
+ * Read what the guards say, in the current memory context.  Looking for guards
+ * can free the relcache's triggers, so it is done with a copy.
+ */
 static Ties *
 read_ties(const Target *journal)
 {
-	int ntriggers = count_triggers(journal);
+	TriggerDesc *triggers = CopyTriggerDesc(target_relation(journal)->trigdesc);
+	int ntriggers = triggers == NULL ? 0 : triggers->numtriggers;
 	Ties *ties = palloc0(offsetof(Ties, ties) + sizeof(Tie) * ntriggers);
 
 	for (int i = 0; i < ntriggers; i++)
 	{
-		const Trigger *trigger = get_trigger(journal, i);
-		Tie *tie = &ties->ties[ties->nties];
+		const Trigger *trigger = &triggers->triggers[i];
 
-		if (trigger->tgnargs == 0 || !is_row_guard(trigger))
-			continue;
-		tie->trigger = i;
-		for (int arg = 0; arg < trigger->tgnargs; arg++)
-			read_argument(journal, trigger, trigger->tgargs[arg], tie);
-		ties->nties++;
+		if (trigger->tgnargs > 0 && is_row_guard(trigger))
+			read_guard(journal, trigger, &ties->ties[ties->nties++]);
 	}
 	return ties;
 }
@@ -225,6 +242,8 @@ copy_ties(const Ties *ties)
 	{
 		Tie *tie = &copy->ties[i];
 
+		tie->trigger = pstrdup(tie->trigger);
+		tie->arguments = pstrdup(tie->arguments);
 		if (tie->schema != NULL)
 			tie->schema = pstrdup(tie->schema);
 		for (int key = 0; key < NUM_TIE_KEYS; key++)
@@ -319,17 +338,8 @@ char *
 tie_guard_arguments(const Target *journal)
 {
 	const Ties *ties = get_ties(journal);
-	const Trigger *trigger;
-	StringInfoData arguments;
 
-	initStringInfo(&arguments);
-	if (ties->nties == 0)
-		return arguments.data;
-	trigger = get_trigger(journal, ties->ties[0].trigger);
-	for (int i = 0; i < trigger->tgnargs; i++)
-		appendStringInfo(&arguments, "%s%s", i > 0 ? ", " : "",
-						 quote_literal_cstr(trigger->tgargs[i]));
-	return arguments.data;
+	return pstrdup(ties->nties == 0 ? "" : ties->ties[0].arguments);
 }
 
 /* ----------
@@ -414,21 +424,19 @@ describe(const Tie *tie, const char *accounts, const char *id_column,
 static char *
 tying_statement(const Target *journal, const Tie *tie, const char *arguments)
 {
-	const Trigger *trigger = get_trigger(journal, tie->trigger);
 	Oid relid = RelationGetRelid(target_relation(journal));
-	Oid function = trigger->tgfoid;
 
-	if (trigger->tgisclone)
+	if (tie->inherited)
 		relid = llast_oid(get_partition_ancestors(relid));
 	return psprintf(
 		"CREATE OR REPLACE TRIGGER %s BEFORE UPDATE OR DELETE ON "
 		"%s FOR EACH ROW EXECUTE FUNCTION %s(%s);",
-		quote_identifier(trigger->tgname),
+		quote_identifier(tie->trigger),
 		quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 								   get_rel_name(relid)),
 		quote_qualified_identifier(get_namespace_name(
-									   get_func_namespace(function)),
-								   get_func_name(function)),
+									   get_func_namespace(tie->function)),
+								   get_func_name(tie->function)),
 		arguments);
 }
 

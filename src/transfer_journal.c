@@ -239,11 +239,11 @@ is_guarded(Relation rel, int16 type)
 {
 	int16 missing = type & (TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
 							TRIGGER_TYPE_TRUNCATE);
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
-		 i++)
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		const Trigger *trigger = &triggers->triggers[i];
 
 		if (trigger->tgqual == NULL && trigger->tgnattr == 0 &&
 			TRIGGER_FOR_ROW(trigger->tgtype) == TRIGGER_FOR_ROW(type) &&
