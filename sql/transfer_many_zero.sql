@@ -90,3 +90,28 @@ SELECT id, balance FROM tz ORDER BY id;
 SELECT count(*) FROM tz_j;
 DROP TABLE tz_j, tz;
 DROP ROLE regress_tz;
+
+-- where core's trigger is the parent's, a child's own can freeze the account
+CREATE TABLE tz (id integer PRIMARY KEY, balance integer, frozen boolean) PARTITION BY RANGE (id);
+CREATE TABLE tz_1 PARTITION OF tz DEFAULT;
+INSERT INTO tz VALUES (1, 100, false), (2, 100, true), (3, 100, false);
+CREATE TRIGGER z_redundant BEFORE UPDATE ON tz FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE FUNCTION tz_freeze() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.frozen THEN RETURN NULL; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER a_freeze BEFORE UPDATE ON tz_1 FOR EACH ROW EXECUTE FUNCTION tz_freeze();
+SELECT * FROM transfer_many(NULL::tz, '{1,2}', '{2,3}', '{10,10}');
+\echo :SQLSTATE
+DROP TABLE tz;
+CREATE TABLE tz (id integer PRIMARY KEY, balance integer, frozen boolean);
+CREATE TABLE tz_1 () INHERITS (tz);
+INSERT INTO tz_1 VALUES (1, 100, false), (2, 100, true), (3, 100, false);
+CREATE TRIGGER z_redundant BEFORE UPDATE ON tz FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TRIGGER a_freeze BEFORE UPDATE ON tz_1 FOR EACH ROW EXECUTE FUNCTION tz_freeze();
+SELECT * FROM transfer_many(NULL::tz, '{1,2}', '{2,3}', '{10,10}');
+\echo :SQLSTATE
+SELECT id, balance FROM tz ORDER BY id;
+DROP TABLE tz_1, tz;
+DROP FUNCTION tz_freeze;

@@ -663,14 +663,18 @@ target_updates_are_plain(const Target *target)
 
 /*
  * True if the only trigger that could suppress the UPDATE of a row is core's
- * own, which suppresses UPDATEs that change nothing.
+ * own, which suppresses UPDATEs that change nothing.  A partition or child may
+ * have others.
  */
 bool
 target_suppresses_redundant_updates(const Target *target)
 {
 	TriggerDesc *trigdesc = target->rel->trigdesc;
+	Form_pg_class form = target->rel->rd_rel;
 	bool found = false;
 
+	if (form->relkind != RELKIND_RELATION || form->relhassubclass)
+		return false;
 	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
 	{
 		Trigger *trigger = &trigdesc->triggers[i];
