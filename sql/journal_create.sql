@@ -187,6 +187,10 @@ CREATE EXTENSION citext;
 SELECT request_type(create_journal('r5', NULL::acct, request_id_type => 'citext'));
 DROP TABLE r5;
 DROP EXTENSION citext;
+-- of any length: a type's name alone has none
+SELECT request_type(create_journal('r6', NULL::acct, request_id_type => 'char(20)'));
+SELECT entry ->> 'request_id' AS request_id FROM transfer(NULL::acct, 1, 2, 1, journal => 'r6', request_id => 'abc');
+DROP TABLE r6;
 -- not those that cut or round what they are given
 SELECT create_journal('x', NULL::acct, request_id_type => 'name');
 \echo :SQLSTATE

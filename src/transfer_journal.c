@@ -450,7 +450,10 @@ choose_form(const JournalArgs *args, JournalForm *form)
 
 	form->name = journal_name(args);
 	form->id_type = id_column_type(accounts, id_attnum);
-	form->request_type = format_type_be_qualified(args->request_type);
+	/* A type has no length; by its usual name, char would be char(1). */
+	form->request_type = format_type_extended(args->request_type, -1,
+											  FORMAT_TYPE_TYPEMOD_GIVEN |
+												  FORMAT_TYPE_FORCE_QUALIFY);
 	form->partition_by = args->partition_by;
 	form->unique_id = true;
 	form->unique_request = true;
