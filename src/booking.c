@@ -424,7 +424,7 @@ booking_insert(const Journal *journal, JournalEntry *entry,
 BookingDoubt
 booking_doubt(const Journal *journal, bool plain)
 {
-	if (target_inserts_run_code(journal->table))
+	if (target_ran_user_code_on_insert(journal->table))
 		return BOOKING_TRIGGERS;
 	if (!plain && journal_has(journal, JOURNAL_REQUEST_ID) &&
 		!target_is_unique(journal->table, journal->columns[JOURNAL_REQUEST_ID]))
@@ -439,8 +439,9 @@ error_not_kept(const Journal *journal)
 			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 			 errmsg("entry of journal \"%s\" was not kept as it was booked",
 					RelationGetRelationName(target_relation(journal->table))),
-			 errhint("A trigger seems to change or delete the entry, or to book "
-					 "its request again.")));
+			 errhint("A trigger, or a function in a DEFAULT or CHECK, seems to "
+					 "change or delete the entry, or to book its request "
+					 "again.")));
 }
 
 /* The column by which the entry is found; false if there is none. */

@@ -553,6 +553,6 @@ rules_raise_not_stored(const Rules *rules, const Account *account,
 					"stored as computed",
 					account_name(rules, account), table_name(rules)),
 			 errdetail("The balance should be %s.", money_print(expected)),
-			 errhint("A trigger on the table seems to change or suppress "
-					 "the update.")));
+			 errhint("A trigger, or a function in a CHECK or DEFAULT, seems to "
+					 "change the balance or to suppress the update.")));
 }

@@ -33,8 +33,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "partitioning/partdesc.h"
-#include "rewrite/prs2lock.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -54,6 +52,14 @@
 /* Above this many tables, forget those that were invalidated, say dropped. */
 #define TARGETS_BEFORE_SWEEP 256
 
+/* What is found out when it is asked for. */
+typedef enum Answer
+{
+	ANSWER_UNKNOWN,
+	ANSWER_NO,
+	ANSWER_YES
+} Answer;
+
 typedef struct TargetInfo
 {
 	bool valid;				   /* false: rebuild at next use */
@@ -64,6 +70,8 @@ typedef struct TargetInfo
 	bool dropped_columns;	   /* are there any? */
 	bool user_code;			   /* does an INSERT run any? */
 	bool domains;			   /* is any column of a domain? */
+	Answer update_code;		   /* does an UPDATE? */
+	Answer tree_code;		   /* an INSERT in any partition? */
 	Oid lock_root;			   /* table under which keys are locked */
 	bool several_parents;	   /* has that table more than one? */
 	Datum null_row;			   /* a row of NULLs, to be filled */
@@ -104,6 +112,7 @@ static HTAB *targets = NULL;
 static uint64 invalidations = 0;
 
 static void target_invalidate(Datum arg, Oid relid);
+static void target_invalidate_domains(Datum arg, int cache, uint32 hash);
 static void target_sweep(void);
 static TargetInfo *target_build(Relation rel);
 static void look_at_indexes(Relation rel, TargetInfo *info);
@@ -121,6 +130,26 @@ target_init(void)
 	ctl.entrysize = sizeof(TargetSlot);
 	targets = hash_create("racefree targets", 32, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, target_invalidate_domains,
+								  (Datum) 0);
+}
+
+/*
+ * Syscache callback for constraints: ALTER DOMAIN changes what storing a row
+ * runs, and invalidates no table.
+ */
+static void
+target_invalidate_domains(Datum arg, int cache, uint32 hash)
+{
+	HASH_SEQ_STATUS status;
+	TargetSlot *slot;
+
+	hash_seq_init(&status, targets);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->info != NULL && slot->info->minds_others)
+			slot->info->valid = false;
+	}
 }
 
 /*
@@ -826,55 +855,77 @@ target_runs_user_code_on_insert(const Target *target)
 	return target->info->user_code;
 }
 
-/* True if an INSERT fires triggers other than those of constraints, or rules. */
-static bool
-insert_runs_code(Relation rel)
+/*
+ * The same for an UPDATE of ours.  It is found out when it is asked for the
+ * first time, since few tables are.
+ */
+bool
+target_runs_user_code_on_update(const Target *target)
 {
-	if (usercode_in_triggers(rel, TRIGGER_TYPE_INSERT))
+	TargetInfo *info = target->info;
+
+	/* A child can come while rows of the table are changed. */
+	if (target->rel->rd_rel->relhassubclass)
 		return true;
-	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
+	if (info->update_code == ANSWER_UNKNOWN)
+		info->update_code = usercode_on_update(target->rel) ? ANSWER_YES
+															: ANSWER_NO;
+	return info->update_code == ANSWER_YES;
+}
+
+/* Can code of the user's, or of a remote server, run in that partition? */
+static bool
+partition_runs_user_code(Oid relid)
+{
+	Relation rel = RelationIdGetRelation(relid);
+	bool result;
+
+	/* It may have been dropped a moment ago. */
+	if (!RelationIsValid(rel))
+		return false;
+	result = rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
+			 usercode_on_insert_here(rel);
+	RelationClose(rel);
+	return result;
+}
+
+/* The same for all tables of the tree, as they are by now. */
+static bool
+tree_runs_user_code(const Target *target)
+{
+	TargetInfo *info = target->info;
+	ListCell *lc;
+
+	if (usercode_in_policies(target->rel))
+		return true;
+	if (info->tree == NIL)
+		look_at_tree(info, RelationGetRelid(target->rel));
+	foreach(lc, info->tree)
 	{
-		if (rel->rd_rules->rules[i]->event == CMD_INSERT)
+		if (partition_runs_user_code(lfirst_oid(lc)))
 			return true;
 	}
 	return false;
 }
 
 /*
- * The same for a table or any of its partitions.  The partition that a row went
- * into is locked, and so known as it was then; the others do not matter.
- */
-static bool
-insert_into_tree_runs_code(Relation rel)
-{
-	PartitionDesc partitions;
-	bool result = insert_runs_code(rel);
-
-	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
-		return true;
-	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return result;
-	partitions = RelationGetPartitionDesc(rel, true);
-	for (int i = 0; i < partitions->nparts && !result; i++)
-	{
-		Relation partition = RelationIdGetRelation(partitions->oids[i]);
-
-		if (!RelationIsValid(partition))
-			continue;
-		result = insert_into_tree_runs_code(partition);
-		RelationClose(partition);
-	}
-	return result;
-}
-
-/*
- * True if triggers or rules of an INSERT of ours, which was run before, can have
- * done more than to insert the row.
+ * Can code of the user's have run during an INSERT of ours, which was run
+ * before?  The partition that the row went into is locked: what was changed
+ * there, we have heard of.  If anything was, the answer is yes.
  */
 bool
-target_inserts_run_code(const Target *target)
+target_ran_user_code_on_insert(const Target *target)
 {
-	return insert_into_tree_runs_code(target->rel);
+	Form_pg_class form = target->rel->rd_rel;
+	TargetInfo *info = target->info;
+
+	if (form->relkind == RELKIND_FOREIGN_TABLE)
+		return true;
+	if (form->relkind != RELKIND_PARTITIONED_TABLE || form->relispartition)
+		return info->user_code;
+	if (info->tree_code == ANSWER_UNKNOWN && info->valid)
+		info->tree_code = tree_runs_user_code(target) ? ANSWER_YES : ANSWER_NO;
+	return info->tree_code == ANSWER_YES || !info->valid;
 }
 
 Form_pg_attribute

@@ -554,7 +554,7 @@ check_outcome(Transfer *transfer, bool check_entry)
 static void
 carry_out(Transfer *transfer)
 {
-	bool plain = target_updates_are_plain(transfer->rules.accounts);
+	bool plain = !target_runs_user_code_on_update(transfer->rules.accounts);
 	BookingDoubt doubt = BOOKING_SURE;
 
 	order_parties(transfer);

@@ -440,7 +440,7 @@ collect_entries(Moves *moves, int *nentries)
 static void
 write_all(Moves *moves)
 {
-	bool plain = target_updates_are_plain(moves->rules.accounts);
+	bool plain = !target_runs_user_code_on_update(moves->rules.accounts);
 	BookingDoubt doubt = BOOKING_SURE;
 	JournalEntry **entries = NULL;
 	int nentries = 0;

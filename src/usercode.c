@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * usercode.c
- *	  Whether code of the user's takes part when a row is inserted.
+ *	  Whether code of the user's takes part when a row is inserted or updated.
  *
  * Such code can call racefree again, and create the row that the INSERT is
- * about to create.  Where it cannot take part, nothing has to be looked at
- * after the INSERT.
+ * about to create, or change balances that a transfer has changed.  Where it
+ * cannot take part, nothing has to be looked at afterwards.
  *
- * The answer goes by what the table's relcache entry holds, so it lasts until
- * that is invalidated.  In doubt it is yes, which costs a look.
+ * The answer goes by what the table's relcache entry holds, and by the
+ * constraints of domains, so it lasts until these are invalidated.  In doubt it
+ * is yes, which costs a look.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -16,19 +17,22 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rowsecurity.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/partcache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "usercode.h"
 
@@ -156,6 +160,37 @@ expression_runs_user_code(Node *node, void *context)
 }
 
 /*
+ * Do the constraints of the type, if that is a domain?  The type cache lets go
+ * of them with the memory that they were asked for in.
+ */
+static bool
+domain_runs_user_code(Oid type)
+{
+	MemoryContext context;
+	MemoryContext old;
+	DomainConstraintRef domain;
+	ListCell *lc;
+	bool result = false;
+
+	if (getBaseType(type) == type)
+		return false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "racefree domain",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	InitDomainConstraintRef(type, &domain, context, false);
+	foreach(lc, domain.constraints)
+	{
+		DomainConstraintState *constraint = lfirst(lc);
+
+		result |= expression_runs_user_code((Node *) constraint->check_expr,
+											NULL);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return result;
+}
+
+/*
  * Does an INSERT or UPDATE, which is a TRIGGER_TYPE_*, fire triggers other than
  * those of constraints?
  */
@@ -174,9 +209,24 @@ usercode_in_triggers(Relation rel, int16 event)
 	return false;
 }
 
-/* DEFAULTs, generated columns, and the checks of domains. */
+/*
+ * Does the column's DEFAULT or the expression that generates it?  Its own domain
+ * was looked into.
+ */
 static bool
-columns_run_user_code(Relation rel)
+default_runs_user_code(Relation rel, Form_pg_attribute att)
+{
+	Node *expression = build_column_default(rel, att->attnum);
+
+	if (expression != NULL && IsA(expression, CoerceToDomain) &&
+		((CoerceToDomain *) expression)->resulttype == att->atttypid)
+		expression = (Node *) ((CoerceToDomain *) expression)->arg;
+	return expression_runs_user_code(expression, NULL);
+}
+
+/* DEFAULTs if asked for, generated columns, and the checks of domains. */
+static bool
+columns_run_user_code(Relation rel, bool defaults)
 {
 	TupleDesc tupdesc = RelationGetDescr(rel);
 
@@ -186,8 +236,9 @@ columns_run_user_code(Relation rel)
 
 		if (att->attisdropped)
 			continue;
-		if (getBaseType(att->atttypid) != att->atttypid ||
-			expression_runs_user_code(build_column_default(rel, attnum), NULL))
+		if (domain_runs_user_code(att->atttypid) ||
+			((defaults || att->attgenerated != '\0') &&
+			 default_runs_user_code(rel, att)))
 			return true;
 	}
 	return false;
@@ -207,6 +258,7 @@ checks_run_user_code(Relation rel)
 	return false;
 }
 
+/* Of a partition that is not locked, an index may be gone. */
 static bool
 indexes_run_user_code(Relation rel)
 {
@@ -216,23 +268,28 @@ indexes_run_user_code(Relation rel)
 
 	foreach(lc, indexes)
 	{
-		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+		Relation index = RelationIdGetRelation(lfirst_oid(lc));
 
+		if (!RelationIsValid(index))
+			continue;
 		result |=
 			expression_runs_user_code((Node *) RelationGetIndexExpressions(
 										  index),
 									  NULL) ||
 			expression_runs_user_code((Node *) RelationGetIndexPredicate(index),
 									  NULL);
-		index_close(index, AccessShareLock);
+		RelationClose(index);
 	}
 	list_free(indexes);
 	return result;
 }
 
-/* Row-level security, for whomever it applies to. */
-static bool
-policies_run_user_code(Relation rel)
+/*
+ * Does row-level security, for whomever it applies to?  The table must be
+ * locked, since its policies are freed when they change.
+ */
+bool
+usercode_in_policies(Relation rel)
 {
 	ListCell *lc;
 
@@ -249,6 +306,30 @@ policies_run_user_code(Relation rel)
 	return false;
 }
 
+/* By which expressions does a row go into a partition? */
+static bool
+routing_runs_user_code(Relation rel)
+{
+	PartitionKey key = RelationGetPartitionKey(rel);
+
+	return key != NULL &&
+		   expression_runs_user_code((Node *) key->partexprs, NULL);
+}
+
+/*
+ * Can code of the user's run while a row is inserted into this table, or goes
+ * through it on its way from the table above?  Row-level security is left out,
+ * as is what is above and below.  The table need not be locked.
+ */
+bool
+usercode_on_insert_here(Relation rel)
+{
+	return rel->rd_rules != NULL ||
+		   usercode_in_triggers(rel, TRIGGER_TYPE_INSERT) ||
+		   columns_run_user_code(rel, true) || checks_run_user_code(rel) ||
+		   indexes_run_user_code(rel) || routing_runs_user_code(rel);
+}
+
 /*
  * Can code of the user's run while a row is inserted into this open table?  Of
  * a partitioned table the partitions may have such code, and may come later; to
@@ -258,8 +339,21 @@ bool
 usercode_on_insert(Relation rel)
 {
 	return rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		   rel->rd_rel->relispartition || rel->rd_rules != NULL ||
-		   usercode_in_triggers(rel, TRIGGER_TYPE_INSERT) ||
-		   columns_run_user_code(rel) || checks_run_user_code(rel) ||
-		   indexes_run_user_code(rel) || policies_run_user_code(rel);
+		   rel->rd_rel->relispartition || usercode_on_insert_here(rel) ||
+		   usercode_in_policies(rel);
+}
+
+/*
+ * Can code of the user's run while a row of this open table is updated?  Of
+ * partitions, children and remote servers the same holds as for an INSERT.
+ */
+bool
+usercode_on_update(Relation rel)
+{
+	return rel->rd_rel->relkind != RELKIND_RELATION ||
+		   rel->rd_rel->relispartition || rel->rd_rel->relhassubclass ||
+		   rel->rd_rules != NULL ||
+		   usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE) ||
+		   columns_run_user_code(rel, false) || checks_run_user_code(rel) ||
+		   indexes_run_user_code(rel) || usercode_in_policies(rel);
 }

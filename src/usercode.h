@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * usercode.h
- *	  Whether code of the user's takes part when a row is inserted.
+ *	  Whether code of the user's takes part when a row is inserted or updated.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -13,6 +13,9 @@
 #include "utils/rel.h"
 
 extern bool usercode_in_triggers(Relation rel, int16 event);
+extern bool usercode_in_policies(Relation rel);
 extern bool usercode_on_insert(Relation rel);
+extern bool usercode_on_insert_here(Relation rel);
+extern bool usercode_on_update(Relation rel);
 
 #endif /* RACEFREE_USERCODE_H */
