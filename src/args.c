@@ -23,6 +23,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "args.h"
 #include "errors.h"
@@ -364,20 +365,112 @@ number_of(const char *text)
 							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
-/* True if a value of the type that was made of the text has lost nothing. */
+/* True if the text is nothing but a decimal number. */
 static bool
-says_the_same(Oid type, Datum value, const char *text)
+is_decimal(const char *text)
+{
+	return text[0] != '\0' && text[strspn(text, "+-0123456789.")] == '\0';
+}
+
+/* Is that what was printed, apart from zeros at the end, and from the T? */
+static bool
+is_same_time(const char *printed, const char *text)
+{
+	const char *zeros = " 0:.";
+
+	for (; *printed != '\0' && *text != '\0'; printed++, text++)
+	{
+		if (*printed != *text && !(*printed == ' ' && *text == 'T'))
+			break;
+	}
+	/* A time zone, or a month, is never left out. */
+	if (*text == '\0')
+		return printed[strspn(printed, zeros)] == '\0';
+	return *printed == '\0' && text[strspn(text, "0.")] == '\0';
+}
+
+/*
+ * True for the base types of core that cut or round what they are given, or
+ * leave out some of it, and for those with such a part.
+ */
+static bool
+loses_text(Oid type)
+{
+	TupleDesc tupdesc;
+	bool loses = false;
+
+	switch (type)
+	{
+		case NAMEOID:
+		case CHAROID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case CASHOID:
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+		case INTERVALOID:
+			return true;
+		default:
+			break;
+	}
+	if (OidIsValid(get_element_type(type)))
+		return loses_text(getBaseType(get_element_type(type)));
+	if (type_is_multirange(type))
+		type = get_multirange_range(type);
+	if (type_is_range(type))
+		return loses_text(getBaseType(get_range_subtype(type)));
+	if (!type_is_rowtype(type) || type == RECORDOID)
+		return false;
+	tupdesc = lookup_rowtype_tupdesc(type, -1);
+	for (int i = 0; i < tupdesc->natts && !loses; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		loses = !att->attisdropped && loses_text(getBaseType(att->atttypid));
+	}
+	ReleaseTupleDesc(tupdesc);
+	return loses;
+}
+
+/*
+ * True if a value of the base type that was made of the text has lost nothing of
+ * what that says.  Of dates and times, the text must mean the same in every
+ * session.
+ */
+bool
+args_says_the_same(Oid type, Datum value, const char *text)
 {
 	const char *printed;
 
-	/* What a timestamptz rounds off is less than a microsecond. */
-	if (args_keeps_text(type) || type == BOOLOID || type == TIMESTAMPTZOID)
+	if (args_keeps_text(type) || !loses_text(type))
 		return true;
 	printed = args_print_exactly(type, value);
-	if (type == FLOAT4OID || type == FLOAT8OID)
-		return DatumGetBool(DirectFunctionCall2(numeric_eq, number_of(printed),
-												number_of(text)));
-	return strcmp(printed, text) == 0;
+	if (strcmp(printed, text) == 0)
+		return true;
+	switch (type)
+	{
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return DatumGetBool(DirectFunctionCall2(numeric_eq,
+													number_of(printed),
+													number_of(text)));
+		case CASHOID:
+			return is_decimal(text) &&
+				   DatumGetBool(DirectFunctionCall2(
+					   numeric_eq, DirectFunctionCall1(cash_numeric, value),
+					   number_of(text)));
+		case TIMEOID:
+		case TIMESTAMPOID:
+			return is_same_time(printed, text);
+		case INTERVALOID:
+			/* Only fractions are rounded. */
+			return strchr(text, '.') == NULL;
+		default:
+			return false;
+	}
 }
 
 /*
@@ -393,7 +486,8 @@ id_from_text(Oid type, char *text)
 
 	getTypeInputInfo(type, &function, &io_param);
 	id = OidInputFunctionCall(function, text, io_param, -1);
-	if (!says_the_same(type, id, text))
+	/* What a timestamptz rounds off is less than a microsecond. */
+	if (type != TIMESTAMPTZOID && !args_says_the_same(type, id, text))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("id \"%s\" cannot be held exactly in type %s", text,

@@ -50,6 +50,7 @@ extern const char *args_describe(const Target *target,
 								 const ColumnValues *columns);
 
 extern bool args_keeps_text(Oid type);
+extern bool args_says_the_same(Oid type, Datum value, const char *text);
 extern Datum args_convert_id(Oid from, Oid to, Datum id);
 extern char *args_print(Oid type, Datum value);
 extern char *args_print_exactly(Oid type, Datum value);

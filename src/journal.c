@@ -395,8 +395,7 @@ journal_convert_request(const Journal *journal, const char *text)
 	if (is_empty(base, request))
 		error_request_empty();
 	/* Cut or rounded, two requests would be taken for one. */
-	if (!args_keeps_text(base) &&
-		strcmp(args_print_exactly(base, request), text) != 0)
+	if (!args_says_the_same(base, request, text))
 		error_request_not_exact(journal, text, request);
 	if (typmod < 0)
 		return request;

@@ -7,12 +7,12 @@
  * ids where there is none, so transfers never wait for each other in a circle.
  *
  * On a plain table with unique ids, by which rows are locked, and whose UPDATEs
- * fire no triggers but those of foreign keys, two UPDATEs do it all.  Each also asks that the old balance
- * be within the bound in which nothing can go wrong.  Where that does not
- * hold, or cannot be known to suffice, the careful way takes over: lock both
- * rows, judge them in the documented order, update, and verify what was
- * stored.  Row locks that the first way took are in order, too, so the ways
- * mix.
+ * run no code of the user's, two UPDATEs do it all.  Each also asks that the
+ * old balance be within the bound in which nothing can go wrong.  Where that
+ * does not hold, or cannot be known to suffice, the careful way takes over:
+ * lock both rows, judge them in the documented order, update, and verify what
+ * was stored.  Row locks that the first way took are in order, too, so the
+ * ways mix.
  *
  * With a journal, the request is looked up before anything else is judged, and
  * the entry is booked when all else is done.  Keys are locked before rows.
