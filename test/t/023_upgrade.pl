@@ -215,6 +215,31 @@ cmp_ok(scalar(split /\n/, $fresh), '>', 14, 'there is something to compare');
 is($node->safe_psql('upgraded', $members),
 	$fresh, 'it does not differ from an installation that is new');
 
+# Whatever depends on a function that is replaced has to go before; and who may
+# execute that is as for any new function.
+$node->safe_psql('postgres', q(
+CREATE EXTENSION racefree VERSION '0.3';
+CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2));
+SELECT create_journal('journal', NULL::account);
+CREATE VIEW problems AS SELECT * FROM verify_journal('journal', NULL::account);
+REVOKE EXECUTE ON FUNCTION create_journal FROM PUBLIC;
+));
+my ($status, $output, $errors) =
+  $node->psql('postgres', q(\set VERBOSITY verbose
+ALTER EXTENSION racefree UPDATE TO '0.4'));
+like($errors, qr/2BP01.*problems/s, 'a view on a replaced function blocks the update');
+is($node->safe_psql('postgres', $version), '0.3', 'then nothing is updated');
+$node->safe_psql('postgres', q(
+DROP VIEW problems;
+ALTER EXTENSION racefree UPDATE TO '0.4';
+CREATE VIEW problems AS SELECT * FROM verify_journal('journal', NULL::account);
+));
+is($node->safe_psql('postgres', q(SELECT count(*) FROM problems)),
+	'0', 'without it the update is made, and the view made again');
+is( $node->safe_psql('postgres', q(SELECT proacl IS NULL FROM pg_proc WHERE proname = 'create_journal')),
+	't', 'a replaced function has the privileges of a new one');
+$node->safe_psql('postgres', 'DROP TABLE account, journal CASCADE; DROP EXTENSION racefree CASCADE');
+
 # Nor does one in another schema, which it is then moved out of.
 $node->safe_psql('postgres', q(
 CREATE SCHEMA "Some where";
