@@ -333,9 +333,9 @@ args_describe(const Target *target, const ColumnValues *columns)
 }
 
 /*
- * True for the types that keep all that the text of an id says.  Other types cut
- * or round what they are given, so that two texts, of which each means another
- * id, could become one value.
+ * True for the types that keep all that the text of an id says.  Other types
+ * may cut or round what they are given, so that two texts, of which each means
+ * another id, could become one value.
  */
 bool
 args_keeps_text(Oid type)
@@ -436,8 +436,8 @@ loses_text(Oid type)
 }
 
 /*
- * True if a value of the base type that was made of the text has lost nothing of
- * what that says.  Of dates and times, the text must mean the same in every
+ * True if a value of the base type that was made of the text has lost nothing
+ * of what that says.  Of dates and times, the text must mean the same in every
  * session.
  */
 bool

@@ -411,8 +411,8 @@ booking_insert(const Journal *journal, JournalEntry *entry,
 /* ----------
  * Checking again
  *
- * Triggers that ran after the entry was stored may have changed or deleted it,
- * or have booked the same request themselves.  An entry is found by its request
+ * Triggers and functions that ran may have changed or deleted the entry, or
+ * have booked the same request themselves.  An entry is found by its request
  * id, by which a replay will look for it, or else by its id.
  * ----------
  */

@@ -16,8 +16,8 @@
 typedef enum BookingDoubt
 {
 	BOOKING_SURE,
-	BOOKING_REPEATED, /* code of the accounts may have booked the request, too */
-	BOOKING_TRIGGERS  /* triggers of the journal may have done anything */
+	BOOKING_REPEATED, /* code of the accounts may have booked the request */
+	BOOKING_TRIGGERS  /* code of the journal may have done anything */
 } BookingDoubt;
 
 extern void booking_insert(const Journal *journal, JournalEntry *entry,

@@ -434,8 +434,8 @@ collect_entries(Moves *moves, int *nentries)
 }
 
 /*
- * Store the balances, and book the entries.  Where triggers of the accounts or
- * of the journal have run, what they did must leave both as they were computed.
+ * Store the balances, and book the entries.  Where code of the user's has run
+ * with them, what it did must leave both as they were computed.
  */
 static void
 write_all(Moves *moves)

@@ -210,8 +210,8 @@ usercode_in_triggers(Relation rel, int16 event)
 }
 
 /*
- * Does the column's DEFAULT or the expression that generates it?  Its own domain
- * was looked into.
+ * Does the column's DEFAULT, or the expression that generates it?  The column's
+ * own domain is looked into elsewhere.
  */
 static bool
 default_runs_user_code(Relation rel, Form_pg_attribute att)
