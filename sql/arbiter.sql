@@ -21,7 +21,7 @@ CREATE TRIGGER rival BEFORE INSERT ON arb FOR EACH ROW EXECUTE FUNCTION arb_riva
 -- one unique index on the key: the rival's row is returned
 CREATE UNIQUE INDEX arb_k ON arb (k);
 SELECT (object).k, (object).note, created FROM get_or_create(NULL::arb, '{"k": "a"}');
--- and left as the trigger made it, by update_or_create
+-- and set by update_or_create
 SELECT (object).k, (object).v, (object).note, created FROM update_or_create(NULL::arb, '{"k": "b"}', '{"note": "mine"}');
 SELECT (object).k, (object).v, (object).note, created FROM update_or_create(NULL::arb, '{"k": "c"}', '{"v": 3}', '{"note": "new"}');
 -- a key of more columns than the index: the rival's row has them all, or not

@@ -339,3 +339,24 @@ UPDATE jv_acct SET balance = balance + 1 WHERE id = 1500;
 DELETE FROM jv_acct WHERE id IN (100, 1000);
 SELECT * FROM verify_journal('jv', NULL::jv_acct);
 DROP TABLE jv, jv_acct;
+
+-- Accounts without an id, two with the same id, and money from nobody.
+CREATE TABLE jv_mail (id int PRIMARY KEY, email text UNIQUE, balance numeric DEFAULT 0);
+INSERT INTO jv_mail VALUES (1, 'a', 0), (2, 'b', 0), (3, NULL, 1000000), (4, NULL, 0);
+SELECT create_journal('jv_mails', NULL::jv_mail, id_column => 'email');
+SELECT amount FROM transfer(NULL::jv_mail, 'a', 'b', 5, min_balance => NULL, id_column => 'email', journal => 'jv_mails');
+SELECT * FROM verify_journal('jv_mails', NULL::jv_mail, id_column => 'email', opening => 0);
+SELECT * FROM verify_journal('jv_mails', NULL::jv_mail, id_column => 'email');
+DROP TABLE jv_mails, jv_mail;
+CREATE TABLE jv_bare (id int, balance int);
+CREATE TABLE jv_bares (id int GENERATED ALWAYS AS IDENTITY, from_id int, to_id int, amount int, from_balance int, to_balance int);
+INSERT INTO jv_bare VALUES (1, 0), (2, 0);
+SELECT amount FROM transfer(NULL::jv_bare, 1, 2, 5, min_balance => NULL, id_column => 'id', journal => 'jv_bares');
+INSERT INTO jv_bare VALUES (2, 5);
+SELECT * FROM verify_journal('jv_bares', NULL::jv_bare, id_column => 'id', opening => 0);
+DELETE FROM jv_bare WHERE ctid = (SELECT max(ctid) FROM jv_bare WHERE id = 2);
+INSERT INTO jv_bares (from_id, to_id, amount, to_balance) VALUES (NULL, 2, 100, 105);
+UPDATE jv_bare SET balance = 105 WHERE id = 2;
+SELECT * FROM verify_journal('jv_bares', NULL::jv_bare, id_column => 'id', opening => 0);
+SELECT * FROM verify_journal('jv_bares', NULL::jv_bare, id_column => 'id');
+DROP TABLE jv_bares, jv_bare;

@@ -195,3 +195,28 @@ SELECT * FROM transfer(NULL::acct, 1, 2, 10);
 SELECT id, balance FROM acct ORDER BY id;
 DROP TABLE acct, acct_log;
 DROP FUNCTION acct_watch, acct_note, acct_note_later, acct_meddle, acct_rename, acct_suppress, acct_fee, acct_delete, acct_tithe;
+
+-- A foreign key that passes the balance on, to a table with a trigger that
+-- changes accounts.
+CREATE TABLE tt_ref (id int PRIMARY KEY, balance int, UNIQUE (id, balance));
+INSERT INTO tt_ref VALUES (1, 100), (2, 100);
+CREATE TABLE tt_copy (i int, b int, FOREIGN KEY (i, b) REFERENCES tt_ref (id, balance) ON UPDATE CASCADE);
+INSERT INTO tt_copy VALUES (2, 100);
+CREATE FUNCTION tt_give() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF pg_trigger_depth() < 2 THEN
+		UPDATE tt_ref SET balance = balance + 50 WHERE id = 1;
+	END IF;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER give AFTER UPDATE ON tt_copy FOR EACH ROW EXECUTE FUNCTION tt_give();
+SELECT * FROM transfer(NULL::tt_ref, 1, 2, 10);
+\echo :SQLSTATE
+SELECT * FROM transfer_many(NULL::tt_ref, '{1}', '{2}', '{10}');
+\echo :SQLSTATE
+ALTER TABLE tt_copy DISABLE TRIGGER give;
+SELECT (from_account).balance, (to_account).balance FROM transfer(NULL::tt_ref, 1, 2, 10);
+SELECT * FROM tt_copy;
+DROP TABLE tt_copy, tt_ref;
+DROP FUNCTION tt_give;

@@ -32,7 +32,7 @@ SELECT k, v FROM uc ORDER BY k;
 SELECT (object).k, created FROM get_or_create(NULL::uc, '{"k": "c"}');
 SELECT ordinality, (object).k, created FROM get_or_create_many(NULL::uc, '[{"k": "b"}, {"k": "d"}]', '{k}');
 SELECT count(*), count(DISTINCT k) FROM uc;
--- with a unique index there is one row, and this call made it
+-- with a unique index there is one row: it is found, and set
 SELECT uc_ready();
 CREATE UNIQUE INDEX uc_k ON uc (k);
 SELECT (object).k, (object).v, created FROM get_or_create(NULL::uc, '{"k": "b"}', '{"v": 2}');
@@ -162,7 +162,7 @@ SELECT * FROM get_or_create_many(NULL::uc, '[{"k": "b"}]', '{k}');
 DROP TABLE uc;
 
 -- a trigger of an update batch's UPDATE creates a row that the batch is about to
--- insert: it is found, as made by this call
+-- insert: it is found, and set
 CREATE TABLE uc (k text, v integer);
 INSERT INTO uc VALUES ('a', 1);
 CREATE FUNCTION uc_other() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -295,3 +295,45 @@ SELECT k FROM uc ORDER BY k;
 DROP TABLE uc;
 DROP FUNCTION uc_make, uc_make_b, uc_ready, uc_parent, uc_again, uc_twice, uc_other;
 DROP ROLE regress_racefree_uc;
+
+-- With a unique index, a row that a trigger or DEFAULT creates is found: what is
+-- to be set in it is set, and it was not this call that created it.
+CREATE TABLE uc_dir (id serial, p text UNIQUE, v int);
+CREATE FUNCTION uc_parent() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	parent text := regexp_replace(NEW.p, '/[^/]*$', '');
+BEGIN
+	IF parent <> NEW.p THEN
+		PERFORM get_or_create(NULL::uc_dir, jsonb_build_object('p', parent));
+	END IF;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER parent BEFORE INSERT ON uc_dir FOR EACH ROW EXECUTE FUNCTION uc_parent();
+SELECT ordinality, (object).p, (object).v, created FROM update_or_create_many(NULL::uc_dir,
+	'[{"p": "usr/lib", "v": 1}, {"p": "usr", "v": 2}, {"p": "usr", "v": 3}]', '{p}');
+SELECT ordinality, (object).p, (object).v, created FROM get_or_create_many(NULL::uc_dir,
+	'[{"p": "var/lib", "v": 1}, {"p": "var", "v": 2}, {"p": "opt/x", "v": 4}, {"p": "opt"}]', '{p}');
+SELECT p, v FROM uc_dir ORDER BY p;
+DROP TABLE uc_dir;
+DROP FUNCTION uc_parent;
+
+CREATE TABLE uc_default (id serial, k text UNIQUE, v int, w int DEFAULT 0, j json);
+CREATE FUNCTION uc_insert() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO uc_default (k, w) VALUES ('x', 1) ON CONFLICT DO NOTHING;
+	RETURN 2;
+END
+$$;
+ALTER TABLE uc_default ALTER w SET DEFAULT uc_insert();
+SELECT (object).k, (object).v, (object).w, created FROM update_or_create(NULL::uc_default, '{"k": "x"}', '{"v": 5}');
+DELETE FROM uc_default;
+SELECT (object).k, (object).v, (object).w, created FROM get_or_create(NULL::uc_default, '{"k": "x"}', '{"v": 5, "j": {}}');
+DELETE FROM uc_default;
+SELECT (object).k, (object).v, (object).w, created FROM get_or_create(NULL::uc_default, '{"k": "x"}');
+DELETE FROM uc_default;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT (object).k, (object).v, (object).w, created FROM update_or_create(NULL::uc_default, '{"k": "x"}', '{"v": 6}');
+COMMIT;
+DROP TABLE uc_default;
+DROP FUNCTION uc_insert;

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -262,6 +263,30 @@ args_from_row(const Target *target, const ColumnValues *columns,
 											 &result->nulls[i]);
 	}
 	return result;
+}
+
+/*
+ * Has the row, of this table, these very values?  Bit by bit, since not every
+ * type has an equality.
+ */
+bool
+args_row_has_values(const Target *target, Datum row,
+					const ColumnValues *columns)
+{
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		Form_pg_attribute att = target_column(target, columns->attnums[i]);
+		Datum value;
+		bool isnull;
+
+		args_read_row(target, DatumGetHeapTupleHeader(row), 1,
+					  &columns->attnums[i], &value, &isnull);
+		if (isnull != columns->nulls[i] ||
+			(!isnull && !datum_image_eq(value, columns->values[i],
+										att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
 }
 
 /* A value's text form, for messages. */

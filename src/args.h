@@ -30,6 +30,8 @@ extern ColumnValues *args_columns(const Target *target, Jsonb *object,
 extern void args_read_row(const Target *target, HeapTupleHeader row, int n,
 						  const AttrNumber *attnums, Datum *values,
 						  bool *nulls);
+extern bool args_row_has_values(const Target *target, Datum row,
+								const ColumnValues *columns);
 extern void args_convert(const Target *target, Jsonb *object,
 						 ColumnValues *columns);
 extern void args_check_disjoint(const Target *target, const ColumnValues *key,

@@ -108,7 +108,7 @@ struct Target
 
 static HTAB *targets = NULL;
 
-/* Counts the calls of target_invalidate(). */
+/* Counts the invalidations that tables were told of. */
 static uint64 invalidations = 0;
 
 static void target_invalidate(Datum arg, Oid relid);
@@ -144,6 +144,7 @@ target_invalidate_domains(Datum arg, int cache, uint32 hash)
 	HASH_SEQ_STATUS status;
 	TargetSlot *slot;
 
+	invalidations++;
 	hash_seq_init(&status, targets);
 	while ((slot = hash_seq_search(&status)) != NULL)
 	{
@@ -529,9 +530,9 @@ target_build(Relation rel)
 
 	info->null_row = target_build_null_row(tupdesc);
 	look_at_indexes(rel, info);
-	info->user_code = usercode_on_insert(rel);
 
 	MemoryContextSwitchTo(old);
+	info->user_code = usercode_on_insert(rel);
 	/* Nothing can fail from here on: keep it for the session. */
 	MemoryContextSetParent(context, CacheMemoryContext);
 	return info;

@@ -59,13 +59,14 @@ typedef struct AccountKeys
 {
 	TypeCacheEntry *type;
 	Oid collation;
+	bool hashed; /* have equal ids equal hashes? */
 } AccountKeys;
 
 static uint32
 hash_id(const AccountKeys *keys, Datum id)
 {
 	/* Slow, but right: few types have an order and no hash. */
-	if (!OidIsValid(keys->type->hash_proc))
+	if (!keys->hashed)
 		return 0;
 	return DatumGetUInt32(
 		FunctionCall1Coll(&keys->type->hash_proc_finfo, keys->collation, id));
@@ -192,7 +193,12 @@ check_side(Verification *verification, const JournalEntry *entry, int side)
 	bool found;
 
 	if (entry->no_id[side])
+	{
+		/* Money from or to nobody is what no account began with. */
+		if (verification->opening != NULL)
+			report(verification, NULL, entry_id, "account_missing", NULL, NULL);
 		return;
+	}
 	state = find_state(
 		verification,
 		args_convert_id(journal_column_type(&verification->journal,
@@ -231,17 +237,18 @@ check_entry(const JournalEntry *entry, void *arg)
 }
 
 /*
- * An account that no entry names: it has what it began with.  If that is not
+ * An account that no entry names, perhaps for want of an id: it has what it
+ * began with.  If that is not
  * said, it is nothing, or else its entries may be gone.
  */
 static void
-check_idle(Verification *verification, Datum id, Numeric balance)
+check_idle(Verification *verification, const Datum *id, Numeric balance)
 {
 	if (verification->opening != NULL)
-		check_opening(verification, &id, NULL, balance);
+		check_opening(verification, id, NULL, balance);
 	else if (balance != NULL &&
 			 money_compare(balance, int64_to_numeric(0)) != 0)
-		report(verification, &id, NULL, "no_entries", NULL, balance);
+		report(verification, id, NULL, "no_entries", NULL, balance);
 }
 
 /* Is the balance of the account that of its last entry? */
@@ -252,22 +259,30 @@ check_account(HeapTuple tuple, TupleDesc tupdesc, void *arg)
 	AccountState *state;
 	Numeric balance;
 	bool isnull;
+	bool no_balance;
 	Datum id = heap_getattr(tuple, 1, tupdesc, &isnull);
 	Datum value;
 
+	value = heap_getattr(tuple, 2, tupdesc, &no_balance);
+	balance = no_balance
+				  ? NULL
+				  : money_from_column(&verification->rules.balance, value);
 	if (isnull)
+	{
+		check_idle(verification, NULL, balance);
 		return;
+	}
 	id = args_convert_id(verification->rules.id_type,
 						 verification->keys.type->type_id, id);
-	value = heap_getattr(tuple, 2, tupdesc, &isnull);
-	balance = isnull ? NULL
-					 : money_from_column(&verification->rules.balance, value);
 	state = states_lookup(verification->states, id);
 	if (state == NULL)
 	{
-		check_idle(verification, id, balance);
+		check_idle(verification, &id, balance);
 		return;
 	}
+	if (state->seen)
+		report(verification, &state->id, NULL, "several_accounts", NULL,
+			   balance);
 	state->seen = true;
 	if (balance == NULL || state->balance == NULL ||
 		money_compare(balance, state->balance) != 0)
@@ -376,6 +391,9 @@ choose_keys(Verification *verification)
 												TYPECACHE_CMP_PROC_FINFO |
 													TYPECACHE_HASH_PROC_FINFO);
 	verification->keys.collation = rules->id_collation;
+	verification->keys.hashed =
+		OidIsValid(verification->keys.type->hash_proc) &&
+		!target_hash_misleads(rules->accounts, rules->id_attnum);
 }
 
 /* Nothing is well that was not looked at. */

@@ -279,7 +279,9 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 		if (round == 0 ? run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST)
 					   : look_after_insert(upsert, insert, &ours))
 		{
-			if (ours)
+			/* Code of the INSERT may have created it with other values. */
+			if (ours &&
+				args_row_has_values(upsert->target, upsert->row, values))
 				return true;
 			if (take_found_row(upsert))
 				return false;

@@ -267,6 +267,25 @@ look(Batch *batch, PlanView view, BatchState state)
 }
 
 /*
+ * Has the group's row the values that the group gives?  If not, code of the
+ * INSERT created it, rather than diverted ours, and it is one that was found.
+ */
+static bool
+has_given_values(const Batch *batch, const BatchGroup *group)
+{
+	for (int d = 0; d < group->data.ncolumns; d++)
+	{
+		ColumnValues one = {1, &group->data.attnums[d], &group->data.values[d],
+							&group->data.nulls[d]};
+
+		if (group->given[d] &&
+			!args_row_has_values(batch->target, group->object, &one))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Look again for rows that were missing, under the locks of their keys.  What
  * is there now was committed while we waited: under REPEATABLE READ and
  * SERIALIZABLE our snapshot is too old to see it.
@@ -293,10 +312,16 @@ look_again(Batch *batch, GroupList missing, CommandId since)
 			error_serialization(target_relation(batch->target));
 		}
 	}
-	if (ours)
+	if (!ours)
+		return;
+	look(batch, VIEW_AT(snapshot), GROUP_CREATED);
+	plan_release_snapshot(snapshot);
+	for (int i = 0; i < missing.ngroups; i++)
 	{
-		look(batch, VIEW_AT(snapshot), GROUP_CREATED);
-		plan_release_snapshot(snapshot);
+		BatchGroup *group = missing.groups[i];
+
+		if (group->state == GROUP_CREATED && !has_given_values(batch, group))
+			group->state = GROUP_FOUND;
 	}
 }
 

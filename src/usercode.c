@@ -19,6 +19,8 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "access/sysattr.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -127,6 +129,7 @@ expression_runs_user_code(Node *node, void *context)
 		case T_List:
 		case T_Const:
 		case T_Var:
+		case T_CoerceToDomainValue:
 		case T_FuncExpr:
 		case T_NamedArgExpr:
 		case T_OpExpr:
@@ -343,6 +346,73 @@ usercode_on_insert(Relation rel)
 		   usercode_in_policies(rel);
 }
 
+/* The constraints of foreign keys that pass an UPDATE on. */
+static List *
+cascading_constraints(Relation rel)
+{
+	List *constraints = NIL;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
+		 i++)
+	{
+		Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgfoid == F_RI_FKEY_CASCADE_UPD ||
+			trigger->tgfoid == F_RI_FKEY_SETNULL_UPD ||
+			trigger->tgfoid == F_RI_FKEY_SETDEFAULT_UPD)
+			constraints = lappend_oid(constraints, trigger->tgconstraint);
+	}
+	return constraints;
+}
+
+/* Does the foreign key refer to other columns than those of the primary key? */
+static bool
+refers_beside_primary_key(Relation rel, Oid constraint)
+{
+	Bitmapset *primary =
+		RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	bool result = false;
+	bool isnull;
+	Datum keys;
+
+	/* It may have been dropped a moment ago. */
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	keys = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_confkey,
+						   &isnull);
+	if (!isnull)
+	{
+		ArrayType *array = DatumGetArrayTypeP(keys);
+		int16 *attnums = (int16 *) ARR_DATA_PTR(array);
+
+		for (int i = 0; i < ARR_DIMS(array)[0]; i++)
+			result |= !bms_is_member(attnums[i] -
+										 FirstLowInvalidHeapAttributeNumber,
+									 primary);
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * A foreign key with ON UPDATE CASCADE and the like updates rows of the other
+ * table, which can have triggers, when columns that it refers to are updated.
+ * Those of the primary key are never updated by us.
+ */
+static bool
+cascades_run_user_code(Relation rel)
+{
+	ListCell *lc;
+
+	foreach(lc, cascading_constraints(rel))
+	{
+		if (refers_beside_primary_key(rel, lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Can code of the user's run while a row of this open table is updated?  Of
  * partitions, children and remote servers the same holds as for an INSERT.
@@ -354,6 +424,7 @@ usercode_on_update(Relation rel)
 		   rel->rd_rel->relispartition || rel->rd_rel->relhassubclass ||
 		   rel->rd_rules != NULL ||
 		   usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE) ||
-		   columns_run_user_code(rel, false) || checks_run_user_code(rel) ||
-		   indexes_run_user_code(rel) || usercode_in_policies(rel);
+		   cascades_run_user_code(rel) || columns_run_user_code(rel, false) ||
+		   checks_run_user_code(rel) || indexes_run_user_code(rel) ||
+		   usercode_in_policies(rel);
 }
