@@ -92,6 +92,15 @@ SELECT locks();
 ROLLBACK;
 DROP FUNCTION locks;
 DROP TABLE kt_name;
+CREATE TABLE kt_name (n name COLLATE nocase, v int) PARTITION BY HASH (n);
+CREATE TABLE kt_name_0 PARTITION OF kt_name FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+CREATE TABLE kt_name_1 PARTITION OF kt_name FOR VALUES WITH (MODULUS 3, REMAINDER 1);
+CREATE TABLE kt_name_2 PARTITION OF kt_name FOR VALUES WITH (MODULUS 3, REMAINDER 2);
+SELECT n, created FROM (VALUES ('a'), ('A'), ('b'), ('B'), ('c'), ('C'), ('d'), ('D')) v (n),
+	get_or_create(NULL::kt_name, jsonb_build_object('n', n));
+SELECT created FROM update_or_create(NULL::kt_name, '{"n": "D"}', '{"v": 1}');
+SELECT ordinality, created FROM update_or_create_many(NULL::kt_name, '[{"n": "A", "v": 1}, {"n": "B", "v": 2}]', '{n}');
+DROP TABLE kt_name;
 DROP TYPE named;
 
 -- A collation that got another name, and then another search_path, which makes

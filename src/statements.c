@@ -173,6 +173,25 @@ append_equality(Statement *stmt, AttrNumber attnum, const char *column,
 }
 
 /*
+ * column = value, in such a form that no row is missed where the type's hash does
+ * not agree with its equality: a hash join would miss some, and so would the
+ * choice of a partition by hash.  (column = value) IS TRUE lends itself to
+ * neither.
+ */
+static void
+append_sure_equality(Statement *stmt, AttrNumber attnum, const char *column,
+					 const char *value, Oid value_type)
+{
+	bool misleads = target_hash_misleads(stmt->target, attnum);
+
+	if (misleads)
+		appendStringInfoChar(&stmt->text, '(');
+	append_equality(stmt, attnum, column, value, value_type);
+	if (misleads)
+		appendStringInfoString(&stmt->text, ") IS TRUE");
+}
+
+/*
  * value IS NOT DISTINCT FROM NULL
  *
  * For a composite type, IS NULL would also find a row of NULLs, which is
@@ -188,6 +207,9 @@ append_is_null(Statement *stmt, const char *value)
 static void
 append_where(Statement *stmt, const ColumnValues *key)
 {
+	bool partitioned = target_relation(stmt->target)->rd_rel->relkind ==
+					   RELKIND_PARTITIONED_TABLE;
+
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		AttrNumber attnum = key->attnums[i];
@@ -200,8 +222,14 @@ append_where(Statement *stmt, const ColumnValues *key)
 		if (key->nulls[i])
 			append_is_null(stmt, name);
 		else
-			append_equality(stmt, attnum, name,
-							psprintf("$%d", add_param(stmt, type)), type);
+		{
+			const char *value = psprintf("$%d", add_param(stmt, type));
+
+			if (partitioned)
+				append_sure_equality(stmt, attnum, name, value, type);
+			else
+				append_equality(stmt, attnum, name, value, type);
+		}
 	}
 }
 
@@ -595,26 +623,6 @@ append_batch(Statement *stmt)
 	appendStringInfoString(&stmt->text, ROWS_RELATION " r");
 }
 
-/*
- * t.a = r.k1
- *
- * Where the type's hash does not agree with its equality, a hash join would
- * miss rows: (t.a = r.k1) IS TRUE cannot be one.
- */
-static void
-append_batch_equality(Statement *stmt, AttrNumber attnum, const char *column,
-					  const char *value)
-{
-	Oid type = target_column(stmt->target, attnum)->atttypid;
-	bool misleads = target_hash_misleads(stmt->target, attnum);
-
-	if (misleads)
-		appendStringInfoChar(&stmt->text, '(');
-	append_equality(stmt, attnum, column, value, type);
-	if (misleads)
-		appendStringInfoString(&stmt->text, ") IS TRUE");
-}
-
 /* WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL */
 static void
 append_batch_where(Statement *stmt, const ColumnValues *key)
@@ -630,7 +638,8 @@ append_batch_where(Statement *stmt, const ColumnValues *key)
 		if (key->nulls[i])
 			append_is_null(stmt, name);
 		else
-			append_batch_equality(stmt, attnum, name, psprintf("r.k%d", i + 1));
+			append_sure_equality(stmt, attnum, name, psprintf("r.k%d", i + 1),
+								 target_column(stmt->target, attnum)->atttypid);
 	}
 }
 
@@ -723,9 +732,10 @@ build_batch_lock(Statement *stmt, const StatementSpec *spec)
 	for (int i = 0; i < ncolumns; i++)
 	{
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
-		append_batch_equality(stmt, columns[i],
-							  psprintf("t.%s", column_name(stmt, columns[i])),
-							  psprintf("r.p%d", i + 1));
+		append_sure_equality(stmt, columns[i],
+							 psprintf("t.%s", column_name(stmt, columns[i])),
+							 psprintf("r.p%d", i + 1),
+							 target_column(stmt->target, columns[i])->atttypid);
 	}
 	for (int i = 0; ncolumns > 0 && i < key->ncolumns; i++)
 	{
