@@ -337,3 +337,41 @@ SELECT (object).k, (object).v, (object).w, created FROM update_or_create(NULL::u
 COMMIT;
 DROP TABLE uc_default;
 DROP FUNCTION uc_insert;
+
+-- A row that a trigger diverts, and changes, is the one that was to be inserted:
+-- what the trigger made of it stays.
+CREATE TABLE uc_top (k int, n int);
+CREATE TABLE uc_below () INHERITS (uc_top);
+CREATE FUNCTION uc_divert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO uc_below VALUES (NEW.k, least(NEW.n, 100));
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER divert BEFORE INSERT ON uc_top FOR EACH ROW EXECUTE FUNCTION uc_divert();
+SELECT (object).k, (object).n, created FROM get_or_create(NULL::uc_top, '{"k": 1}', '{"n": 500}');
+SELECT (object).k, (object).n, created FROM update_or_create(NULL::uc_top, '{"k": 2}', '{"n": 500}');
+SELECT (object).k, (object).n, created FROM update_or_create_many(NULL::uc_top, '[{"k": 3, "n": 500}]', '{k}');
+DROP TABLE uc_top CASCADE;
+DROP FUNCTION uc_divert;
+
+-- The default of a domain is changed between two calls, to a function of the
+-- user's.
+CREATE DOMAIN uc_text AS text DEFAULT 'x';
+CREATE TABLE uc_domain (id int GENERATED ALWAYS AS IDENTITY, k int, v uc_text, w int);
+CREATE FUNCTION uc_inner() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM get_or_create(NULL::uc_domain, '{"k": 1}', '{"v": "inner"}');
+	RETURN 'outer';
+END
+$$;
+SELECT created FROM get_or_create(NULL::uc_domain, '{"k": 100}');
+ALTER DOMAIN uc_text SET DEFAULT uc_inner();
+SELECT created FROM get_or_create(NULL::uc_domain, '{"k": 1}', '{"w": 1}');
+\echo :SQLSTATE
+SELECT created FROM get_or_create_many(NULL::uc_domain, '[{"k": 1, "w": 1}]', '{k}');
+\echo :SQLSTATE
+SELECT k, v FROM uc_domain ORDER BY k;
+DROP TABLE uc_domain;
+DROP DOMAIN uc_text;
+DROP FUNCTION uc_inner;

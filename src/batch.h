@@ -36,6 +36,7 @@ typedef struct BatchGroup
 	int first; /* the first input row, counted from 0 */
 	BatchState state;
 	bool key_locked;
+	bool tried;	   /* did we try to insert it? */
 	int statement; /* the last one that gave a row for it, from 1 */
 	int nrows;	   /* its rows, when they were counted last */
 	Datum object;  /* the row as it is, once there is one */

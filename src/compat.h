@@ -51,4 +51,11 @@
 #define search_path_is_current(path) OverrideSearchPathMatchesCurrent(path)
 #endif
 
+/* PostgreSQL 16 has a function that reads text as a type that it is named. */
+#if PG_VERSION_NUM >= 160000
+#define function_reads_any_type(oid) ((oid) == F_PG_INPUT_IS_VALID)
+#else
+#define function_reads_any_type(oid) false
+#endif
+
 #endif /* RACEFREE_COMPAT_H */

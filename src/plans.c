@@ -558,6 +558,7 @@ plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 	Datum *values = palloc(sizeof(Datum) * max_params);
 	char *nulls = palloc(max_params);
 	uint64 nrows;
+	long limit;
 	int n = 0;
 
 	if (spec->data != NULL)
@@ -572,9 +573,14 @@ plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 		values[n] = bound;
 		nulls[n++] = ' ';
 	}
-	/* One row is what everybody wants, of a pair two; one more tells of more. */
-	nrows = plan_execute(target, spec, values, nulls, view,
-						 spec->kind == STMT_LOCK_PAIR ? 3 : 2);
+	/*
+	 * One row is what everybody wants, of a pair two; one more tells of more.
+	 * Who only counts can tell a few apart.
+	 */
+	limit = spec->kind == STMT_LOCK_PAIR ? 3
+			: spec->kind == STMT_EXISTS	 ? 8
+										 : 2;
+	nrows = plan_execute(target, spec, values, nulls, view, limit);
 	pfree(nulls);
 	pfree(values);
 	return nrows;

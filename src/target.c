@@ -71,6 +71,7 @@ typedef struct TargetInfo
 	bool user_code;			   /* does an INSERT run any? */
 	bool domains;			   /* is any column of a domain? */
 	Answer update_code;		   /* does an UPDATE? */
+	Bitmapset *cascaded;	   /* columns of which an UPDATE is passed on */
 	Answer tree_code;		   /* an INSERT in any partition? */
 	Oid lock_root;			   /* table under which keys are locked */
 	bool several_parents;	   /* has that table more than one? */
@@ -132,11 +133,14 @@ target_init(void)
 	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, target_invalidate_domains,
 								  (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, target_invalidate_domains,
+								  (Datum) 0);
 }
 
 /*
- * Syscache callback for constraints: ALTER DOMAIN changes what storing a row
- * runs, and invalidates no table.
+ * Syscache callback for constraints and types: ALTER DOMAIN changes what storing
+ * a row runs, its constraints or its default, and invalidates no table.  Every
+ * new table has a new type, so types matter to tables with domains alone.
  */
 static void
 target_invalidate_domains(Datum arg, int cache, uint32 hash)
@@ -148,7 +152,9 @@ target_invalidate_domains(Datum arg, int cache, uint32 hash)
 	hash_seq_init(&status, targets);
 	while ((slot = hash_seq_search(&status)) != NULL)
 	{
-		if (slot->info != NULL && slot->info->minds_others)
+		if (slot->info != NULL &&
+			(slot->info->domains ||
+			 (cache == CONSTROID && slot->info->minds_others)))
 			slot->info->valid = false;
 	}
 }
@@ -857,11 +863,11 @@ target_runs_user_code_on_insert(const Target *target)
 }
 
 /*
- * The same for an UPDATE of ours.  It is found out when it is asked for the
+ * The same for an UPDATE of ours that sets this column.  It is found out when it is asked for the
  * first time, since few tables are.
  */
 bool
-target_runs_user_code_on_update(const Target *target)
+target_runs_user_code_on_update(const Target *target, AttrNumber attnum)
 {
 	TargetInfo *info = target->info;
 
@@ -869,9 +875,16 @@ target_runs_user_code_on_update(const Target *target)
 	if (target->rel->rd_rel->relhassubclass)
 		return true;
 	if (info->update_code == ANSWER_UNKNOWN)
-		info->update_code = usercode_on_update(target->rel) ? ANSWER_YES
-															: ANSWER_NO;
-	return info->update_code == ANSWER_YES;
+	{
+		bool answer = usercode_on_update(target->rel);
+		MemoryContext old = MemoryContextSwitchTo(info->context);
+
+		info->cascaded = usercode_cascaded_columns(target->rel);
+		MemoryContextSwitchTo(old);
+		info->update_code = answer ? ANSWER_YES : ANSWER_NO;
+	}
+	return info->update_code == ANSWER_YES ||
+		   bms_is_member(attnum, info->cascaded);
 }
 
 /* Can code of the user's, or of a remote server, run in that partition? */

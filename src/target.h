@@ -54,7 +54,8 @@ extern bool target_may_divert_inserts(const Target *target);
 extern struct Ties **target_ties(const Target *target, MemoryContext *context);
 extern bool target_outlasts(const Target *target, const Target *other);
 extern bool target_runs_user_code_on_insert(const Target *target);
-extern bool target_runs_user_code_on_update(const Target *target);
+extern bool target_runs_user_code_on_update(const Target *target,
+											AttrNumber attnum);
 extern bool target_ran_user_code_on_insert(const Target *target);
 
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);

@@ -554,7 +554,9 @@ check_outcome(Transfer *transfer, bool check_entry)
 static void
 carry_out(Transfer *transfer)
 {
-	bool plain = !target_runs_user_code_on_update(transfer->rules.accounts);
+	bool plain =
+		!target_runs_user_code_on_update(transfer->rules.accounts,
+										 transfer->rules.balance.attnum);
 	BookingDoubt doubt = BOOKING_SURE;
 
 	order_parties(transfer);

@@ -440,7 +440,8 @@ collect_entries(Moves *moves, int *nentries)
 static void
 write_all(Moves *moves)
 {
-	bool plain = !target_runs_user_code_on_update(moves->rules.accounts);
+	bool plain = !target_runs_user_code_on_update(moves->rules.accounts,
+												  moves->rules.balance.attnum);
 	BookingDoubt doubt = BOOKING_SURE;
 	JournalEntry **entries = NULL;
 	int nentries = 0;

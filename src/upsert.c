@@ -187,15 +187,16 @@ static void
 check_created_once(Upsert *upsert, CommandId insert)
 {
 	const Target *target = upsert->target;
-	char relkind = target_relation(target)->rd_rel->relkind;
 	Snapshot snapshot = plan_take_snapshot();
-	uint64 nothers;
+	uint64 nrows = plan_run(target, STMT_EXISTS, upsert->key, NULL,
+							VIEW_AT(snapshot));
 
-	if (plan_run(target, STMT_EXISTS, upsert->key, NULL, VIEW_AT(snapshot)) > 1)
+	if (nrows > 1)
 	{
-		nothers = plan_run(target, STMT_EXISTS, upsert->key, NULL,
-						   VIEW_BEFORE(snapshot, insert));
-		if (nothers == 0 || (nothers > 1 && relkind != RELKIND_RELATION))
+		uint64 nothers = plan_run(target, STMT_EXISTS, upsert->key, NULL,
+								  VIEW_BEFORE(snapshot, insert));
+
+		if (nrows - nothers != 1)
 			error_created_twice(target_relation(target), describe_key(upsert));
 	}
 	plan_release_snapshot(snapshot);
@@ -254,6 +255,22 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 }
 
 /*
+ * A row that the INSERT of ours put there, which gave none: is it the one that
+ * was to be inserted, and which a trigger diverted?  Where a unique index covers
+ * the key, the INSERT may have stepped back from a row that other code of it had
+ * created before, with other values.
+ */
+static bool
+is_our_row(const Upsert *upsert)
+{
+	const ColumnValues *key = upsert->key;
+
+	return !target_is_unique_key(upsert->target, key->ncolumns, key->attnums,
+								 key->nulls) ||
+		   args_row_has_values(upsert->target, upsert->row, upsert->create);
+}
+
+/*
  * Return the row that matches the key under the key lock, creating it if
  * there is none.  True if it was created.
  *
@@ -279,9 +296,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 		if (round == 0 ? run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST)
 					   : look_after_insert(upsert, insert, &ours))
 		{
-			/* Code of the INSERT may have created it with other values. */
-			if (ours &&
-				args_row_has_values(upsert->target, upsert->row, values))
+			if (ours && is_our_row(upsert))
 				return true;
 			if (take_found_row(upsert))
 				return false;

@@ -267,12 +267,19 @@ look(Batch *batch, PlanView view, BatchState state)
 }
 
 /*
- * Has the group's row the values that the group gives?  If not, code of the
- * INSERT created it, rather than diverted ours, and it is one that was found.
+ * A row that a statement of ours put there, which gave none: is it the one that
+ * was to be inserted, and which a trigger diverted?  Where a unique index covers the
+ * key, the INSERT may have stepped back from a row that other code of it had
+ * created before, with other values: then it is one that was found.
  */
 static bool
-has_given_values(const Batch *batch, const BatchGroup *group)
+is_our_row(const Batch *batch, const BatchGroup *group)
 {
+	if (!group->tried)
+		return false;
+	if (!target_is_unique_key(batch->target, group->key.ncolumns,
+							  group->key.attnums, group->key.nulls))
+		return true;
 	for (int d = 0; d < group->data.ncolumns; d++)
 	{
 		ColumnValues one = {1, &group->data.attnums[d], &group->data.values[d],
@@ -320,7 +327,7 @@ look_again(Batch *batch, GroupList missing, CommandId since)
 	{
 		BatchGroup *group = missing.groups[i];
 
-		if (group->state == GROUP_CREATED && !has_given_values(batch, group))
+		if (group->state == GROUP_CREATED && !is_our_row(batch, group))
 			group->state = GROUP_FOUND;
 	}
 }
@@ -757,7 +764,7 @@ check_several(Batch *batch, GroupList several, Snapshot snapshot,
 	{
 		BatchGroup *group = several.groups[g];
 
-		if (group->nrows == 0 || group->nrows == nrows[g])
+		if (nrows[g] - group->nrows != 1)
 			error_created_twice(target_relation(batch->target),
 								batch_describe(batch, group));
 	}
@@ -840,6 +847,8 @@ insert_missing_rows(Batch *batch, StatementKind kind, CommandId since)
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
 	spec.data = &columns.columns;
 	rows = batch_register(batch, list.groups, list.ngroups, &columns, false);
+	for (int g = 0; g < list.ngroups; g++)
+		list.groups[g]->tried = true;
 	nrows = write_batch(batch, &spec, list, rows, 0);
 	take_created_rows(batch, list, nrows);
 	SPI_freetuptable(SPI_tuptable);

@@ -36,6 +36,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "usercode.h"
 
 /*
@@ -71,6 +72,26 @@ type_is_number(Oid type)
 	}
 }
 
+/* Does it look at nothing but NULLs, or at the bounds of what it is given? */
+static bool
+function_looks_at_form(Oid function)
+{
+	switch (function)
+	{
+		case F_NUM_NULLS:
+		case F_NUM_NONNULLS:
+		case F_CARDINALITY:
+		case F_ARRAY_LENGTH:
+		case F_ARRAY_NDIMS:
+		case F_ARRAY_LOWER:
+		case F_ARRAY_UPPER:
+		case F_ISEMPTY_ANYRANGE:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /*
  * A volatile function of core can run a statement that it is given as text, or
  * the expressions of an index that it is given by name.  One that takes nothing
@@ -100,8 +121,10 @@ function_is_user_code(Oid function, void *context)
 	Form_pg_proc form;
 	bool harmless;
 
-	if (function >= FirstNormalObjectId)
+	if (function >= FirstNormalObjectId || function_reads_any_type(function))
 		return true;
+	if (function_looks_at_form(function))
+		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		return true;
@@ -365,20 +388,17 @@ cascading_constraints(Relation rel)
 	return constraints;
 }
 
-/* Does the foreign key refer to other columns than those of the primary key? */
-static bool
-refers_beside_primary_key(Relation rel, Oid constraint)
+/* Add the columns that the foreign key refers to. */
+static Bitmapset *
+add_referred_columns(Bitmapset *columns, Oid constraint)
 {
-	Bitmapset *primary =
-		RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	bool result = false;
 	bool isnull;
 	Datum keys;
 
 	/* It may have been dropped a moment ago. */
 	if (!HeapTupleIsValid(tuple))
-		return true;
+		return columns;
 	keys = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_confkey,
 						   &isnull);
 	if (!isnull)
@@ -387,30 +407,26 @@ refers_beside_primary_key(Relation rel, Oid constraint)
 		int16 *attnums = (int16 *) ARR_DATA_PTR(array);
 
 		for (int i = 0; i < ARR_DIMS(array)[0]; i++)
-			result |= !bms_is_member(attnums[i] -
-										 FirstLowInvalidHeapAttributeNumber,
-									 primary);
+			columns = bms_add_member(columns, attnums[i]);
 	}
 	ReleaseSysCache(tuple);
-	return result;
+	return columns;
 }
 
 /*
- * A foreign key with ON UPDATE CASCADE and the like updates rows of the other
- * table, which can have triggers, when columns that it refers to are updated.
- * Those of the primary key are never updated by us.
+ * The columns of which a foreign key, with ON UPDATE CASCADE and the like,
+ * passes an UPDATE on to another table, which can have triggers.  The set is in
+ * the current memory context.
  */
-static bool
-cascades_run_user_code(Relation rel)
+Bitmapset *
+usercode_cascaded_columns(Relation rel)
 {
+	Bitmapset *columns = NULL;
 	ListCell *lc;
 
 	foreach(lc, cascading_constraints(rel))
-	{
-		if (refers_beside_primary_key(rel, lfirst_oid(lc)))
-			return true;
-	}
-	return false;
+		columns = add_referred_columns(columns, lfirst_oid(lc));
+	return columns;
 }
 
 /*
@@ -424,7 +440,6 @@ usercode_on_update(Relation rel)
 		   rel->rd_rel->relispartition || rel->rd_rel->relhassubclass ||
 		   rel->rd_rules != NULL ||
 		   usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE) ||
-		   cascades_run_user_code(rel) || columns_run_user_code(rel, false) ||
-		   checks_run_user_code(rel) || indexes_run_user_code(rel) ||
-		   usercode_in_policies(rel);
+		   columns_run_user_code(rel, false) || checks_run_user_code(rel) ||
+		   indexes_run_user_code(rel) || usercode_in_policies(rel);
 }

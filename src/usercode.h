@@ -18,4 +18,6 @@ extern bool usercode_on_insert(Relation rel);
 extern bool usercode_on_insert_here(Relation rel);
 extern bool usercode_on_update(Relation rel);
 
+extern Bitmapset *usercode_cascaded_columns(Relation rel);
+
 #endif /* RACEFREE_USERCODE_H */
