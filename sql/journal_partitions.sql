@@ -186,3 +186,25 @@ ROLLBACK;
 SET client_min_messages = warning;
 DROP FUNCTION jp_describe, jp_try, jp_guards;
 DROP TABLE jp, jp_account CASCADE;
+
+-- A part of a journal is none: what is in the other parts would not be found.
+CREATE TABLE jp_account (id integer PRIMARY KEY, balance numeric DEFAULT 100);
+INSERT INTO jp_account VALUES (1), (2);
+CREATE TABLE jp_own (id bigserial, request_id text, from_id int, to_id int, amount numeric, reverses bigint) PARTITION BY LIST (amount);
+CREATE TABLE jp_own_10 PARTITION OF jp_own FOR VALUES IN (10);
+CREATE TABLE jp_own_rest PARTITION OF jp_own DEFAULT;
+SELECT amount FROM transfer(NULL::jp_account, 1, 2, 10, journal => 'jp_own', request_id => 'a');
+SELECT amount FROM reverse_transfer(NULL::jp_account, 'jp_own', 1, 6);
+SELECT amount FROM reverse_transfer(NULL::jp_account, 'jp_own_10', 1);
+\echo :SQLSTATE
+SELECT amount FROM transfer(NULL::jp_account, 1, 2, 3, journal => 'jp_own_rest', request_id => 'a');
+\echo :SQLSTATE
+SELECT status FROM transfer_many(NULL::jp_account, '{1}', '{2}', '{3}', '{a}', journal => 'jp_own_rest');
+\echo :SQLSTATE
+CREATE TABLE jp_top (request_id text, from_id int, to_id int, amount numeric);
+CREATE TABLE jp_child () INHERITS (jp_top);
+SELECT replayed FROM transfer(NULL::jp_account, 1, 2, 3, journal => 'jp_top', request_id => 'a');
+SELECT replayed FROM transfer(NULL::jp_account, 1, 2, 3, journal => 'jp_child', request_id => 'a');
+\echo :SQLSTATE
+SELECT id, balance FROM jp_account ORDER BY id;
+DROP TABLE jp_own, jp_child, jp_top, jp_account;

@@ -247,6 +247,25 @@ check_durability(const Journal *journal, const Target *accounts)
 }
 
 /*
+ * A request or reversal is looked for in the table that is named.  In a part of
+ * a journal what another part has would not be found, and be booked again.
+ */
+static void
+check_is_whole(const Journal *journal)
+{
+	Relation rel = journal_relation(journal);
+
+	if (target_lock_root(journal->table) != RelationGetRelid(rel) ||
+		target_has_several_parents(journal->table))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is a part of a journal",
+						RelationGetRelationName(rel)),
+				 errdetail("Entries of the other parts would not be found."),
+				 errhint("Name the table that it is a partition or child of.")));
+}
+
+/*
  * The journal must be that of these accounts, if it says whose it is, and be
  * able to hold their ids; to book entries, it must last as long as they do.
  */
@@ -263,7 +282,10 @@ journal_check_accounts(const Journal *journal, const Target *accounts,
 						RelationGetRelationName(journal_relation(journal)))));
 	tie_check(journal->table, accounts, id_attnum, balance_attnum);
 	if (journal->books)
+	{
+		check_is_whole(journal);
 		check_durability(journal, accounts);
+	}
 	check_id_column(journal, JOURNAL_FROM_ID, accounts, id_attnum);
 	check_id_column(journal, JOURNAL_TO_ID, accounts, id_attnum);
 }
