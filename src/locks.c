@@ -180,7 +180,7 @@ typedef struct LockRowsCall
 	int nrows;
 } LockRowsCall;
 
-/* The statement takes the ids as an array, and there are no arrays of arrays. */
+/* The statement takes the ids as an array; there are no arrays of arrays. */
 static void
 check_id_type(const LockRowsCall *call)
 {

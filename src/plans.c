@@ -98,8 +98,9 @@ plan_init(void)
 
 /*
  * Syscache callback: a collation or type was altered, perhaps renamed or moved
- * to another schema.  Core does not take plans for invalid then, but reads their
- * text again when the search_path changes, and would not find the old name.
+ * to another schema.  Core does not take plans for invalid then, but reads
+ * their text again when the search_path changes, and would not find the old
+ * name.
  */
 static void
 plan_names_changed(Datum arg, int cacheid, uint32 hashvalue)

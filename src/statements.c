@@ -173,9 +173,9 @@ append_equality(Statement *stmt, AttrNumber attnum, const char *column,
 }
 
 /*
- * column = value, in such a form that no row is missed where the type's hash does
- * not agree with its equality: a hash join would miss some, and so would the
- * choice of a partition by hash.  (column = value) IS TRUE lends itself to
+ * column = value, in such a form that no row is missed where the type's hash
+ * does not agree with its equality: a hash join would miss some, and so would
+ * the choice of a partition by hash.  (column = value) IS TRUE lends itself to
  * neither.
  */
 static void

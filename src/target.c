@@ -138,9 +138,10 @@ target_init(void)
 }
 
 /*
- * Syscache callback for constraints and types: ALTER DOMAIN changes what storing
- * a row runs, its constraints or its default, and invalidates no table.  Every
- * new table has a new type, so types matter to tables with domains alone.
+ * Syscache callback for constraints and types: ALTER DOMAIN changes what
+ * storing a row runs, its constraints or its default, and invalidates no
+ * table.  Every new table has a new type, so types matter to tables with
+ * domains alone.
  */
 static void
 target_invalidate_domains(Datum arg, int cache, uint32 hash)
@@ -863,8 +864,8 @@ target_runs_user_code_on_insert(const Target *target)
 }
 
 /*
- * The same for an UPDATE of ours that sets this column.  It is found out when it is asked for the
- * first time, since few tables are.
+ * The same for an UPDATE of ours that sets this column.  It is found out when
+ * it is asked for the first time, since few tables are.
  */
 bool
 target_runs_user_code_on_update(const Target *target, AttrNumber attnum)

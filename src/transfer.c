@@ -530,8 +530,8 @@ check_not_over_reversed(const Transfer *transfer, Numeric before, Numeric now)
 }
 
 /*
- * Code of the user's has run with the accounts or the journal.  What it did must
- * leave the transfer as it was computed and booked.
+ * Code of the user's has run with the accounts or the journal.  What it did
+ * must leave the transfer as it was computed and booked.
  */
 static void
 check_outcome(Transfer *transfer, bool check_entry)

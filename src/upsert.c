@@ -178,10 +178,10 @@ check_created_key(Upsert *upsert)
 
 /*
  * Code of the user's that took part in the INSERT, which is this command, may
- * have called us for the same key: we hold its lock, so that call did not wait,
- * and its row is one too many.  A row that is there without what we have done is
- * another session's, which did not ask for the lock.  On a remote server nothing
- * is hidden from us, our own row neither.
+ * have called us for the same key: we hold its lock, so that call did not
+ * wait, and its row is one too many.  A row that is there without what we have
+ * done is another session's, which did not ask for the lock.  On a remote
+ * server nothing is hidden from us, our own row neither.
  */
 static void
 check_created_once(Upsert *upsert, CommandId insert)
@@ -256,9 +256,9 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 
 /*
  * A row that the INSERT of ours put there, which gave none: is it the one that
- * was to be inserted, and which a trigger diverted?  Where a unique index covers
- * the key, the INSERT may have stepped back from a row that other code of it had
- * created before, with other values.
+ * was to be inserted, and which a trigger diverted?  Where a unique index
+ * covers the key, the INSERT may have stepped back from a row that other code
+ * of it had created before, with other values.
  */
 static bool
 is_our_row(const Upsert *upsert)

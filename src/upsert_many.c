@@ -267,10 +267,10 @@ look(Batch *batch, PlanView view, BatchState state)
 }
 
 /*
- * A row that a statement of ours put there, which gave none: is it the one that
- * was to be inserted, and which a trigger diverted?  Where a unique index covers the
- * key, the INSERT may have stepped back from a row that other code of it had
- * created before, with other values: then it is one that was found.
+ * A row that a statement of ours put there, which gave none: is it the one
+ * that was to be inserted, and which a trigger diverted?  Where a unique index
+ * covers the key, the INSERT may have stepped back from a row that other code
+ * of it had created before, with other values: then it is one that was found.
  */
 static bool
 is_our_row(const Batch *batch, const BatchGroup *group)
@@ -299,8 +299,8 @@ is_our_row(const Batch *batch, const BatchGroup *group)
  *
  * After an INSERT or UPDATE of ours, "since" is the command from which on
  * triggers or other code can have put rows where the keys find them: see first
- * what is there without these.  One snapshot serves for both looks, so that what
- * another session does in between is not taken for our own.
+ * what is there without these.  One snapshot serves for both looks, so that
+ * what another session does in between is not taken for our own.
  */
 static void
 look_again(Batch *batch, GroupList missing, CommandId since)
