@@ -108,7 +108,8 @@ keylock_hash(const Target *target, const ColumnValues *key, bool *complete)
 								   0);
 		type = target_column_type(target, key->attnums[i],
 								  TYPECACHE_HASH_EXTENDED_PROC_FINFO);
-		if (!target_has_hash(target, key->attnums[i]))
+		if (!OidIsValid(type->hash_extended_proc) ||
+			target_hash_misleads(target, key->attnums[i]))
 			*complete = false;
 		else if (!key->nulls[i])
 			hash = DatumGetUInt64(
@@ -202,13 +203,13 @@ count_keys(Oid root, int nkeys)
 	return count->nkeys;
 }
 
-/* Does this transaction hold the table's keys as a whole? */
+/* Does this transaction hold the lock, so that it keeps everybody out? */
 static bool
-holds_whole(Oid root)
+holds(Oid root, uint32 hash)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, KEYLOCK_WHOLE, KEYLOCK_CLASS);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
 	return lock_held_by_me(&tag, ExclusiveLock);
 }
 
@@ -221,12 +222,8 @@ keylock_all_held(const KeyLock *locks, int nlocks)
 {
 	for (int i = 0; i < nlocks; i++)
 	{
-		LOCKTAG tag;
-
-		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, locks[i].root, locks[i].hash,
-							 KEYLOCK_CLASS);
-		if (!lock_held_by_me(&tag, ExclusiveLock) &&
-			!holds_whole(locks[i].root))
+		if (!holds(locks[i].root, locks[i].hash) &&
+			!holds(locks[i].root, KEYLOCK_WHOLE))
 			return false;
 	}
 	return true;
@@ -244,7 +241,7 @@ acquire_of_table(const KeyLock *locks, int nlocks)
 		if (locks[i].hash != locks[i - 1].hash)
 			nkeys++;
 	}
-	if (holds_whole(root))
+	if (holds(root, KEYLOCK_WHOLE))
 		return;
 	if (locks[0].hash == KEYLOCK_WHOLE || nkeys > MAX_KEYS_PER_CALL)
 	{

@@ -146,36 +146,28 @@ plan_source(SPIPlanPtr plan)
 	return linitial(SPI_plan_get_plan_sources(plan));
 }
 
-/* How often core has made a plan of the statement. */
-static int
-plan_generation(SPIPlanPtr plan)
-{
-	return plan_source(plan)->generation;
-}
-
-/* Was the statement read under the search_path of now? */
-static bool
-plan_sees_search_path(SPIPlanPtr plan)
-{
-	CachedPlanSource *source = plan_source(plan);
-
-	return source->search_path == NULL ||
-		   search_path_is_current(source->search_path);
-}
-
 /*
- * Can a plan of this table be run as it is?  One that was made in advance may
- * have been made anew by core meanwhile, or may be made anew when it is run,
- * because the search_path is another one: that does not prefer indexes.
+ * Is the plan still the one that was made in advance?  Core may have made it
+ * anew meanwhile, or may make it anew when it is run, because the search_path
+ * is another one: that does not prefer indexes.
  */
+static bool
+plan_is_as_made(const PlanEntry *entry)
+{
+	CachedPlanSource *source = plan_source(entry->plan);
+
+	return entry->generation == source->generation &&
+		   (source->search_path == NULL ||
+			search_path_is_current(source->search_path));
+}
+
+/* Can a plan of this table be run as it is? */
 static bool
 plan_is_good(const Target *target, const PlanEntry *entry)
 {
 	return SPI_plan_is_valid(entry->plan) &&
 		   entry->names == plan_names(target) &&
-		   (entry->generation == 0 ||
-			(entry->generation == plan_generation(entry->plan) &&
-			 plan_sees_search_path(entry->plan)));
+		   (entry->generation == 0 || plan_is_as_made(entry));
 }
 
 /* Throw a plan away: now, or if it may be running, when nobody can be. */
@@ -312,10 +304,9 @@ plan_prepare(const Target *target, const StatementSpec *spec)
 /*
  * What tells this statement from others on the same table, as numbers: the
  * kind, how rows are locked, how many there are (and then how large the table
- * is), the key's columns (negative
- * where they are asked to be NULL), the data's columns (negative where not
- * every row gives them), the result's columns, a journal's columns.  Zeros
- * stand between them.
+ * is), the key's columns (negative where they are asked to be NULL), the data's
+ * columns (negative where not every row gives them), the result's columns, a
+ * journal's columns.  Zeros stand between them.
  */
 static int16 *
 plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
@@ -434,7 +425,7 @@ plan_make(PlanEntry *entry)
 		if (plan == NULL)
 			elog(ERROR, "could not plan a statement in advance");
 		ReleaseCachedPlan(plan, CurrentResourceOwner);
-		entry->generation = plan_generation(entry->plan);
+		entry->generation = plan_source(entry->plan)->generation;
 	}
 	PG_FINALLY();
 	{

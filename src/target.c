@@ -1031,6 +1031,14 @@ target_id_comparison(const Target *target, AttrNumber attnum)
 	return &type->cmp_proc_finfo;
 }
 
+static void
+error_no_privilege(const Target *target)
+{
+	aclcheck_error(ACLCHECK_NO_PRIV,
+				   get_relkind_objtype(target->rel->rd_rel->relkind),
+				   RelationGetRelationName(target->rel));
+}
+
 /*
  * Check that the current user holds these privileges on the table: of SELECT
  * on all columns, of the others on one at least, as the statements of ours
@@ -1054,9 +1062,7 @@ target_check_privileges(const Target *target, AclMode mode)
 											   one == ACL_SELECT ? ACLMASK_ALL
 																 : ACLMASK_ANY);
 		if (result != ACLCHECK_OK)
-			aclcheck_error(result,
-						   get_relkind_objtype(target->rel->rd_rel->relkind),
-						   RelationGetRelationName(target->rel));
+			error_no_privilege(target);
 	}
 }
 
@@ -1076,14 +1082,6 @@ may_use_columns(const Target *target, AclMode mode, const AttrNumber *attnums,
 			return false;
 	}
 	return true;
-}
-
-static void
-error_no_privilege(const Target *target)
-{
-	aclcheck_error(ACLCHECK_NO_PRIV,
-				   get_relkind_objtype(target->rel->rd_rel->relkind),
-				   RelationGetRelationName(target->rel));
 }
 
 /*

@@ -370,14 +370,12 @@ lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
 	target_lock(batch->target, RowExclusiveLock);
 }
 
-/* Check that the caller may insert these groups. */
+/* Check that the caller may insert groups that give these data columns. */
 static void
-check_insertable(const Batch *batch, GroupList list)
+check_insertable(const Batch *batch, const BatchColumns *given)
 {
-	BatchColumns given = batch_given_columns(batch, list.groups, list.ngroups);
-
 	target_check_insert(batch->target, batch->key.attnums, batch->key.ncolumns,
-						given.columns.attnums, given.columns.ncolumns);
+						given->columns.attnums, given->columns.ncolumns);
 }
 
 /* Look for rows that are missing under the locks of their keys. */
@@ -393,7 +391,12 @@ look_under_lock(Batch *batch, CommandId since, const char *function)
 			unlocked.groups[unlocked.ngroups++] = missing.groups[i];
 	}
 	if (unlocked.ngroups > 0)
-		check_insertable(batch, unlocked);
+	{
+		BatchColumns given = batch_given_columns(batch, unlocked.groups,
+												 unlocked.ngroups);
+
+		check_insertable(batch, &given);
+	}
 	lock_keys_of(batch, unlocked, false, function);
 	if (missing.ngroups > 0)
 		look_again(batch, missing, since);
@@ -840,8 +843,8 @@ insert_missing_rows(Batch *batch, StatementKind kind, CommandId since)
 	if (list.ngroups == 0)
 		return;
 
-	check_insertable(batch, list);
 	columns = batch_given_columns(batch, list.groups, list.ngroups);
+	check_insertable(batch, &columns);
 	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
 	columns.partial = NULL;
 	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
