@@ -9,7 +9,7 @@
 TASKS = help demo psql test fuzz bench format format-check
 
 MODULE_big = racefree
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PGFILEDESC = "racefree - get_or_create, update_or_create and transfer without races"
 
 EXTENSION = racefree
@@ -23,6 +23,9 @@ ISOLATION_OPTS = --inputdir=test --load-extension=racefree
 
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
+
+# Sources include each other's headers by folder: "table/target.h".
+PG_CPPFLAGS = -I$(srcdir)/src
 
 # Bitcode is built by clang, which sees PG_CPPFLAGS but not PG_CFLAGS: what
 # only gcc knows belongs in the latter.
@@ -46,7 +49,7 @@ endif
 include $(PGXS)
 
 # PGXS knows nothing about our headers.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h)
 
 endif
 

@@ -171,11 +171,5 @@ SELECT amount FROM transfer(NULL::acct, 1, 2, 1, journal => 'parts');
 SELECT amount FROM transfer(NULL::other, 1, 2, 1, journal => 'parts_1');
 \echo :SQLSTATE
 
--- create_journal of version 0.3 makes journals that are anybody's
-CREATE FUNCTION public.create_journal_0_3(text, anyelement, name, regtype, boolean) RETURNS regclass LANGUAGE c AS '$libdir/racefree', 'create_journal';
-SELECT public.create_journal_0_3('old', NULL::acct, NULL, 'text', true);
-SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'old'::regclass AND NOT tgisinternal ORDER BY tgname;
-SELECT amount FROM transfer(NULL::acct, 1, 2, 1, balance_column => 'points', journal => 'old');
-DROP FUNCTION public.create_journal_0_3;
 RESET search_path;
 DROP SCHEMA jb CASCADE;

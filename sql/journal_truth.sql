@@ -183,12 +183,6 @@ SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => 'NaN');
 \echo :SQLSTATE
 SELECT * FROM verify_journal('jv_zero_own', NULL::jv_zero, opening => '-Infinity');
 \echo :SQLSTATE
--- as version 0.3 declares it
-CREATE FUNCTION jv_verify_0_3(regclass, anyelement, name, name, OUT account_id text, OUT entry_id bigint, OUT problem text, OUT expected numeric, OUT found numeric)
-RETURNS SETOF record LANGUAGE c AS '$libdir/racefree', 'verify_journal';
-SELECT * FROM jv_verify_0_3('jv_zero_own', NULL::jv_zero, NULL, 'balance');
-SELECT * FROM jv_verify_0_3('jv_own', NULL::jv_acct, NULL, 'balance');
-DROP FUNCTION jv_verify_0_3;
 DROP TABLE jv_zero, jv_zero_own;
 
 -- the caller's snapshot: what one statement did is not there for itself

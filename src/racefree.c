@@ -12,9 +12,9 @@
 
 #include "fmgr.h"
 
-#include "compat.h"
-#include "plans.h"
-#include "target.h"
+#include "base/compat.h"
+#include "run/plans.h"
+#include "table/target.h"
 
 RACEFREE_MODULE_MAGIC;
 

@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.c
+ *	  Arguments of SQL functions that several entry points read alike.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+#include "api/arguments.h"
+#include "base/errors.h"
+
+/* The key says which row, the other argument what to put there: not both. */
+void
+arguments_check_disjoint(const Target *target, const ColumnValues *key,
+						 const ColumnValues *other, const char *argument)
+{
+	int k = 0;
+	int o = 0;
+
+	while (k < key->ncolumns && o < other->ncolumns)
+	{
+		AttrNumber attnum = key->attnums[k];
+
+		if (attnum == other->attnums[o])
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" is named in both \"key\" and \"%s\"",
+							NameStr(target_column(target, attnum)->attname),
+							argument)));
+		if (attnum < other->attnums[o])
+			k++;
+		else
+			o++;
+	}
+}
+
+/* The position of a word in a list of words, or an error naming them. */
+int
+arguments_choose(const char *argument, const char *word,
+				 const char *const *words, int nwords)
+{
+	StringInfoData list;
+
+	for (int i = 0; i < nwords; i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	initStringInfo(&list);
+	for (int i = 0; i < nwords; i++)
+		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", words[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s: \"%s\"", argument, word),
+			 errhint("It must be one of %s.", list.data)));
+}
+
+/* Report an error if the argument is NULL. */
+void
+arguments_require(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	if (PG_ARGISNULL(argno))
+		error_null_argument(argument);
+}
+
+Numeric
+arguments_get_numeric(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_NUMERIC(argno);
+}
+
+const char *
+arguments_get_name(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : NameStr(*PG_GETARG_NAME(argno));
+}
+
+char *
+arguments_get_text(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL
+							   : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+Jsonb *
+arguments_get_jsonb(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_JSONB_P(argno);
+}
+
+ArrayType *
+arguments_get_array(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
+}
+
+/* A boolean that must not be NULL. */
+bool
+arguments_get_flag(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	arguments_require(fcinfo, argno, argument);
+	return PG_GETARG_BOOL(argno);
+}
+
+/*
+ * Form a function's result record in the current memory context.  The record's
+ * type is kept with the table, known by "owner", since get_call_result_type()
+ * would work it out anew for each statement.
+ */
+Datum
+arguments_form_record(const Target *target, const void *owner,
+					  TupleDesc (*build)(Oid row_type), Datum *values,
+					  bool *nulls)
+{
+	MemoryContext context;
+	void **kept = target_keep(target, owner, &context);
+
+	if (*kept == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		*kept = BlessTupleDesc(build(target_relation(target)->rd_rel->reltype));
+		MemoryContextSwitchTo(old);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(*kept, values, nulls));
+}

@@ -1,0 +1,223 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *	  key_guard(): a trigger that keeps a key unique where no unique index
+ *	  can.
+ *
+ * Every writer takes the key lock that get_or_create() would take, and then
+ * looks for another row with the key: in the whole partition or inheritance
+ * tree, with a snapshot that is newer than the lock, NULLs being equal.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/lsyscache.h"
+
+#include "base/errors.h"
+#include "keys/keylock.h"
+#include "run/plans.h"
+#include "table/target.h"
+#include "table/values.h"
+
+PG_FUNCTION_INFO_V1(key_guard);
+
+/* Is this called as the trigger that it is? */
+static void
+check_trigger(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						"key_guard")));
+	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		  TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be fired BEFORE INSERT OR "
+						"UPDATE FOR EACH ROW",
+						"key_guard")));
+	if (trigger->tg_trigger->tgnargs == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must name the columns of the key",
+						trigger->tg_trigger->tgname),
+				 errhint("Name them as arguments, such as "
+						 "EXECUTE FUNCTION key_guard('name').")));
+}
+
+/*
+ * The column that one of the trigger's arguments names.  The arguments are text
+ * and do not follow when a column is renamed, so say what to do then.
+ */
+static AttrNumber
+guarded_column(const Target *target, const Trigger *trigger, const char *name)
+{
+	Relation rel = target_relation(target);
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), name);
+
+	if (attnum < InvalidAttrNumber)
+		error_undefined_column(rel, name);
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						name, RelationGetRelationName(rel)),
+				 errdetail("Trigger \"%s\" guards it.", trigger->tgname),
+				 errhint("If the column was renamed, drop the trigger and "
+						 "create it again with the column's new name.")));
+	return attnum;
+}
+
+/* The key's columns, as the trigger's arguments name them. */
+static ColumnValues *
+guarded_columns(const Target *target, const Trigger *trigger)
+{
+	ColumnValues *key = values_make(trigger->tgnargs);
+
+	for (int i = 0; i < trigger->tgnargs; i++)
+	{
+		Form_pg_attribute att;
+
+		values_set(key, i, guarded_column(target, trigger, trigger->tgargs[i]),
+				   (Datum) 0, true);
+		att = target_column(target, key->attnums[i]);
+		if (att->attgenerated != '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("trigger \"%s\" cannot guard generated column "
+							"\"%s\"",
+							trigger->tgname, NameStr(att->attname)),
+					 errdetail("Generated columns are computed after BEFORE "
+							   "triggers.")));
+	}
+	values_sort(key);
+	for (int i = 1; i < key->ncolumns; i++)
+	{
+		if (key->attnums[i] == key->attnums[i - 1])
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("trigger \"%s\" names column \"%s\" twice",
+							trigger->tgname,
+							NameStr(target_column(target,
+												  key->attnums[i])->attname))));
+	}
+	return key;
+}
+
+static void
+read_key(const Target *target, HeapTuple tuple, ColumnValues *key)
+{
+	for (int i = 0; i < key->ncolumns; i++)
+		key->values[i] = heap_getattr(tuple, key->attnums[i],
+									  RelationGetDescr(target_relation(target)),
+									  &key->nulls[i]);
+}
+
+/* The same key for the root, whose columns may be laid out differently. */
+static ColumnValues *
+key_of_root(const Target *target, const ColumnValues *key, const Target *root)
+{
+	ColumnValues *root_key = values_make(key->ncolumns);
+
+	for (int i = 0; i < key->ncolumns; i++)
+	{
+		Form_pg_attribute att = target_column(target, key->attnums[i]);
+
+		values_set(root_key, i, target_find_column(root, NameStr(att->attname)),
+				   key->values[i], key->nulls[i]);
+	}
+	values_sort(root_key);
+	return root_key;
+}
+
+/*
+ * Refuse a key that another row has.  The caller holds the key's lock.  Under
+ * REPEATABLE READ and SERIALIZABLE, a row that this transaction cannot see is
+ * a conflict of serialization.
+ */
+static void
+check_unique(const Target *root, const ColumnValues *key,
+			 const TriggerData *trigger)
+{
+	bool found;
+	bool visible = true;
+
+	SPI_connect();
+	found = plan_run(root, STMT_EXISTS, key, NULL, VIEW_LATEST) > 0;
+	if (found && IsolationUsesXactSnapshot())
+		visible = plan_run(root, STMT_EXISTS, key, NULL, VIEW_OWN) > 0;
+	SPI_finish();
+
+	if (found && !visible)
+		error_serialization(target_relation(root));
+	if (found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("duplicate key value violates key guard \"%s\"",
+						trigger->tg_trigger->tgname),
+				 errdetail("Key %s already exists.",
+						   values_describe(root, key)),
+				 errtable(trigger->tg_relation)));
+}
+
+/*
+ * key_guard('column', ...) RETURNS trigger
+ */
+Datum
+key_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple tuple;
+	Target *target;
+	Target *root;
+	ColumnValues *key;
+	KeyLock lock;
+
+	check_trigger(fcinfo);
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple
+													   : trigger->tg_trigtuple;
+	target = target_open(trigger->tg_relation->rd_rel->reltype,
+						 RowExclusiveLock);
+	if (target_has_several_parents(target))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("trigger \"%s\" cannot guard table \"%s\", which "
+						"inherits from several tables",
+						trigger->tg_trigger->tgname,
+						RelationGetRelationName(trigger->tg_relation))));
+	key = guarded_columns(target, trigger->tg_trigger);
+	read_key(target, tuple, key);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		ColumnValues *old = values_merge(key, key);
+
+		read_key(target, trigger->tg_trigtuple, old);
+		if (values_find_difference(target, old, key) == InvalidAttrNumber)
+		{
+			target_close(target);
+			return PointerGetDatum(tuple);
+		}
+	}
+
+	target_hold_root(target);
+	lock = keylock_of(target, key);
+	keylock_acquire(&lock, 1);
+
+	root = target_open(get_rel_type_id(target_lock_root(target)),
+					   AccessShareLock);
+	check_unique(root, key_of_root(target, key, root), trigger);
+	target_close(root);
+	target_close(target);
+	return PointerGetDatum(tuple);
+}

@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * lock_keys.c
+ *	  lock_keys(): take the locks of keys of several tables, all at once and in
+ *	  one order.
+ *
+ * What the call allocates lives in the caller's memory context, which the
+ * executor resets.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "api/arguments.h"
+#include "base/errors.h"
+#include "keys/keylock.h"
+#include "table/json.h"
+
+PG_FUNCTION_INFO_V1(lock_keys);
+
+/* The locks that lock_keys() collects. */
+typedef struct KeyLockList
+{
+	KeyLock *locks;
+	int nlocks;
+	int size;
+} KeyLockList;
+
+static void
+add_lock(KeyLockList *list, KeyLock lock)
+{
+	if (list->nlocks == list->size)
+	{
+		list->size *= 2;
+		list->locks = repalloc_huge(list->locks, sizeof(KeyLock) * list->size);
+	}
+	list->locks[list->nlocks++] = lock;
+}
+
+/* The row type of a table that is named as regclass takes it. */
+static Oid
+row_type_of(const char *name)
+{
+	Oid relid = DatumGetObjectId(
+		DirectFunctionCall1(regclassin, CStringGetDatum(name)));
+	Oid row_type = get_rel_type_id(relid);
+
+	/* regclass takes any number, too. */
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation \"%s\" does not exist", name)));
+	if (!OidIsValid(row_type))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a table", name)));
+	return row_type;
+}
+
+/* Add the locks of one table's keys: an array of objects. */
+static void
+add_table(KeyLockList *list, const char *name, JsonbValue *keys)
+{
+	Target *target;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue element;
+	MemoryContext scratch;
+	MemoryContext old;
+
+	if (keys->type != jbvBinary || !JsonContainerIsArray(keys->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("keys of table \"%s\" must be a JSON array of objects",
+						name)));
+
+	target = target_open(row_type_of(name), AccessShareLock);
+	target_check_privileges(target, ACL_SELECT | ACL_INSERT);
+	target_hold_root(target);
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree keys",
+									ALLOCSET_DEFAULT_SIZES);
+	it = JsonbIteratorInit(keys->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, false);
+	while ((token = JsonbIteratorNext(&it, &element, true)) == WJB_ELEM)
+	{
+		Jsonb *object;
+		ColumnValues *key;
+
+		CHECK_FOR_INTERRUPTS();
+		old = MemoryContextSwitchTo(scratch);
+		object = JsonbValueToJsonb(&element);
+		key = json_columns(target, object, name);
+		target_check_insert(target, key->attnums, key->ncolumns, NULL, 0);
+		json_convert(target, object, key);
+		add_lock(list, keylock_of(target, key));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextDelete(scratch);
+	target_close(target);
+}
+
+/*
+ * lock_keys(keys jsonb)
+ *
+ * Take the locks that get_or_create() and update_or_create() would take on
+ * these keys if there was no row, over all tables in one order.
+ */
+Datum
+lock_keys(PG_FUNCTION_ARGS)
+{
+	KeyLockList list = {.nlocks = 0, .size = 64};
+	Jsonb *keys;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue value;
+	char *table = NULL;
+
+	if (PG_ARGISNULL(0))
+		error_null_argument("keys");
+	keys = PG_GETARG_JSONB_P(0);
+	if (!JB_ROOT_IS_OBJECT(keys))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be a JSON object", "keys"),
+				 errhint("Name tables and their keys, such as "
+						 "{\"my_table\": [{\"name\": \"x\"}]}.")));
+
+	list.locks = palloc(sizeof(KeyLock) * list.size);
+	it = JsonbIteratorInit(&keys->root);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			table = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			add_table(&list, table, &value);
+	}
+	keylock_acquire(list.locks, list.nlocks);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * keylock.h
+ *	  Locks on keys of which there may be no row yet.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_KEYLOCK_H
+#define RACEFREE_KEYLOCK_H
+
+#include "table/values.h"
+
+/* What is locked for a key; the same for keys that are equal. */
+typedef struct KeyLock
+{
+	Oid root;	 /* the table, of a partition the root */
+	uint32 hash; /* of the key, or KEYLOCK_WHOLE */
+} KeyLock;
+
+/* The lock is on the keys of the table as a whole. */
+#define KEYLOCK_WHOLE 0
+
+extern uint64 keylock_hash(const Target *target, const ColumnValues *key,
+						   bool *complete);
+extern KeyLock keylock_of_hash(const Target *target, uint64 hash,
+							   bool complete);
+extern KeyLock keylock_of(const Target *target, const ColumnValues *key);
+extern bool keylock_all_held(const KeyLock *locks, int nlocks);
+extern void keylock_acquire(KeyLock *locks, int nlocks);
+
+#endif /* RACEFREE_KEYLOCK_H */

@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * rows.c
+ *	  Rows of values that statements see as a relation: a named tuplestore, as
+ *	  triggers see transition tables.
+ *
+ * The first column is "n", a number by which the caller knows the row.  The
+ * others are named by a letter and a number:
+ *
+ *		k1, k2 ...			the key columns
+ *		d1, d2 ...			the data columns
+ *		g			bytea	which data columns are given: bit 0 stands for d1
+ *		p1, p2 ...			the primary key of the row that was found
+ *
+ * Rows live in the memory context that was current at rows_begin(), and spill
+ * to disk beyond work_mem.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
+#include "run/rows.h"
+
+struct Rows
+{
+	EphemeralNamedRelationData relation;
+	AttrNumber ncolumns; /* that were added by now */
+};
+
+/*
+ * Begin a relation of so many columns, "n" among them, and of about
+ * so many rows.  All columns are to be added before rows are put.
+ */
+Rows *
+rows_begin(int ncolumns, int nrows)
+{
+	Rows *rows = palloc0(sizeof(Rows));
+	EphemeralNamedRelationMetadata md = &rows->relation.md;
+
+	md->name = ROWS_RELATION;
+	md->reliddesc = InvalidOid;
+	md->tupdesc = CreateTemplateTupleDesc(ncolumns);
+	md->enrtype = ENR_NAMED_TUPLESTORE;
+	md->enrtuples = nrows;
+	rows->relation.reldata = tuplestore_begin_heap(false, false, work_mem);
+	TupleDescInitEntry(md->tupdesc, ++rows->ncolumns, "n", INT4OID, -1, 0);
+	return rows;
+}
+
+static void
+add_column(Rows *rows, char kind, int number, Oid type, int32 typmod,
+		   Oid collation)
+{
+	TupleDesc tupdesc = rows->relation.md.tupdesc;
+
+	TupleDescInitEntry(tupdesc, ++rows->ncolumns,
+					   psprintf("%c%d", kind, number), type, typmod, 0);
+	TupleDescInitEntryCollation(tupdesc, rows->ncolumns, collation);
+}
+
+/* Add a column of values that are converted to the type of a table's column. */
+void
+rows_add_column(Rows *rows, char kind, int number, const Target *target,
+				AttrNumber attnum)
+{
+	Form_pg_attribute att = target_column(target, attnum);
+
+	add_column(rows, kind, number, att->atttypid, att->atttypmod,
+			   att->attcollation);
+}
+
+/*
+ * The same for values of its base type: the length that it may have declared,
+ * and the checks of a domain, are for the statement to apply.
+ */
+void
+rows_add_base_column(Rows *rows, char kind, int number, const Target *target,
+					 AttrNumber attnum)
+{
+	Form_pg_attribute att = target_column(target, attnum);
+
+	add_column(rows, kind, number, getBaseType(att->atttypid), -1,
+			   att->attcollation);
+}
+
+/*
+ * Add the column of bits.  It is one, since with a column for each bit there
+ * would be too many.
+ */
+void
+rows_add_flags(Rows *rows)
+{
+	TupleDescInitEntry(rows->relation.md.tupdesc, ++rows->ncolumns, "g",
+					   BYTEAOID, -1, 0);
+}
+
+/* Add a row; the first value is its number. */
+void
+rows_put(Rows *rows, Datum *values, bool *nulls)
+{
+	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
+						 values, nulls);
+}
+
+/*
+ * Put a last row that is no row of the caller's, its number being -1: who
+ * counts the rows that are fetched can tell when all had their turn.
+ */
+void
+rows_put_end(Rows *rows)
+{
+	int ncolumns = rows->ncolumns;
+	Datum *values = palloc0(sizeof(Datum) * ncolumns);
+	bool *nulls = palloc(sizeof(bool) * ncolumns);
+
+	memset(nulls, true, sizeof(bool) * ncolumns);
+	values[0] = Int32GetDatum(-1);
+	nulls[0] = false;
+	rows_put(rows, values, nulls);
+	pfree(nulls);
+	pfree(values);
+}
+
+/*
+ * Let statements see the rows as ROWS_RELATION until rows_unregister().  The
+ * caller is connected to SPI.
+ */
+void
+rows_register(Rows *rows)
+{
+	if (SPI_register_relation(&rows->relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "SPI_register_relation failed");
+}
+
+/* Statements need the rows no longer: free them. */
+void
+rows_unregister(Rows *rows)
+{
+	if (SPI_unregister_relation(ROWS_RELATION) != SPI_OK_REL_UNREGISTER)
+		elog(ERROR, "SPI_unregister_relation failed");
+	tuplestore_end(rows->relation.reldata);
+	FreeTupleDesc(rows->relation.md.tupdesc);
+	pfree(rows);
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * rows.h
+ *	  Rows of values that statements see as a relation.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_ROWS_H
+#define RACEFREE_ROWS_H
+
+#include "table/target.h"
+
+/* The name under which statements see the rows. */
+#define ROWS_RELATION "racefree_batch"
+
+typedef struct Rows Rows;
+
+extern Rows *rows_begin(int ncolumns, int nrows);
+extern void rows_add_column(Rows *rows, char kind, int number,
+							const Target *target, AttrNumber attnum);
+extern void rows_add_base_column(Rows *rows, char kind, int number,
+								 const Target *target, AttrNumber attnum);
+extern void rows_add_flags(Rows *rows);
+extern void rows_put(Rows *rows, Datum *values, bool *nulls);
+extern void rows_put_end(Rows *rows);
+extern void rows_register(Rows *rows);
+extern void rows_unregister(Rows *rows);
+
+#endif /* RACEFREE_ROWS_H */

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.h
+ *	  JSON objects to typed values in column order.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_JSON_H
+#define RACEFREE_JSON_H
+
+#include "utils/jsonb.h"
+
+#include "table/values.h"
+
+/* The columns that an object names; their values are not converted yet. */
+extern ColumnValues *json_columns(const Target *target, Jsonb *object,
+								  const char *argument);
+/* Convert the values of what json_columns() made of the same object. */
+extern void json_convert(const Target *target, Jsonb *object,
+						 ColumnValues *columns);
+/* A row of the table as a JSON object. */
+extern Datum json_from_row(const Target *target, Datum row);
+
+#endif /* RACEFREE_JSON_H */

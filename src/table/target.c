@@ -1,0 +1,1253 @@
+/*-------------------------------------------------------------------------
+ *
+ * target.c
+ *	  The table that a call is about.
+ *
+ * A Target is one call's handle on an open and locked table; it lives in the
+ * memory context that was current at target_open().  Behind it stands what is
+ * worth keeping from call to call, one TargetInfo a table and session, in a
+ * memory context of its own.
+ *
+ * A relcache invalidation only marks a TargetInfo; the next target_open()
+ * builds a new one.  A call further up the stack may still be using the old
+ * one (a trigger can call us on the same table), so the last handle on it
+ * frees it.  A handle ends with target_close(), or after an error with its
+ * memory context.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#include "base/errors.h"
+#include "table/target.h"
+#include "table/usercode.h"
+
+/* Above this many tables, forget those that were invalidated, say dropped. */
+#define TARGETS_BEFORE_SWEEP 256
+
+/* What is found out when it is asked for. */
+typedef enum Answer
+{
+	ANSWER_UNKNOWN,
+	ANSWER_NO,
+	ANSWER_YES
+} Answer;
+
+/* What another room keeps with a table. */
+typedef struct KeptItem
+{
+	slist_node node;
+	const void *owner;
+	void *value;
+} KeptItem;
+
+typedef struct TargetInfo
+{
+	bool valid;				   /* false: rebuild at next use */
+	bool retired;			   /* free it with its last handle */
+	int users;				   /* open handles */
+	bool minds_others;		   /* do others' invalidations matter? */
+	bool dropped_columns;	   /* are there any? */
+	bool user_code;			   /* does an INSERT run any? */
+	bool domains;			   /* is any column of a domain? */
+	Answer update_code;		   /* does an UPDATE? */
+	Bitmapset *cascaded;	   /* columns of which an UPDATE is passed on */
+	Answer tree_code;		   /* an INSERT in any partition? */
+	Oid lock_root;			   /* table under which keys are locked */
+	bool several_parents;	   /* has that table more than one? */
+	Bitmapset *unique_columns; /* each unique by itself, at all times */
+	Bitmapset *index_columns;  /* each the first of an index that finds by it */
+	Bitmapset *unhashed_columns; /* equal values may differ in their hash */
+	List *unique_keys;			 /* Bitmapsets: columns of each unique index */
+	AttrNumber *primary_key;	 /* in the order of its index */
+	int primary_key_length;		 /* 0 if there is none */
+	slist_head kept;			 /* what other rooms keep, of KeptItem */
+	int least_lasting;			 /* how long rows last, at least ... */
+	int most_lasting;			 /* and at most; 0 until known */
+	List *tree;			   /* the tables that this was seen of, if several */
+	MemoryContext context; /* holds this struct and what it points to */
+} TargetInfo;
+
+typedef struct TargetSlot
+{
+	Oid relid;		  /* hash key */
+	TargetInfo *info; /* NULL while it could not be built */
+} TargetSlot;
+
+struct Target
+{
+	Relation rel;
+	TargetInfo *info;			   /* NULL once the handle has ended */
+	Oid lock_root;				   /* of the tree that was held, if any */
+	MemoryContextCallback release; /* when the handle's memory goes */
+};
+
+static HTAB *targets = NULL;
+
+/* Counts the invalidations that tables were told of. */
+static uint64 invalidations = 0;
+
+static void target_invalidate(Datum arg, Oid relid);
+static void target_invalidate_domains(Datum arg, int cache, uint32 hash);
+static void target_sweep(void);
+static TargetInfo *target_build(Relation rel);
+static void look_at_indexes(Relation rel, TargetInfo *info);
+static void target_retire(TargetInfo *info);
+static Oid single_parent(Oid relid, bool *several);
+
+/* Start listening for invalidations.  Called once, when the module loads. */
+void
+target_init(void)
+{
+	HASHCTL ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(TargetSlot);
+	targets = hash_create("racefree targets", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, target_invalidate_domains,
+								  (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, target_invalidate_domains,
+								  (Datum) 0);
+}
+
+/*
+ * Syscache callback for constraints and types: ALTER DOMAIN changes what
+ * storing a row runs, its constraints or its default, and invalidates no
+ * table.  Every new table has a new type, so types matter to tables with
+ * domains alone.
+ */
+static void
+target_invalidate_domains(Datum arg, int cache, uint32 hash)
+{
+	HASH_SEQ_STATUS status;
+	TargetSlot *slot;
+
+	invalidations++;
+	hash_seq_init(&status, targets);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->info != NULL &&
+			(slot->info->domains ||
+			 (cache == CONSTROID && slot->info->minds_others)))
+			slot->info->valid = false;
+	}
+}
+
+/*
+ * Relcache callback: InvalidOid means every table.  A column's type may have
+ * parts that are relations themselves, and a table may have ancestors, so
+ * such tables mind every invalidation.  Nothing is freed here.
+ */
+static void
+target_invalidate(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	TargetSlot *slot;
+
+	invalidations++;
+	hash_seq_init(&status, targets);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->info != NULL && (!OidIsValid(relid) || slot->relid == relid ||
+								   slot->info->minds_others ||
+								   list_member_oid(slot->info->tree, relid)))
+			slot->info->valid = false;
+	}
+}
+
+/* Forget the tables that were invalidated since their last use. */
+static void
+target_sweep(void)
+{
+	HASH_SEQ_STATUS status;
+	TargetSlot *slot;
+
+	hash_seq_init(&status, targets);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->info != NULL && slot->info->valid)
+			continue;
+		target_retire(slot->info);
+		hash_search(targets, &slot->relid, HASH_REMOVE, NULL);
+	}
+}
+
+/* Free what was kept of a table, but not under a caller that still uses it. */
+static void
+target_retire(TargetInfo *info)
+{
+	if (info == NULL)
+		return;
+	info->retired = true;
+	if (info->users == 0)
+		MemoryContextDelete(info->context);
+}
+
+/* End a handle's use of what is kept of the table, if it did not end before. */
+static void
+target_release(void *arg)
+{
+	Target *target = arg;
+	TargetInfo *info = target->info;
+
+	if (info == NULL)
+		return;
+	target->info = NULL;
+	Assert(info->users > 0);
+	if (--info->users == 0 && info->retired)
+		MemoryContextDelete(info->context);
+}
+
+/*
+ * Lock a table until the current transaction or savepoint ends.  The lock does
+ * not belong to the current resource owner, which may be a cursor's; see
+ * acquire() in keylock.c.
+ */
+static void
+lock_table(Oid relid, LOCKMODE lockmode)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	LockRelationOid(relid, lockmode);
+	CurrentResourceOwner = owner;
+}
+
+/* Open a relation, which must be one that holds rows. */
+static Relation
+open_table(Oid relid, LOCKMODE lockmode)
+{
+	Relation rel;
+
+	lock_table(relid, lockmode);
+	rel = try_relation_open(relid, NoLock);
+
+	if (rel == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_FOREIGN_TABLE:
+			return rel;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a table",
+							RelationGetRelationName(rel)),
+					 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+					 errhint("Name the table that holds the rows.")));
+	}
+	return NULL; /* keep the compiler quiet */
+}
+
+/* The table behind a row type, or an error that says what to pass instead. */
+static Relation
+target_open_relation(Oid row_type, LOCKMODE lockmode)
+{
+	Oid relid = get_typ_typrelid(row_type);
+
+	if (!OidIsValid(relid) &&
+		!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(row_type)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type with OID %u does not exist", row_type),
+				 errdetail("The table was dropped after the statement was "
+						   "prepared."),
+				 errhint("Prepare the statement again; in PL/pgSQL, use "
+						 "EXECUTE.")));
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("type %s is not the row type of a table",
+						format_type_be(row_type)),
+				 errhint("Pass a null value of the table's row type, such as "
+						 "NULL::my_table.")));
+
+	return open_table(relid, lockmode);
+}
+
+/*
+ * A handle on an open table.  It was locked before, so that what is kept of it
+ * is checked against every change that was committed by then.
+ */
+static Target *
+make_target(Relation rel)
+{
+	Oid relid = RelationGetRelid(rel);
+	Target *target;
+	TargetSlot *slot;
+	bool found;
+
+	slot = hash_search(targets, &relid, HASH_FIND, NULL);
+	if (slot == NULL || slot->info == NULL || !slot->info->valid)
+	{
+		/* Catalog look-ups may invalidate: build first, then enter. */
+		uint64 before = invalidations;
+		TargetInfo *info = target_build(rel);
+
+		/* What came meanwhile found nothing to mark: look again next time. */
+		info->valid = before == invalidations;
+
+		if (hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
+			target_sweep();
+		slot = hash_search(targets, &relid, HASH_ENTER, &found);
+		if (found)
+			target_retire(slot->info);
+		slot->info = info;
+	}
+
+	target = palloc(sizeof(Target));
+	target->rel = rel;
+	target->lock_root = InvalidOid;
+	target->info = slot->info;
+	target->info->users++;
+	target->release.func = target_release;
+	target->release.arg = target;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &target->release);
+	return target;
+}
+
+/*
+ * Open the table whose row type this is, locked in the given mode until the
+ * transaction ends.
+ */
+Target *
+target_open(Oid row_type, LOCKMODE lockmode)
+{
+	return make_target(target_open_relation(row_type, lockmode));
+}
+
+/* The same for the table itself. */
+Target *
+target_open_table(Oid relid, LOCKMODE lockmode)
+{
+	return make_target(open_table(relid, lockmode));
+}
+
+/*
+ * End a call's use of the table; its lock stays until the transaction ends.
+ * The handle's memory stays until its context is reset, since the context's
+ * callback refers to it.
+ */
+void
+target_close(Target *target)
+{
+	target_release(target);
+	relation_close(target->rel, NoLock);
+}
+
+/* Let the handle use what is known of the table now. */
+static void
+target_renew(Target *target)
+{
+	Target *fresh = make_target(target->rel);
+	TargetInfo *old = target->info;
+
+	target->info = fresh->info;
+	fresh->info = old;
+	target_release(fresh);
+}
+
+/*
+ * Lock the table more strongly than it was opened.  The columns are as they
+ * were, but another session may have created a trigger or an index since then:
+ * the handle tells of that from now on.
+ *
+ * Plans are fetched after this: a plan is checked only when it is fetched, so
+ * with a plan that was fetched before, the caller would run the old statement
+ * on a table that another session altered while the caller waited for the lock.
+ */
+void
+target_lock(Target *target, LOCKMODE lockmode)
+{
+	lock_table(RelationGetRelid(target->rel), lockmode);
+	if (!target->info->valid)
+		target_renew(target);
+}
+
+/* Does the type have parts, whose definition can change apart from it? */
+static bool
+type_is_nested(Oid type)
+{
+	Oid base = getBaseType(type);
+
+	return base != type || type_is_rowtype(base) ||
+		   OidIsValid(get_element_type(base));
+}
+
+/*
+ * Do equal values of the type under this collation have equal hashes?  Core
+ * hashes a name by its bytes, but compares it by the collation, in which names
+ * of different bytes are equal if it is not deterministic.
+ */
+static bool
+hash_agrees(Oid type, Oid collation)
+{
+	Oid base = getBaseType(type);
+	bool agrees = true;
+	TupleDesc tupdesc;
+
+	if (base == NAMEOID)
+		return !OidIsValid(collation) ||
+			   get_collation_isdeterministic(collation);
+	if (OidIsValid(get_element_type(base)))
+		return hash_agrees(get_element_type(base), collation);
+	if (type_is_multirange(base))
+		base = get_multirange_range(base);
+	if (type_is_range(base))
+		return hash_agrees(get_range_subtype(base), get_range_collation(base));
+	if (!type_is_rowtype(base) || base == RECORDOID)
+		return true;
+
+	tupdesc = lookup_rowtype_tupdesc(base, -1);
+	for (int i = 0; i < tupdesc->natts && agrees; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		agrees = att->attisdropped ||
+				 hash_agrees(att->atttypid, att->attcollation);
+	}
+	ReleaseTupleDesc(tupdesc);
+	return agrees;
+}
+
+/* The only parent of a table, or InvalidOid. */
+static Oid
+single_parent(Oid relid, bool *several)
+{
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid parent = InvalidOid;
+	int nparents = 0;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+		nparents++;
+	}
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	*several = nparents > 1;
+	return nparents == 1 ? parent : InvalidOid;
+}
+
+/*
+ * The table under whose OID keys are locked: the root of the partition or
+ * inheritance tree, so that all tables of the tree share their locks.  A table
+ * with several parents is the root of its own tree.
+ */
+static Oid
+find_lock_root(Oid relid, bool *several_parents)
+{
+	Oid parent;
+
+	while (OidIsValid(parent = single_parent(relid, several_parents)))
+		relid = parent;
+	return relid;
+}
+
+/* Collect what is kept of a table. */
+static TargetInfo *
+target_build(Relation rel)
+{
+	TupleDesc tupdesc = RelationGetDescr(rel);
+	MemoryContext context;
+	MemoryContext old;
+	TargetInfo *info;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "racefree target",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	info = palloc0(sizeof(TargetInfo));
+	info->context = context;
+	info->valid = true;
+
+	info->lock_root = find_lock_root(RelationGetRelid(rel),
+									 &info->several_parents);
+	/* Whether an ancestor has got a parent, its own invalidations tell. */
+	info->minds_others = info->lock_root != RelationGetRelid(rel);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (att->attisdropped)
+			info->dropped_columns = true;
+		else if (type_is_nested(att->atttypid))
+			info->minds_others = true;
+		if (!att->attisdropped && getBaseType(att->atttypid) != att->atttypid)
+			info->domains = true;
+		if (!att->attisdropped &&
+			!hash_agrees(att->atttypid, att->attcollation))
+			info->unhashed_columns = bms_add_member(info->unhashed_columns,
+													att->attnum);
+	}
+
+	look_at_indexes(rel, info);
+
+	MemoryContextSwitchTo(old);
+	info->user_code = usercode_on_insert(rel);
+	/* Nothing can fail from here on: keep it for the session. */
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return info;
+}
+
+/* The open table itself, for its name, columns and triggers. */
+Relation
+target_relation(const Target *target)
+{
+	return target->rel;
+}
+
+/* Return true if the table's row type has columns that were dropped. */
+bool
+target_has_dropped_columns(const Target *target)
+{
+	return target->info->dropped_columns;
+}
+
+/* Does that table have parents that it cannot share its locks with? */
+bool
+target_has_several_parents(const Target *target)
+{
+	return target->info->several_parents;
+}
+
+/* The table under whose OID keys are locked. */
+Oid
+target_lock_root(const Target *target)
+{
+	return OidIsValid(target->lock_root) ? target->lock_root
+										 : target->info->lock_root;
+}
+
+/*
+ * Hold the table's ancestors until the transaction ends, before keys are
+ * locked.  An ancestor that got a parent of its own meanwhile would give
+ * another session another root, and with that another lock for the same key:
+ * both sessions would create the row.  ALTER TABLE ... INHERIT now waits.
+ */
+void
+target_hold_root(Target *target)
+{
+	Oid root = RelationGetRelid(target->rel);
+	bool several_parents;
+	Oid parent;
+
+	/* The table itself is locked, so it gets no parent. */
+	if (target->info->lock_root == root)
+		return;
+	while (OidIsValid(parent = single_parent(root, &several_parents)))
+	{
+		/* Once locked, the parent keeps the parents that it has. */
+		lock_table(parent, AccessShareLock);
+		root = parent;
+	}
+	target->lock_root = root;
+}
+
+/*
+ * Does an UPDATE of ours do what it says and nothing else?  Not if triggers or
+ * rules can have their say, nor where they can be out of sight: on a
+ * partition, a child, or a remote server.
+ */
+bool
+target_updates_are_plain(const Target *target)
+{
+	Relation rel = target->rel;
+
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		   !rel->rd_rel->relhassubclass && rel->rd_rules == NULL &&
+		   !usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE);
+}
+
+/*
+ * True if the only trigger that could suppress the UPDATE of a row is core's
+ * own, which suppresses UPDATEs that change nothing.  A partition or child may
+ * have others.
+ */
+bool
+target_suppresses_redundant_updates(const Target *target)
+{
+	TriggerDesc *trigdesc = target->rel->trigdesc;
+	Form_pg_class form = target->rel->rd_rel;
+	bool found = false;
+
+	if (form->relkind != RELKIND_RELATION || form->relhassubclass)
+		return false;
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+	{
+		Trigger *trigger = &trigdesc->triggers[i];
+
+		if (!TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
+								  TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_UPDATE) ||
+			trigger->tgenabled == TRIGGER_DISABLED)
+			continue;
+		if (trigger->tgfoid != F_SUPPRESS_REDUNDANT_UPDATES_TRIGGER)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
+/* Do row security policies apply to the current user? */
+bool
+target_has_row_security(const Target *target)
+{
+	return target->rel->rd_rel->relrowsecurity &&
+		   check_enable_rls(RelationGetRelid(target->rel), InvalidOid, true) ==
+			   RLS_ENABLED;
+}
+
+/* Can an UPDATE move rows of the table, to or from another partition? */
+bool
+target_rows_can_move(const Target *target)
+{
+	return target->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		   target->rel->rd_rel->relispartition;
+}
+
+/* Can it be that an INSERT of ours ends in another row than it says? */
+bool
+target_may_divert_inserts(const Target *target)
+{
+	Relation rel = target->rel;
+
+	return rel->rd_rel->relkind != RELKIND_RELATION ||
+		   (rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+}
+
+/*
+ * What another room keeps with the table until the table changes: NULL before
+ * it sets something, which must live in the memory context.  The room is known
+ * by the address "owner".  The caller's handle keeps it all in place.
+ */
+void **
+target_keep(const Target *target, const void *owner, MemoryContext *context)
+{
+	TargetInfo *info = target->info;
+	KeptItem *item;
+	slist_iter iter;
+
+	*context = info->context;
+	slist_foreach(iter, &info->kept)
+	{
+		item = slist_container(KeptItem, node, iter.cur);
+		if (item->owner == owner)
+			return &item->value;
+	}
+	item = MemoryContextAllocZero(info->context, sizeof(KeptItem));
+	item->owner = owner;
+	slist_push_head(&info->kept, &item->node);
+	return &item->value;
+}
+
+/* How long rows of such a table last: the more the longer, never 0. */
+static int
+lasting(char persistence)
+{
+	switch (persistence)
+	{
+		case RELPERSISTENCE_TEMP:
+			return 1;
+		case RELPERSISTENCE_UNLOGGED:
+			return 2;
+		default:
+			return 3;
+	}
+}
+
+/* Take into account how long rows of that partition or child last. */
+static void
+look_at_lasting(TargetInfo *info, Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+
+	/* It may have been dropped a moment ago. */
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relkind != RELKIND_PARTITIONED_TABLE)
+	{
+		int length = lasting(form->relpersistence);
+
+		if (info->most_lasting == 0 || length < info->least_lasting)
+			info->least_lasting = length;
+		if (length > info->most_lasting)
+			info->most_lasting = length;
+	}
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * How long rows last in the tables of a partition or inheritance tree.  They
+ * can change apart from the root, so it minds their invalidations from now on;
+ * and while it looks, all.
+ */
+static void
+look_at_tree(TargetInfo *info, Oid root)
+{
+	bool minds_others = info->minds_others;
+	List *tree;
+	MemoryContext old;
+	ListCell *lc;
+
+	info->minds_others = true;
+	tree = find_all_inheritors(root, NoLock, NULL);
+	old = MemoryContextSwitchTo(info->context);
+	info->tree = list_copy(tree);
+	MemoryContextSwitchTo(old);
+	foreach(lc, tree)
+		look_at_lasting(info, lfirst_oid(lc));
+	info->minds_others = minds_others;
+}
+
+/* How long rows of the table last. */
+static void
+find_lasting(const Target *target)
+{
+	TargetInfo *info = target->info;
+	Form_pg_class form = target->rel->rd_rel;
+
+	if (info->most_lasting != 0)
+		return;
+	if (form->relhassubclass)
+		look_at_tree(info, RelationGetRelid(target->rel));
+	if (info->most_lasting == 0)
+		info->least_lasting = info->most_lasting = lasting(
+			form->relpersistence);
+}
+
+/*
+ * Can it be that rows are still there after a crash, or in another session,
+ * when those of the other table are gone?
+ */
+bool
+target_outlasts(const Target *target, const Target *other)
+{
+	find_lasting(target);
+	find_lasting(other);
+	return target->info->most_lasting > other->info->least_lasting;
+}
+
+/*
+ * Can code of the user's run during an INSERT, and create rows of its own?
+ */
+bool
+target_runs_user_code_on_insert(const Target *target)
+{
+	return target->info->user_code;
+}
+
+/*
+ * The same for an UPDATE of ours that sets this column.  It is found out when
+ * it is asked for the first time, since few tables are.
+ */
+bool
+target_runs_user_code_on_update(const Target *target, AttrNumber attnum)
+{
+	TargetInfo *info = target->info;
+
+	/* A child can come while rows of the table are changed. */
+	if (target->rel->rd_rel->relhassubclass)
+		return true;
+	if (info->update_code == ANSWER_UNKNOWN)
+	{
+		bool answer = usercode_on_update(target->rel);
+		MemoryContext old = MemoryContextSwitchTo(info->context);
+
+		info->cascaded = usercode_cascaded_columns(target->rel);
+		MemoryContextSwitchTo(old);
+		info->update_code = answer ? ANSWER_YES : ANSWER_NO;
+	}
+	return info->update_code == ANSWER_YES ||
+		   bms_is_member(attnum, info->cascaded);
+}
+
+/* Can code of the user's, or of a remote server, run in that partition? */
+static bool
+partition_runs_user_code(Oid relid)
+{
+	Relation rel = RelationIdGetRelation(relid);
+	bool result;
+
+	/* It may have been dropped a moment ago. */
+	if (!RelationIsValid(rel))
+		return false;
+	result = rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
+			 usercode_on_insert_here(rel);
+	RelationClose(rel);
+	return result;
+}
+
+/* The same for all tables of the tree, as they are by now. */
+static bool
+tree_runs_user_code(const Target *target)
+{
+	TargetInfo *info = target->info;
+	ListCell *lc;
+
+	if (usercode_in_policies(target->rel))
+		return true;
+	if (info->tree == NIL)
+		look_at_tree(info, RelationGetRelid(target->rel));
+	foreach(lc, info->tree)
+	{
+		if (partition_runs_user_code(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Can code of the user's have run during an INSERT of ours, which was run
+ * before?  The partition that the row went into is locked: what was changed
+ * there, we have heard of.  If anything was, the answer is yes.
+ */
+bool
+target_ran_user_code_on_insert(const Target *target)
+{
+	Form_pg_class form = target->rel->rd_rel;
+	TargetInfo *info = target->info;
+
+	if (form->relkind == RELKIND_FOREIGN_TABLE)
+		return true;
+	if (form->relkind != RELKIND_PARTITIONED_TABLE || form->relispartition)
+		return info->user_code;
+	if (info->tree_code == ANSWER_UNKNOWN && info->valid)
+		info->tree_code = tree_runs_user_code(target) ? ANSWER_YES : ANSWER_NO;
+	return info->tree_code == ANSWER_YES || !info->valid;
+}
+
+Form_pg_attribute
+target_column(const Target *target, AttrNumber attnum)
+{
+	return TupleDescAttr(RelationGetDescr(target->rel), attnum - 1);
+}
+
+/*
+ * The number of the live user column whose name is these bytes; an error if
+ * there is none.
+ */
+AttrNumber
+target_find_column_by_bytes(const Target *target, const char *name, int len)
+{
+	TupleDesc tupdesc = RelationGetDescr(target->rel);
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (!att->attisdropped && len < NAMEDATALEN &&
+			strncmp(NameStr(att->attname), name, len) == 0 &&
+			NameStr(att->attname)[len] == '\0')
+			return att->attnum;
+	}
+	error_undefined_column(target->rel, pnstrdup(name, len));
+}
+
+/* The same for a name that ends with a zero byte. */
+AttrNumber
+target_find_column(const Target *target, const char *name)
+{
+	return target_find_column_by_bytes(target, name, strlen(name));
+}
+
+/* The columns of the primary key, in its own order, and their number. */
+int
+target_primary_key(const Target *target, const AttrNumber **columns)
+{
+	*columns = target->info->primary_key;
+	return target->info->primary_key_length;
+}
+
+/*
+ * True if rows that are locked in the order of this column, whose values are
+ * unique, are locked in the order of the primary key.
+ */
+bool
+target_locks_by(const Target *target, AttrNumber attnum)
+{
+	return target->info->primary_key_length == 0 ||
+		   target->info->primary_key[0] == attnum;
+}
+
+static void
+error_no_privilege(const Target *target)
+{
+	aclcheck_error(ACLCHECK_NO_PRIV,
+				   get_relkind_objtype(target->rel->rd_rel->relkind),
+				   RelationGetRelationName(target->rel));
+}
+
+/*
+ * Check that the current user holds these privileges on the table: of SELECT
+ * on all columns, of the others on one at least, as the statements of ours
+ * that use them need it.
+ */
+void
+target_check_privileges(const Target *target, AclMode mode)
+{
+	Oid relid = RelationGetRelid(target->rel);
+	Oid role = GetUserId();
+
+	for (AclMode one = 1; one <= mode; one <<= 1)
+	{
+		AclResult result;
+
+		if ((mode & one) == 0)
+			continue;
+		result = pg_class_aclcheck(relid, role, one);
+		if (result != ACLCHECK_OK)
+			result = pg_attribute_aclcheck_all(relid, role, one,
+											   one == ACL_SELECT ? ACLMASK_ALL
+																 : ACLMASK_ANY);
+		if (result != ACLCHECK_OK)
+			error_no_privilege(target);
+	}
+}
+
+/* May the current user do this with these columns, or with all of them? */
+static bool
+may_use_columns(const Target *target, AclMode mode, const AttrNumber *attnums,
+				int n)
+{
+	Oid relid = RelationGetRelid(target->rel);
+
+	if (pg_class_aclcheck(relid, GetUserId(), mode) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < n; i++)
+	{
+		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), mode) !=
+			ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Check that the current user may INSERT into these columns, given as two
+ * lists, as core checks it when the INSERT runs.  Before that, the caller locks
+ * keys and evaluates DEFAULTs, which somebody who may only read must not cause:
+ * it would hold up others and use up sequences.
+ */
+void
+target_check_insert(const Target *target, const AttrNumber *key, int nkey,
+					const AttrNumber *data, int ndata)
+{
+	if (nkey + ndata == 0)
+		target_check_privileges(target, ACL_INSERT);
+	else if (!may_use_columns(target, ACL_INSERT, key, nkey) ||
+			 !may_use_columns(target, ACL_INSERT, data, ndata))
+		error_no_privilege(target);
+}
+
+/* Check that the current user may SELECT these columns. */
+void
+target_check_readable(const Target *target, int ncolumns,
+					  const AttrNumber *columns)
+{
+	if (!may_use_columns(target, ACL_SELECT, columns, ncolumns))
+		error_no_privilege(target);
+}
+
+/* Can no two rows have the same value in the column? */
+bool
+target_is_unique(const Target *target, AttrNumber attnum)
+{
+	return bms_is_member(attnum, target->info->unique_columns);
+}
+
+/*
+ * Can code of the user's that runs during an INSERT of a row with this key
+ * create another one?  A unique index refuses it, but does not see the rows of
+ * inheritance children.
+ */
+bool
+target_may_duplicate_key(const Target *target, int nkeys,
+						 const AttrNumber *keys, const bool *nulls)
+{
+	Form_pg_class form = target->rel->rd_rel;
+
+	return target->info->user_code &&
+		   ((form->relkind == RELKIND_RELATION && form->relhassubclass) ||
+			!target_is_unique_key(target, nkeys, keys, nulls));
+}
+
+/* Has the column's type a modifier, such as a length? */
+bool
+target_has_length(const Target *target, AttrNumber attnum)
+{
+	int32 typmod = target_column(target, attnum)->atttypmod;
+
+	(void) getBaseTypeAndTypmod(target_column(target, attnum)->atttypid,
+								&typmod);
+	return typmod >= 0;
+}
+
+/* Can rows be found by a value of the column alone with an index? */
+bool
+target_has_index(const Target *target, AttrNumber attnum)
+{
+	return bms_is_member(attnum, target->info->index_columns);
+}
+
+/*
+ * Can no two rows of this very table have the same values in these columns?
+ * Where "nulls" says that a value is NULL, the column does not count, since
+ * most unique indexes hold NULLs distinct.
+ */
+bool
+target_is_unique_key(const Target *target, int ncolumns,
+					 const AttrNumber *attnums, const bool *nulls)
+{
+	ListCell *lc;
+
+	foreach(lc, target->info->unique_keys)
+	{
+		int covered = 0;
+
+		for (int i = 0; i < ncolumns; i++)
+			covered += !nulls[i] && bms_is_member(attnums[i], lfirst(lc));
+		if (covered == bms_num_members(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is an UPDATE or SELECT of ours planned for this very table, and for every
+ * role alike?
+ */
+bool
+target_is_simple(const Target *target)
+{
+	Form_pg_class form = target->rel->rd_rel;
+
+	return form->relkind == RELKIND_RELATION && !form->relhassubclass &&
+		   !form->relrowsecurity;
+}
+
+/*
+ * The order of magnitude of the table's size now.  Plans over many rows depend
+ * on it.  Of a table that is not stored here as one, nothing is known.
+ */
+int
+target_size(const Target *target)
+{
+	BlockNumber nblocks;
+	int size = 0;
+
+	if (!RELKIND_HAS_STORAGE(target->rel->rd_rel->relkind))
+		return 0;
+	for (nblocks = RelationGetNumberOfBlocks(target->rel); nblocks > 0;
+		 nblocks /= 8)
+		size++;
+	return size;
+}
+
+/* A collation's name, quoted and schema-qualified. */
+char *
+target_collation_name(Oid collation)
+{
+	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
+									  NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+/*
+ * The type cache's entry for a column's type, with the default equality
+ * operator and what else the flags ask for.  A type without equality is an
+ * error, since no row can be found by it.
+ */
+TypeCacheEntry *
+target_column_type(const Target *target, AttrNumber attnum, int flags)
+{
+	Form_pg_attribute att = target_column(target, attnum);
+	TypeCacheEntry *type;
+
+	type = lookup_type_cache(att->atttypid, flags | TYPECACHE_EQ_OPR);
+	if (!OidIsValid(type->eq_opr))
+		error_no_equality(att->atttypid);
+	return type;
+}
+
+/* Is any column of a domain? */
+bool
+target_has_domains(const Target *target)
+{
+	return target->info->domains;
+}
+
+/* Has the column's type a hash that equal values do not share? */
+bool
+target_hash_misleads(const Target *target, AttrNumber attnum)
+{
+	return bms_is_member(attnum, target->info->unhashed_columns);
+}
+
+/*
+ * Has the column's type a hash, hash_extended_proc of the type cache, that
+ * values share which are equal under the column's collation?
+ */
+bool
+target_has_hash(const Target *target, AttrNumber attnum)
+{
+	TypeCacheEntry *type = target_column_type(target, attnum,
+											  TYPECACHE_HASH_EXTENDED_PROC);
+
+	return OidIsValid(type->hash_extended_proc) &&
+		   !target_hash_misleads(target, attnum);
+}
+
+/*
+ * Do equal values of the column always conflict in this index column?  They
+ * do if the index uses the column's own equality, or one that is coarser.
+ */
+bool
+target_index_agrees(const Target *target, Relation index, int i)
+{
+	AttrNumber attnum = index->rd_index->indkey.values[i];
+	Form_pg_attribute att = target_column(target, attnum);
+	TypeCacheEntry *type;
+	Oid equality;
+
+	type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR);
+	equality = get_opfamily_member(index->rd_opfamily[i],
+								   index->rd_opcintype[i],
+								   index->rd_opcintype[i],
+								   BTEqualStrategyNumber);
+	if (equality != type->eq_opr)
+		return false;
+	return !OidIsValid(att->attcollation) ||
+		   att->attcollation == index->rd_indcollation[i] ||
+		   get_collation_isdeterministic(att->attcollation);
+}
+
+/* Has the index all rows in which this column is not NULL? */
+static bool
+index_has_all_values(Relation index, AttrNumber column)
+{
+	List *predicate = RelationGetIndexPredicate(index);
+	NullTest *test;
+
+	if (predicate == NIL)
+		return true;
+	test = linitial(predicate);
+	return list_length(predicate) == 1 && IsA(test, NullTest) &&
+		   test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
+		   IsA(test->arg, Var) && ((Var *) test->arg)->varattno == column;
+}
+
+/*
+ * The columns of an index of which no two rows have the same values at any
+ * time; NULL if there can be such rows, or if it is not over columns alone.
+ */
+static Bitmapset *
+unique_index_columns(const Target *target, Relation index)
+{
+	Form_pg_index form = index->rd_index;
+	Bitmapset *columns = NULL;
+
+	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
+		RelationGetIndexPredicate(index) != NIL)
+		return NULL;
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		AttrNumber column = form->indkey.values[i];
+
+		if (column <= 0 || !target_index_agrees(target, index, i))
+			return NULL;
+		columns = bms_add_member(columns, column);
+	}
+	return columns;
+}
+
+static void
+look_at_index(const Target *target, Relation index)
+{
+	TargetInfo *info = target->info;
+	Form_pg_index form = index->rd_index;
+	AttrNumber column = form->indkey.values[0];
+	Bitmapset *unique = unique_index_columns(target, index);
+	int member;
+
+	if (form->indisprimary)
+	{
+		Size size = sizeof(AttrNumber) * form->indnkeyatts;
+
+		info->primary_key_length = form->indnkeyatts;
+		info->primary_key = palloc(size);
+		memcpy(info->primary_key, form->indkey.values, size);
+	}
+	if (column > 0 && form->indisvalid && index_has_all_values(index, column) &&
+		target_index_agrees(target, index, 0))
+		info->index_columns = bms_add_member(info->index_columns, column);
+	if (unique == NULL)
+		return;
+	info->unique_keys = lappend(info->unique_keys, unique);
+	if (bms_get_singleton_member(unique, &member))
+		info->unique_columns = bms_add_member(info->unique_columns, member);
+}
+
+/* Find the primary key, and what the indexes tell of columns. */
+static void
+look_at_indexes(Relation rel, TargetInfo *info)
+{
+	Target target = {.rel = rel, .info = info};
+	List *indexes = RelationGetIndexList(rel);
+	ListCell *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		look_at_index(&target, index);
+		index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+}

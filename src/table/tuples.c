@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * tuples.c
+ *	  Rows that statements gave: as rows of the table, and single columns.
+ *
+ * Everything is allocated in the current memory context.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+
+#include "postgres.h"
+
+#include "access/htup_details.h"
+
+#include "table/tuples.h"
+
+/*
+ * Make a row of the table, as a composite datum in the current memory
+ * context, from a query result that lists its live columns in order.  What
+ * the result lists after them is left out.
+ */
+Datum
+tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
+{
+	TupleDesc row_desc = RelationGetDescr(target_relation(target));
+	Datum *given;
+	bool *given_nulls;
+	Datum *values;
+	bool *nulls;
+	Datum row;
+	int column = 0;
+
+	/* The tuple may be laid out as the row is. */
+	if (!target_has_dropped_columns(target) &&
+		tupdesc->natts == row_desc->natts)
+		return heap_copy_tuple_as_datum(tuple, row_desc);
+
+	given = palloc(sizeof(Datum) * tupdesc->natts);
+	given_nulls = palloc(sizeof(bool) * tupdesc->natts);
+	heap_deform_tuple(tuple, tupdesc, given, given_nulls);
+	values = palloc0(sizeof(Datum) * (row_desc->natts + 1));
+	nulls = palloc(sizeof(bool) * (row_desc->natts + 1));
+	for (int i = 0; i < row_desc->natts; i++)
+	{
+		nulls[i] = true;
+		if (TupleDescAttr(row_desc, i)->attisdropped)
+			continue;
+		values[i] = given[column];
+		nulls[i] = given_nulls[column++];
+	}
+	tuple = heap_form_tuple(row_desc, values, nulls);
+	row = heap_copy_tuple_as_datum(tuple, row_desc);
+	heap_freetuple(tuple);
+	pfree(nulls);
+	pfree(values);
+	pfree(given_nulls);
+	pfree(given);
+	return row;
+}
+
+/* The place of a column in such a query result, counted from 1. */
+int
+tuples_position(const Target *target, AttrNumber attnum)
+{
+	int column = 0;
+
+	for (AttrNumber i = 1; i <= attnum; i++)
+	{
+		if (!target_column(target, i)->attisdropped)
+			column++;
+	}
+	return column;
+}
+
+/* One column's value in such a query result; it points into the tuple. */
+Datum
+tuples_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
+			 AttrNumber attnum, bool *isnull)
+{
+	return heap_getattr(tuple, tuples_position(target, attnum), tupdesc,
+						isnull);
+}

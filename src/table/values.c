@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * values.c
+ *	  Columns of a table with a value for each: how rooms name a row's key and
+ *	  what is to be stored in it.
+ *
+ * Columns are in ascending order.  Everything is allocated in the current
+ * memory context.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "base/settings.h"
+#include "table/ids.h"
+#include "table/tuples.h"
+#include "table/values.h"
+
+static int
+values_compare_attnums(const void *a, const void *b)
+{
+	return *(const AttrNumber *) a - *(const AttrNumber *) b;
+}
+
+/* Put columns into ascending order. */
+void
+values_sort_attnums(AttrNumber *attnums, int n)
+{
+	qsort(attnums, n, sizeof(AttrNumber), values_compare_attnums);
+}
+
+/*
+ * Columns to be filled in, as one chunk of memory.  The chunk is the caller's
+ * to write to, with values_set().
+ */
+ColumnValues *
+values_make(int ncolumns)
+{
+	ColumnValues *columns;
+	char *place;
+
+	columns = palloc(MAXALIGN(sizeof(ColumnValues)) +
+					 (sizeof(Datum) + sizeof(AttrNumber) + sizeof(bool)) *
+						 ncolumns);
+	place = (char *) columns + MAXALIGN(sizeof(ColumnValues));
+	columns->ncolumns = ncolumns;
+	columns->values = (Datum *) place;
+	columns->attnums = (AttrNumber *) (columns->values + ncolumns);
+	columns->nulls = (bool *) (columns->attnums + ncolumns);
+	return columns;
+}
+
+/* Set a column of what values_make() made. */
+void
+values_set(ColumnValues *columns, int i, AttrNumber attnum, Datum value,
+		   bool isnull)
+{
+	unconstify(AttrNumber *, columns->attnums)[i] = attnum;
+	columns->values[i] = value;
+	columns->nulls[i] = isnull;
+}
+
+/* One column and its value. */
+ColumnValues *
+values_one(AttrNumber attnum, Datum value, bool isnull)
+{
+	ColumnValues *one = values_make(1);
+
+	values_set(one, 0, attnum, value, isnull);
+	return one;
+}
+
+/* Put columns, with their values, into ascending order. */
+void
+values_sort(ColumnValues *columns)
+{
+	/* There are few, and most often they are in order already. */
+	for (int i = 1; i < columns->ncolumns; i++)
+	{
+		AttrNumber attnum = columns->attnums[i];
+		Datum value = columns->values[i];
+		bool isnull = columns->nulls[i];
+		int j;
+
+		for (j = i; j > 0 && columns->attnums[j - 1] > attnum; j--)
+		{
+			values_set(columns, j, columns->attnums[j - 1],
+					   columns->values[j - 1], columns->nulls[j - 1]);
+		}
+		values_set(columns, j, attnum, value, isnull);
+	}
+}
+
+/* The values that a row of the table has in these columns. */
+void
+values_read_row(const Target *target, HeapTupleHeader row, int n,
+				const AttrNumber *attnums, Datum *values, bool *nulls)
+{
+	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	for (int i = 0; i < n; i++)
+		values[i] = heap_getattr(&tuple, attnums[i], tupdesc, &nulls[i]);
+}
+
+/*
+ * All columns of two lists, in ascending order.  Of a column that both have,
+ * the value of the second list counts.
+ */
+ColumnValues *
+values_merge(const ColumnValues *a, const ColumnValues *b)
+{
+	ColumnValues *merged = values_make(a->ncolumns + b->ncolumns);
+	int n = 0;
+	int i = 0;
+	int j = 0;
+
+	while (i < a->ncolumns || j < b->ncolumns)
+	{
+		bool from_a = j >= b->ncolumns ||
+					  (i < a->ncolumns && a->attnums[i] < b->attnums[j]);
+		const ColumnValues *from = from_a ? a : b;
+		int k = from_a ? i : j;
+
+		values_set(merged, n++, from->attnums[k], from->values[k],
+				   from->nulls[k]);
+		if (i < a->ncolumns && a->attnums[i] == from->attnums[k])
+			i++;
+		if (!from_a)
+			j++;
+	}
+	merged->ncolumns = n;
+	return merged;
+}
+
+/* The values that the first list has for the columns of the second, its own. */
+ColumnValues *
+values_select(const ColumnValues *from, const ColumnValues *columns)
+{
+	ColumnValues *result = values_make(columns->ncolumns);
+	int f = 0;
+
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		while (from->attnums[f] != columns->attnums[i])
+		{
+			f++;
+			Assert(f < from->ncolumns);
+		}
+		values_set(result, i, from->attnums[f], from->values[f],
+				   from->nulls[f]);
+	}
+	return result;
+}
+
+/*
+ * The first column in which two keys of the same columns differ, by its own
+ * equality and collation, NULLs being equal; InvalidAttrNumber if they ask
+ * for the same row.
+ */
+AttrNumber
+values_find_difference(const Target *target, const ColumnValues *a,
+					   const ColumnValues *b)
+{
+	for (int i = 0; i < a->ncolumns; i++)
+	{
+		AttrNumber attnum = a->attnums[i];
+		TypeCacheEntry *type = target_column_type(target, attnum,
+												  TYPECACHE_EQ_OPR_FINFO);
+
+		if (a->nulls[i] != b->nulls[i])
+			return attnum;
+		if (!a->nulls[i] &&
+			!DatumGetBool(
+				FunctionCall2Coll(&type->eq_opr_finfo,
+								  target_column(target, attnum)->attcollation,
+								  a->values[i], b->values[i])))
+			return attnum;
+	}
+	return InvalidAttrNumber;
+}
+
+/* The values that a row which a statement gave has in these columns. */
+ColumnValues *
+values_from_row(const Target *target, const ColumnValues *columns,
+				HeapTuple tuple, TupleDesc tupdesc)
+{
+	ColumnValues *result = values_make(columns->ncolumns);
+
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		bool isnull;
+		Datum value = tuples_value(target, tuple, tupdesc, columns->attnums[i],
+								   &isnull);
+
+		values_set(result, i, columns->attnums[i], value, isnull);
+	}
+	return result;
+}
+
+/*
+ * Has the row, of this table, these very values?  Bit by bit, since not every
+ * type has an equality.
+ */
+bool
+values_match_row(const Target *target, Datum row, const ColumnValues *columns)
+{
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		Form_pg_attribute att = target_column(target, columns->attnums[i]);
+		Datum value;
+		bool isnull;
+
+		values_read_row(target, DatumGetHeapTupleHeader(row), 1,
+						&columns->attnums[i], &value, &isnull);
+		if (isnull != columns->nulls[i] ||
+			(!isnull && !datum_image_eq(value, columns->values[i],
+										att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+/* A value's text form, for messages. */
+char *
+values_print(Oid type, Datum value)
+{
+	Oid output;
+	bool is_varlena;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/*
+ * A value's text form with all its digits, and with dates that mean the same in
+ * every session.
+ */
+char *
+values_print_exactly(Oid type, Datum value)
+{
+	char *text;
+	int level;
+
+	if (ids_type_keeps_text(type))
+		return values_print(type, value);
+	level = settings_begin();
+	settings_set("datestyle", "ISO");
+	settings_set("intervalstyle", "postgres");
+	settings_set("extra_float_digits", "1");
+	text = values_print(type, value);
+	settings_end(level);
+	return text;
+}
+
+/*
+ * The columns and their values for an error's detail, as core writes keys:
+ * (a, b)=(1, null).  Values are the caller's own, so showing them to the
+ * caller discloses nothing.
+ */
+const char *
+values_describe(const Target *target, const ColumnValues *columns)
+{
+	StringInfoData names;
+	StringInfoData values;
+
+	if (columns->ncolumns == 0)
+		return "{}";
+	initStringInfo(&names);
+	initStringInfo(&values);
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		Form_pg_attribute att = target_column(target, columns->attnums[i]);
+		const char *separator = i > 0 ? ", " : "";
+		const char *value = "null";
+
+		if (!columns->nulls[i])
+			value = values_print(att->atttypid, columns->values[i]);
+		appendStringInfo(&names, "%s%s", separator, NameStr(att->attname));
+		appendStringInfo(&values, "%s%s", separator, value);
+	}
+	return psprintf("(%s)=(%s)", names.data, values.data);
+}
