@@ -26,6 +26,7 @@
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "run/plans.h"
+#include "run/run.h"
 #include "table/ids.h"
 #include "table/json.h"
 #include "table/target.h"

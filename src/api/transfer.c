@@ -36,6 +36,7 @@
 #include "ledger/requests.h"
 #include "ledger/rules.h"
 #include "run/plans.h"
+#include "run/run.h"
 #include "table/ids.h"
 #include "table/json.h"
 #include "table/target.h"

@@ -28,6 +28,7 @@
 #include "ledger/moves.h"
 #include "ledger/requests.h"
 #include "run/plans.h"
+#include "run/run.h"
 #include "run/rows.h"
 #include "table/ids.h"
 #include "table/target.h"

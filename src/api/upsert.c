@@ -30,6 +30,7 @@
 #include "keys/keylock.h"
 #include "run/arbiter.h"
 #include "run/plans.h"
+#include "run/run.h"
 #include "table/json.h"
 #include "table/target.h"
 #include "table/tuples.h"
@@ -79,7 +80,7 @@ keep_row(Upsert *upsert)
  */
 static bool
 run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
-			PlanView view)
+			View view)
 {
 	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, view);
 
@@ -192,7 +193,7 @@ static void
 check_created_once(Upsert *upsert, CommandId insert)
 {
 	const Target *target = upsert->target;
-	Snapshot snapshot = plan_take_snapshot();
+	Snapshot snapshot = run_take_snapshot();
 	uint64 nrows = plan_run(target, STMT_EXISTS, upsert->key, NULL,
 							VIEW_AT(snapshot));
 
@@ -204,7 +205,7 @@ check_created_once(Upsert *upsert, CommandId insert)
 		if (nrows - nothers != 1)
 			error_created_twice(target_relation(target), describe_key(upsert));
 	}
-	plan_release_snapshot(snapshot);
+	run_release_snapshot(snapshot);
 }
 
 static bool
@@ -241,12 +242,12 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 		!target_runs_user_code_on_insert(upsert->target))
 		return run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST);
 
-	snapshot = plan_take_snapshot();
+	snapshot = run_take_snapshot();
 	was_there = run_for_row(upsert, STMT_LOOK, NULL,
 							VIEW_BEFORE(snapshot, insert));
 	nrows = plan_run(upsert->target, STMT_LOOK, upsert->key, NULL,
 					 VIEW_AT(snapshot));
-	plan_release_snapshot(snapshot);
+	run_release_snapshot(snapshot);
 	if (nrows > 1 && was_there)
 		return true;
 	if (nrows > 1)
@@ -310,7 +311,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 			error_insert_suppressed(target_relation(upsert->target));
 
 		if (round == 0)
-			insert = plan_next_command();
+			insert = run_next_command();
 		if (insert_row(upsert, last ? STMT_INSERT : STMT_INSERT_OR_YIELD,
 					   values, insert))
 			return true;

@@ -36,6 +36,7 @@
 #include "keys/keylock.h"
 #include "run/arbiter.h"
 #include "run/plans.h"
+#include "run/run.h"
 #include "table/target.h"
 #include "table/tuples.h"
 
@@ -210,7 +211,7 @@ write_batch(Batch *batch, const StatementSpec *spec, GroupList list, Rows *rows,
  */
 static void
 run_statement(Batch *batch, StatementSpec *spec, GroupList list,
-			  const BatchColumns *columns, PlanView view, BatchState state)
+			  const BatchColumns *columns, View view, BatchState state)
 {
 	Rows *rows;
 	uint64 nrows;
@@ -245,7 +246,7 @@ run_statement(Batch *batch, StatementSpec *spec, GroupList list,
 /* The same for groups with NULLs in different columns of their keys. */
 static void
 run_numbered(Batch *batch, StatementKind kind, GroupList list,
-			 const BatchColumns *columns, PlanView view, BatchState state)
+			 const BatchColumns *columns, View view, BatchState state)
 {
 	GroupList pattern;
 
@@ -261,7 +262,7 @@ run_numbered(Batch *batch, StatementKind kind, GroupList list,
 }
 
 static void
-look(Batch *batch, PlanView view, BatchState state)
+look(Batch *batch, View view, BatchState state)
 {
 	run_numbered(batch, STMT_BATCH_LOOK, select_groups(batch, GROUP_MISSING),
 				 NULL, view, state);
@@ -307,7 +308,7 @@ static void
 look_again(Batch *batch, GroupList missing, CommandId since)
 {
 	bool ours = since != InvalidCommandId;
-	Snapshot snapshot = ours ? plan_take_snapshot() : NULL;
+	Snapshot snapshot = ours ? run_take_snapshot() : NULL;
 
 	look(batch, ours ? VIEW_BEFORE(snapshot, since) : VIEW_LATEST, GROUP_FOUND);
 	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
@@ -323,7 +324,7 @@ look_again(Batch *batch, GroupList missing, CommandId since)
 	if (!ours)
 		return;
 	look(batch, VIEW_AT(snapshot), GROUP_CREATED);
-	plan_release_snapshot(snapshot);
+	run_release_snapshot(snapshot);
 	for (int i = 0; i < missing.ngroups; i++)
 	{
 		BatchGroup *group = missing.groups[i];
@@ -612,7 +613,7 @@ update_rows_once(Batch *batch)
 		return false;
 	}
 
-	update = plan_next_command();
+	update = run_next_command();
 	for (int i = 0; i < MAX_UPDATES && settable.ngroups > 0; i++)
 	{
 		next_alike(batch, &settable, &alike);
@@ -723,7 +724,7 @@ select_insertable(const Batch *batch)
  * keys.  Of the rows, only the groups' numbers are asked for.
  */
 static void
-count_rows(Batch *batch, GroupList pattern, PlanView view)
+count_rows(Batch *batch, GroupList pattern, View view)
 {
 	ColumnValues no_columns = {0};
 	StatementSpec spec;
@@ -787,7 +788,7 @@ check_pattern_once(Batch *batch, GroupList pattern, CommandId since)
 	if (!target_may_duplicate_key(batch->target, key->ncolumns, key->attnums,
 								  key->nulls))
 		return;
-	snapshot = plan_take_snapshot();
+	snapshot = run_take_snapshot();
 	count_rows(batch, pattern, VIEW_AT(snapshot));
 	several = make_list(pattern.ngroups);
 	for (int g = 0; g < pattern.ngroups; g++)
@@ -797,7 +798,7 @@ check_pattern_once(Batch *batch, GroupList pattern, CommandId since)
 	}
 	if (several.ngroups > 0)
 		check_several(batch, several, snapshot, since);
-	plan_release_snapshot(snapshot);
+	run_release_snapshot(snapshot);
 	pfree(several.groups);
 }
 
@@ -941,7 +942,7 @@ find_or_insert(Batch *batch, bool update, const char *function)
 
 		if (round == 0 && (target_may_divert_inserts(batch->target) ||
 						   target_runs_user_code_on_insert(batch->target)))
-			since = plan_next_command();
+			since = run_next_command();
 		insert_missing_rows(batch,
 							round >= max_yields ? STMT_BATCH_INSERT
 												: STMT_BATCH_INSERT_OR_YIELD,

@@ -603,7 +603,7 @@ journal_key(const Journal *journal, JournalColumn column, Datum value)
 /* Find the one entry that has the value in the column. */
 bool
 journal_find(const Journal *journal, JournalColumn column, Datum value,
-			 PlanView view, JournalEntry *entry)
+			 View view, JournalEntry *entry)
 {
 	ColumnValues *key = journal_key(journal, column, value);
 	uint64 nrows = plan_probe(journal->table, key, view);

@@ -80,7 +80,7 @@ extern void journal_read_entry(const Journal *journal, HeapTuple tuple,
 							   TupleDesc tupdesc, bool whole,
 							   JournalEntry *entry);
 extern bool journal_find(const Journal *journal, JournalColumn column,
-						 Datum value, PlanView view, JournalEntry *entry);
+						 Datum value, View view, JournalEntry *entry);
 extern bool journal_find_entry(const Journal *journal, int64 id,
 							   JournalEntry *entry);
 extern void journal_scan(const Journal *journal,

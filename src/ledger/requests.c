@@ -97,7 +97,7 @@ requests_claim(const Journal *journal, const JournalEntry *asked,
 /* Find the entries of many requests, and return their number. */
 static int
 find_requests(const Journal *journal, const Datum *requests, int nrequests,
-			  PlanView view, JournalEntry **booked)
+			  View view, JournalEntry **booked)
 {
 	ColumnValues *key = journal_key(journal, JOURNAL_REQUEST_ID, (Datum) 0);
 	bool by_index = target_has_index(journal->table, key->attnums[0]);

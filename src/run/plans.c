@@ -501,7 +501,7 @@ plan_run_entry(PlanEntry *entry, Datum *values, const char *nulls,
 /* Run the statement.  "limit" is the number of rows wanted, 0 for all. */
 static uint64
 plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
-			 const char *nulls, PlanView view, long limit)
+			 const char *nulls, View view, long limit)
 {
 	PlanEntry *entry = plan_fetch(target, spec);
 	Snapshot snapshot = view.snapshot;
@@ -540,8 +540,7 @@ key_has_index(const Target *target, const ColumnValues *key)
 
 /* Run a statement whose parameters are data, key and bound. */
 static uint64
-plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
-			  PlanView view)
+plan_run_with(const Target *target, StatementSpec *spec, Datum bound, View view)
 {
 	int ndata = spec->data ? spec->data->ncolumns : 0;
 	int max_params = spec->key->ncolumns + ndata + 1;
@@ -576,31 +575,6 @@ plan_run_with(const Target *target, StatementSpec *spec, Datum bound,
 	return nrows;
 }
 
-/* The command that the next statement will be; for VIEW_BEFORE. */
-CommandId
-plan_next_command(void)
-{
-	CommandCounterIncrement();
-	return GetCurrentCommandId(false);
-}
-
-/*
- * The latest snapshot, for several statements to look with, until
- * plan_release_snapshot() or an error.
- */
-Snapshot
-plan_take_snapshot(void)
-{
-	return RegisterSnapshot(GetLatestSnapshot());
-}
-
-/* End what plan_take_snapshot() began. */
-void
-plan_release_snapshot(Snapshot snapshot)
-{
-	UnregisterSnapshot(snapshot);
-}
-
 /*
  * Run a statement and return the number of rows it gave, at most 2, or 3 of
  * STMT_LOCK_PAIR: the rows are in SPI_tuptable, all live columns of the table
@@ -611,7 +585,7 @@ plan_release_snapshot(Snapshot snapshot)
  */
 uint64
 plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
-		 const ColumnValues *data, PlanView view)
+		 const ColumnValues *data, View view)
 {
 	StatementSpec spec = {.kind = kind, .key = key, .data = data};
 
@@ -623,7 +597,7 @@ plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
  * of the tree: whatever the tree is like, it does not read the whole table.
  */
 uint64
-plan_probe(const Target *target, const ColumnValues *key, PlanView view)
+plan_probe(const Target *target, const ColumnValues *key, View view)
 {
 	StatementSpec spec = {.kind = STMT_LOOK,
 						  .key = key,
@@ -652,7 +626,7 @@ plan_run_bounded(const Target *target, StatementKind kind,
  */
 void
 plan_sum(const Target *target, const ColumnValues *key,
-		 const ColumnValues *column, PlanView view)
+		 const ColumnValues *column, View view)
 {
 	StatementSpec spec = {.kind = STMT_SUM,
 						  .key = key,
@@ -704,7 +678,7 @@ plan_batch_size(uint32 nrows)
  * number of the registered row.
  */
 uint64
-plan_run_batch(const Target *target, const StatementSpec *spec, PlanView view,
+plan_run_batch(const Target *target, const StatementSpec *spec, View view,
 			   long limit)
 {
 	return plan_execute(target, spec, NULL, NULL, view, limit);

@@ -34,6 +34,9 @@ struct Rows
 {
 	EphemeralNamedRelationData relation;
 	AttrNumber ncolumns; /* that were added by now */
+	int most;			 /* how many there can be */
+	int nrows;			 /* that were put by now */
+	int *numbers;		 /* of the rows, in the order in which they were put */
 };
 
 /*
@@ -52,6 +55,9 @@ rows_begin(int ncolumns, int nrows)
 	md->enrtype = ENR_NAMED_TUPLESTORE;
 	md->enrtuples = nrows;
 	rows->relation.reldata = tuplestore_begin_heap(false, false, work_mem);
+	rows->numbers = MemoryContextAllocHuge(CurrentMemoryContext,
+										   sizeof(int) * (nrows + 1));
+	rows->most = nrows;
 	TupleDescInitEntry(md->tupdesc, ++rows->ncolumns, "n", INT4OID, -1, 0);
 	return rows;
 }
@@ -107,8 +113,28 @@ rows_add_flags(Rows *rows)
 void
 rows_put(Rows *rows, Datum *values, bool *nulls)
 {
+	Assert(rows->nrows < rows->most && !nulls[0]);
+	Assert(rows->ncolumns == rows->relation.md.tupdesc->natts);
+	rows->numbers[rows->nrows++] = DatumGetInt32(values[0]);
 	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
 						 values, nulls);
+}
+
+/* The number of rows that were put. */
+int
+rows_count(const Rows *rows)
+{
+	return rows->nrows;
+}
+
+/* The number of the row that was put as the turn-th, from 1; false if none. */
+bool
+rows_number_of_turn(const Rows *rows, int turn, int *number)
+{
+	if (turn < 1 || turn > rows->nrows)
+		return false;
+	*number = rows->numbers[turn - 1];
+	return true;
 }
 
 /*
@@ -125,7 +151,8 @@ rows_put_end(Rows *rows)
 	memset(nulls, true, sizeof(bool) * ncolumns);
 	values[0] = Int32GetDatum(-1);
 	nulls[0] = false;
-	rows_put(rows, values, nulls);
+	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
+						 values, nulls);
 	pfree(nulls);
 	pfree(values);
 }
@@ -149,5 +176,6 @@ rows_unregister(Rows *rows)
 		elog(ERROR, "SPI_unregister_relation failed");
 	tuplestore_end(rows->relation.reldata);
 	FreeTupleDesc(rows->relation.md.tupdesc);
+	pfree(rows->numbers);
 	pfree(rows);
 }

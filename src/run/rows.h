@@ -24,6 +24,8 @@ extern void rows_add_base_column(Rows *rows, char kind, int number,
 								 const Target *target, AttrNumber attnum);
 extern void rows_add_flags(Rows *rows);
 extern void rows_put(Rows *rows, Datum *values, bool *nulls);
+extern int rows_count(const Rows *rows);
+extern bool rows_number_of_turn(const Rows *rows, int turn, int *number);
 extern void rows_put_end(Rows *rows);
 extern void rows_register(Rows *rows);
 extern void rows_unregister(Rows *rows);

@@ -824,7 +824,7 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 		const char *name = column_name(stmt, data->attnums[i]);
 
 		appendStringInfoString(&stmt->text, i == 0 ? " SET " : ", ");
-		if (spec->partial[i])
+		if (spec->partial != NULL && spec->partial[i])
 			appendStringInfo(&stmt->text,
 							 "%s = CASE WHEN pg_catalog.get_bit(r.g, %d)"
 							 " OPERATOR(pg_catalog.=) 1 THEN r.d%d"

@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * rowset.h
+ *	  The rows that a verb gave, as a value.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_ROWSET_H
+#define RACEFREE_ROWSET_H
+
+#include "executor/spi.h"
+
+#include "table/values.h"
+
+/*
+ * Rows that a verb gave.  They live until rowset_free() or run_end(), and so do
+ * the values that point into them.  A set is "whole" if it lists all live
+ * columns of the table; else it lists the columns that were asked for.  Verbs
+ * over many rows add the number of the row that each one belongs to.
+ */
+typedef struct RowSet
+{
+	uint64 nrows;
+	const Target *table;
+	bool whole;
+	bool numbered;
+	SPITupleTable *rows; /* for rowset.c only */
+} RowSet;
+
+/* Of a whole set */
+
+/* A row as a row of the table: a composite datum, in the current context. */
+extern Datum rowset_form_row(const RowSet *set, uint64 i);
+/* A column of a row. */
+extern Datum rowset_value(const RowSet *set, uint64 i, AttrNumber attnum,
+						  bool *isnull);
+/* Several columns of a row, in the current context. */
+extern ColumnValues *rowset_values(const RowSet *set, uint64 i,
+								   const ColumnValues *columns);
+
+/* Of any set */
+
+/* The column at that position, counted from 1. */
+extern Datum rowset_position(const RowSet *set, uint64 i, int position,
+							 bool *isnull);
+/* The number of the row that this one belongs to. */
+extern int rowset_number(const RowSet *set, uint64 i);
+/* Free the rows. */
+extern void rowset_free(RowSet *set);
+
+#endif /* RACEFREE_ROWSET_H */
