@@ -1,7 +1,7 @@
 -- The extension itself: what it declares, and that it can be moved, dropped
 -- and created again.
 \set SHOW_CONTEXT never
--- nothing but the three functions
+-- what belongs to it
 SELECT regexp_replace(pg_describe_object(classid, objid, objsubid), '\s+', ' ', 'g') AS object
   FROM pg_depend
  WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'

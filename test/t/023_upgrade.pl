@@ -1,19 +1,60 @@
 # Copyright (c) 2026, the racefree developers
 
-# An installation of 0.1 that is in use becomes one of 0.2, of 0.3 and of 0.4,
-# which then does not differ from one that is new.
+# An extension that was updated does not differ from a new one of the same
+# version, and sessions that are in the middle of their work go on.  This is
+# tested with every update script that there is, and with those of versions
+# that are made up here: an update that is as it should be, and updates that
+# forget something, each of which the comparison must notice.
+#
+# The scripts of made-up versions go into a copy of the PostgreSQL tree, which
+# is as good as empty: what is only read is a link there.
 
 use strict;
 use warnings;
+use File::Basename;
+use File::Path qw(make_path);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('upgrade');
+# ---------------------------------------------------------------------------
+# The copy.  A PostgreSQL tree finds its files relative to its programs, so all
+# folders keep their places relative to each other.
+
+my ($found) = run_command([qw(pg_config --bindir --sharedir --pkglibdir)]);
+my ($bindir, $sharedir, $pkglibdir) = split /\n/, $found;
+my $tree = PostgreSQL::Test::Utils::tempdir;
+my $scripts = "$tree$sharedir/extension";
+
+make_path("$tree$bindir", dirname("$tree$pkglibdir"), $scripts);
+# Links would lead the programs back to where they come from.
+system_or_bail('cp', (map { "$bindir/$_" } qw(initdb pg_config pg_ctl postgres psql)),
+	"$tree$bindir");
+link_each("$sharedir/*", "$tree$sharedir");
+link_each("$sharedir/extension/*", $scripts);
+link_each($pkglibdir, dirname("$tree$pkglibdir"));
+
+# Unless there is something of that name already.
+sub link_each
+{
+	my ($pattern, $folder) = @_;
+
+	for my $path (glob qq("$pattern"))
+	{
+		my $link = "$folder/" . basename($path);
+		-e $link or symlink($path, $link) or die "symlink $link: $!";
+	}
+	return;
+}
+
+my $node = PostgreSQL::Test::Cluster->new('upgrade',
+	install_path => dirname("$tree$bindir"));
 $node->init;
 $node->start;
-$node->safe_psql('postgres', 'CREATE DATABASE fresh');
-$node->safe_psql('postgres', 'CREATE DATABASE upgraded');
+is($node->config_data('--sharedir'), "$tree$sharedir", 'the server reads its copy');
+
+# ---------------------------------------------------------------------------
+# The comparison.
 
 # All that belongs to the extension, as the catalogs describe it.
 my $members = q(
@@ -36,16 +77,31 @@ WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
 ORDER BY 1, 2, 3;
 );
 
-my $first_members = q(
-SELECT count(*) FROM pg_depend
-WHERE deptype = 'e' AND refobjid =
-	(SELECT oid FROM pg_extension WHERE extname = 'racefree');
-);
+# The members after these statements, which are then undone.
+sub members_after
+{
+	my (@statements) = @_;
+	return $node->safe_psql('postgres', join ";\n", 'BEGIN', @statements, "$members ROLLBACK");
+}
 
-my $version = q(SELECT extversion FROM pg_extension WHERE extname = 'racefree');
+sub new_members
+{
+	my ($version) = @_;
+	return members_after("CREATE EXTENSION racefree VERSION '$version'");
+}
 
-# What was there in 0.1, and what was new in 0.2, 0.3 and 0.4, each with its answer.
-my @old = (
+sub updated_members
+{
+	my ($source, $target) = @_;
+	return members_after("CREATE EXTENSION racefree VERSION '$source'",
+		"ALTER EXTENSION racefree UPDATE TO '$target'");
+}
+
+# ---------------------------------------------------------------------------
+# An extension in use.
+
+# What each function does, with its answer; undef for an error.
+my @calls = (
 	[ q(SELECT created FROM get_or_create(NULL::test, '{"str": "@"}')), 't' ],
 	[ q(SELECT created FROM get_or_create(NULL::test, '{"str": "@"}')), 'f' ],
 	[
@@ -56,26 +112,6 @@ my @old = (
 		q(SELECT (from_account).balance, (to_account).balance FROM transfer(NULL::account, 1, 2, 0)),
 		undef
 	],
-	[ q(SELECT (to_account).id FROM transfer(NULL::account, 1, 2, 1)), '2' ]);
-my @new = (
-	[
-		q(SELECT string_agg(created::text, ' ' ORDER BY ordinality) FROM get_or_create_many(NULL::test, '[{"str": "@"}, {"str": "@ many"}, {"str": "@ many"}]', '{str}')),
-		'false true false'
-	],
-	[
-		q(SELECT (object).note FROM update_or_create_many(NULL::test, '[{"str": "@", "note": "z"}]', '{str}')),
-		'z'
-	],
-	[ q(SELECT lock_keys('{"test": [{"str": "@ locked"}]}')), '' ],
-	[
-		q(SELECT string_agg(id::text, ' ') FROM lock_rows(NULL::account, '{2,1,3}'::int[])),
-		'2 1'
-	],
-	[ q(SELECT count(*) FROM racefree_locks WHERE relation = 'test'::regclass), '0' ],
-	[ q(INSERT INTO guarded (str) VALUES ('@')), '' ],
-	[ q(INSERT INTO guarded (str) VALUES ('@')), undef ],
-	[ q(SELECT created FROM get_or_create(NULL::guarded, '{"str": "@"}')), 'f' ]);
-my @newest = (
 	[
 		q(SELECT amount, replayed FROM transfer(NULL::account, 1, 2, 1, journal => 'journal', request_id => '@')),
 		'1|f'
@@ -85,59 +121,42 @@ my @newest = (
 		'1|t'
 	],
 	[
-		q(SELECT string_agg(status, ' ') FROM transfer_many(NULL::account, '{1,2}'::int[], '{2,1}'::int[], '{1,1}', '{"@",NULL}', journal => 'journal')),
-		'replayed ok'
-	],
-	[
 		q(SELECT amount FROM reverse_transfer(NULL::account, 'journal', (SELECT max(id) FROM journal))),
 		'1'
 	],
-	# The transfers that are not booked leave gaps.
 	[
-		q(SELECT count(*) FROM verify_journal('journal', NULL::account) WHERE problem <> 'balance_gap'),
-		'0'
+		q(SELECT string_agg(status, ' ') FROM transfer_many(NULL::account, '{1,2}'::int[], '{2,1}'::int[], '{1,1}', '{"@",NULL}', journal => 'journal')),
+		'replayed ok'
 	],
-	[
-		q(SELECT balance_at('journal', 1, 'infinity') = balance FROM account WHERE id = 1),
-		't'
-	],
-	[ q(DELETE FROM journal), undef ]);
-my @last = (
 	[ q(SELECT guard_journal('journal')), '0' ],
-	# A journal of 0.3 is open to any accounts, and says so no less.
+	[ q(DELETE FROM journal), undef ],
+	[ q(SELECT balance_at('journal', 1, 'infinity') = balance FROM account WHERE id = 1), 't' ],
+	[ q(SELECT count(*) FROM verify_journal('journal', NULL::account)), '0' ],
 	[
-		q(SELECT amount FROM transfer(NULL::other, 1, 2, 1, balance_column => 'money', journal => 'journal')),
-		'1'
+		q(SELECT string_agg(created::text, ' ' ORDER BY ordinality) FROM get_or_create_many(NULL::test, '[{"str": "@"}, {"str": "@ many"}, {"str": "@ many"}]', '{str}')),
+		'false true false'
 	],
 	[
-		q(SELECT count(*) > 0 FROM verify_journal('journal', NULL::account, opening => 0)),
-		't'
+		q(SELECT (object).note FROM update_or_create_many(NULL::test, '[{"str": "@", "note": "z"}]', '{str}')),
+		'z'
 	],
-	[ q(SELECT amount FROM transfer(NULL::account, 1, 2, 1, journal => 'tied')), '1' ],
-	[
-		q(SELECT transfer(NULL::other, 1, 2, 1, balance_column => 'money', journal => 'tied')),
-		undef
-	]);
+	[ q(SELECT lock_keys('{"test": [{"str": "@ locked"}]}')), '' ],
+	[ q(SELECT string_agg(id::text, ' ') FROM lock_rows(NULL::account, '{2,1,3}'::int[])), '2 1' ],
+	[ q(INSERT INTO guarded (str) VALUES ('@')), '' ],
+	[ q(INSERT INTO guarded (str) VALUES ('@')), undef ],
+	[ q(SELECT count(*) FROM racefree_locks WHERE relation = 'guarded'::regclass), '0' ]);
 
-# A session, which is told to go on after errors.
-sub open_session
-{
-	my ($database) = @_;
-	return $node->background_psql($database, on_error_stop => 0);
-}
-
-# Each statement gives its answer, or fails where it has none.
 sub works
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($session, $when, @calls) = @_;
+	my ($session, $when) = @_;
 
 	for my $call (@calls)
 	{
 		my ($statement, $answer) = @$call;
+		my ($function) = $statement =~ /(\w+\(|INSERT|DELETE|racefree_locks)/;
+
 		$statement =~ s/\@/$when/g;
-		my ($function) =
-		  $statement =~ /(\w+\(|INSERT|DELETE|racefree_locks)/;
 		# What an earlier one complained of would still be there.
 		$session->{stderr} = '';
 		my ($result, $failed) = $session->query($statement);
@@ -155,104 +174,135 @@ sub works
 	return;
 }
 
-$node->safe_psql('upgraded', q(
-CREATE EXTENSION racefree VERSION '0.1';
+# Update it while another session holds a key lock.
+sub update_in_use
+{
+	my ($source, $target) = @_;
+	my $change = "$source to $target";
+
+	$node->safe_psql('postgres', 'CREATE DATABASE used');
+	$node->safe_psql('used', qq(
+CREATE EXTENSION racefree VERSION '$source';
 CREATE TABLE test (id serial, str text, note text);
 CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2));
 INSERT INTO account VALUES (1, 100), (2, 100);
-CREATE TABLE other (id integer PRIMARY KEY, money integer);
-INSERT INTO other VALUES (1, 100), (2, 100);
+SELECT create_journal('journal', NULL::account, request_id_type => 'text');
+CREATE TABLE guarded (id serial, str text);
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON guarded
+	FOR EACH ROW EXECUTE FUNCTION key_guard('str');
 ));
-is($node->safe_psql('upgraded', $version), '0.1', 'there is an installation of 0.1');
+	# Sessions that go on after errors.
+	my ($session, $other) =
+	  map { $node->background_psql('used', on_error_stop => 0) } 1 .. 2;
+	works($session, "$change, before");
+	works($other, "$change, before, elsewhere");
 
-my $session = open_session('upgraded');
-my $other = open_session('upgraded');
-works($session, 'before', @old);
-works($other, 'before, elsewhere', @old);
+	$other->query(q(BEGIN; SELECT created FROM get_or_create(NULL::test, '{"str": "open"}')));
+	$session->query("ALTER EXTENSION racefree UPDATE TO '$target'");
+	is( $session->query(q(SELECT extversion FROM pg_extension WHERE extname = 'racefree')),
+		$target, "$change: the extension is updated");
+	is( $session->query(
+			q(SELECT relation, mode, granted FROM racefree_locks WHERE key_hash IS NOT NULL)),
+		'test|ExclusiveLock|t',
+		"$change: a lock that was taken before the update is seen after it");
+	$other->query('COMMIT');
 
-# While another transaction holds a key lock.
-$other->query(q(BEGIN; SELECT created FROM get_or_create(NULL::test, '{"str": "open"}')));
-$session->query(q(ALTER EXTENSION racefree UPDATE TO '0.2'));
-is($session->query($version), '0.2', 'the installation is of 0.2 now');
-is( $session->query(
-		q(SELECT relation, mode, granted FROM racefree_locks WHERE key_hash IS NOT NULL)),
-	'test|ExclusiveLock|t',
-	'a lock that was taken before the update is seen after it');
-$other->query('COMMIT');
+	my $new = $node->background_psql('used', on_error_stop => 0);
+	works($session, "$change, same session");
+	works($other, "$change, other session");
+	works($new, "$change, new session");
+	$_->quit for $session, $other, $new;
+	$node->safe_psql('postgres', 'DROP DATABASE used');
+	return;
+}
 
-$session->query(
-	q(CREATE TABLE guarded (id serial, str text);
-	  CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON guarded
-		FOR EACH ROW EXECUTE FUNCTION key_guard('str')));
-works($session, 'same session', @old, @new);
-works($other, 'other session', @old, @new);
-works(open_session('upgraded'), 'new session', @old, @new);
+# ---------------------------------------------------------------------------
+# The versions that there are.
 
-$session->query(q(ALTER EXTENSION racefree UPDATE TO '0.3'));
-is($session->query($version), '0.3', 'the installation is of 0.3 now');
-$session->query(q(SELECT create_journal('journal', NULL::account, request_id_type => 'text')));
-# As declared in 0.3, it makes a journal of 0.3.
-is( $session->query(
-		q(SELECT string_agg(tgnargs::text, ' ') FROM pg_trigger WHERE tgrelid = 'journal'::regclass AND NOT tgisinternal)),
-	'0 0',
-	'a journal of 0.3 is anybody\'s');
-works($session, '0.3, same session', @old, @new, @newest);
-works($other, '0.3, other session', @old, @new, @newest);
-works(open_session('upgraded'), '0.3, new session', @old, @new, @newest);
+my $default = $node->safe_psql('postgres',
+	"SELECT default_version FROM pg_available_extensions WHERE name = 'racefree'");
+cmp_ok(scalar(split /\n/, new_members($default)),
+	'>', 15, 'there is something to compare');
+is( $node->safe_psql(
+		'postgres', "SELECT source FROM pg_extension_update_paths('racefree')
+					 WHERE target = '$default' AND path IS NULL"),
+	'',
+	"every version can be updated to $default");
 
-$session->query(q(ALTER EXTENSION racefree UPDATE TO '0.4'));
-is($session->query($version), '0.4', 'the installation is of 0.4 now');
-$session->query(q(SELECT create_journal('tied', NULL::account)));
-works($session, '0.4, same session', @old, @new, @newest, @last);
-works($other, '0.4, other session', @old, @new, @newest, @last);
-works(open_session('upgraded'), '0.4, new session', @old, @new, @newest, @last);
-# What came with the tests' own tables is no member of the extension.
-$session->query('DROP TABLE journal, tied');
+for my $update (split /\n/,
+	$node->safe_psql(
+		'postgres', q(SELECT source, target FROM pg_extension_update_paths('racefree')
+					  WHERE path IS NOT NULL ORDER BY 1, 2)))
+{
+	my ($source, $target) = split /\|/, $update;
 
-$node->safe_psql('fresh', q(CREATE EXTENSION racefree VERSION '0.4'));
-my $fresh = $node->safe_psql('fresh', $members);
-cmp_ok(scalar(split /\n/, $fresh), '>', 14, 'there is something to compare');
-is($node->safe_psql('upgraded', $members),
-	$fresh, 'it does not differ from an installation that is new');
+	# Otherwise a new one is an updated one.
+	ok(-e "$scripts/racefree--$target.sql", "version $target has a script of its own");
+	# As lines, of which the first that differs is shown.
+	is_deeply([ split /\n/, updated_members($source, $target) ],
+		[ split /\n/, new_members($target) ],
+		"version $source, updated to $target, is like a new one");
+	update_in_use($source, $target);
+}
 
-# Whatever depends on a function that is replaced has to go before; and who may
-# execute that is as for any new function.
-$node->safe_psql('postgres', q(
-CREATE EXTENSION racefree VERSION '0.3';
-CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2));
-SELECT create_journal('journal', NULL::account);
-CREATE VIEW problems AS SELECT * FROM verify_journal('journal', NULL::account);
-REVOKE EXECUTE ON FUNCTION create_journal FROM PUBLIC;
-));
-my ($status, $output, $errors) =
-  $node->psql('postgres', q(\set VERBOSITY verbose
-ALTER EXTENSION racefree UPDATE TO '0.4'));
-like($errors, qr/2BP01.*problems/s, 'a view on a replaced function blocks the update');
-is($node->safe_psql('postgres', $version), '0.3', 'then nothing is updated');
-$node->safe_psql('postgres', q(
-DROP VIEW problems;
-ALTER EXTENSION racefree UPDATE TO '0.4';
-CREATE VIEW problems AS SELECT * FROM verify_journal('journal', NULL::account);
-));
-is($node->safe_psql('postgres', q(SELECT count(*) FROM problems)),
-	'0', 'without it the update is made, and the view made again');
-is( $node->safe_psql('postgres', q(SELECT proacl IS NULL FROM pg_proc WHERE proname = 'create_journal')),
-	't', 'a replaced function has the privileges of a new one');
-$node->safe_psql('postgres', 'DROP TABLE account, journal CASCADE; DROP EXTENSION racefree CASCADE');
+# ---------------------------------------------------------------------------
+# Versions that are made up.
 
-# Nor does one in another schema, which it is then moved out of.
-$node->safe_psql('postgres', q(
-CREATE SCHEMA "Some where";
-CREATE EXTENSION racefree SCHEMA "Some where" VERSION '0.1';
-ALTER EXTENSION racefree UPDATE;
-ALTER EXTENSION racefree SET SCHEMA public;
-));
-is($node->safe_psql('postgres', $members),
-	$fresh, 'nor does one that was upgraded in another schema');
+# A next version: the update, and what only a new one has of it.
+sub make_version
+{
+	my ($version, $update, $more) = @_;
 
-# All of it goes.
-$node->safe_psql('postgres', 'DROP EXTENSION racefree');
-is($node->safe_psql('postgres', $first_members), '0', 'nothing is left of it');
+	append_to_file("$scripts/racefree--$default--$version.sql", $update);
+	append_to_file("$scripts/racefree--$version.sql",
+		slurp_file("$scripts/racefree--$default.sql") . $update . ($more // ''));
+	return;
+}
+
+my $update = q(
+CREATE FUNCTION made_up(a integer, b integer DEFAULT 1) RETURNS integer
+AS 'SELECT a + b' LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION made_up(integer, integer) IS 'their sum';
+);
+
+make_version('next', $update);
+is(updated_members($default, 'next'),
+	new_members('next'), 'an update that adds a function is like a new one');
+isnt(new_members('next'), new_members($default), 'and unlike the version before');
+is( members_after(
+		'CREATE SCHEMA "Some where"',
+		qq(CREATE EXTENSION racefree SCHEMA "Some where" VERSION '$default'),
+		q(ALTER EXTENSION racefree UPDATE TO 'next'),
+		'ALTER EXTENSION racefree SET SCHEMA public'),
+	new_members('next'),
+	'so is one that was updated in another schema');
+update_in_use($default, 'next');
+
+my %forgotten = (
+	'function' => q(CREATE FUNCTION made_up() RETURNS integer AS 'SELECT 1' LANGUAGE sql;),
+	'comment' => q(COMMENT ON FUNCTION made_up(integer, integer) IS 'another';),
+	'argument' => q(DROP FUNCTION made_up(integer, integer);
+CREATE FUNCTION made_up(a integer, c integer DEFAULT 1) RETURNS integer
+AS 'SELECT a + c' LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION made_up(integer, integer) IS 'their sum';),
+	'default' => q(CREATE OR REPLACE FUNCTION made_up(a integer, b integer DEFAULT 2) RETURNS integer
+AS 'SELECT a + b' LANGUAGE sql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;),
+	'volatility' => q(ALTER FUNCTION made_up(integer, integer) IMMUTABLE;),
+	'parallel' => q(ALTER FUNCTION made_up(integer, integer) PARALLEL SAFE;),
+	'revoke' => q(REVOKE EXECUTE ON FUNCTION made_up(integer, integer) FROM PUBLIC;),
+	'view' => q(CREATE OR REPLACE VIEW racefree_locks AS
+SELECT NULL::regclass AS relation, NULL::bigint AS key_hash, NULL::text AS mode,
+	   NULL::boolean AS granted, NULL::integer AS pid,
+	   NULL::timestamptz AS waiting_since, NULL::integer[] AS blocking_pids;),
+	'view_comment' => q(COMMENT ON VIEW racefree_locks IS 'other';),
+	'column_comment' => q(COMMENT ON COLUMN racefree_locks.pid IS 'other';),
+	'grant' => q(REVOKE SELECT ON racefree_locks FROM PUBLIC;));
+for my $what (sort keys %forgotten)
+{
+	make_version("forgets_$what", $update, $forgotten{$what});
+	isnt(updated_members($default, "forgets_$what"),
+		new_members("forgets_$what"), "an update that forgets this is noticed: $what");
+}
 
 $node->stop;
 
