@@ -1,11 +1,12 @@
 -- Copyright (c) 2026, the racefree developers
 --
--- The public contract of the batches, the lock functions and the guard.
+-- The public contract of get_or_create_many, update_or_create_many, the lock
+-- functions and the key guard.
 --
 -- Runs on any server that has the extensions racefree and pgtap available,
 -- and leaves nothing behind:
 --
---		psql -X -q -A -t -d DATABASE -f test/pgtap/batches.sql
+--		psql -X -q -A -t -d DATABASE -f test/pgtap/upsert_many.sql
 
 \set ON_ERROR_STOP 1
 -- One result a line, also where a row has several.
