@@ -8,8 +8,8 @@
  * what the query that called us sees, so that transfers that are made
  * meanwhile do not matter.
  *
- * What the call allocates lives in SPI's memory context, and goes with
- * SPI_finish().
+ * What the call allocates lives in the memory context of run_begin(), and goes with
+ * run_end().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -17,9 +17,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -30,8 +28,9 @@
 
 #include "base/errors.h"
 #include "ledger/journal.h"
+#include "ledger/reports.h"
 #include "ledger/rules.h"
-#include "run/plans.h"
+#include "run/run.h"
 #include "table/ids.h"
 #include "table/target.h"
 #include "table/values.h"
@@ -254,17 +253,16 @@ check_idle(Verification *verification, const Datum *id, Numeric balance)
 
 /* Is the balance of the account that of its last entry? */
 static void
-check_account(HeapTuple tuple, TupleDesc tupdesc, void *arg)
+check_account(const RowSet *set, uint64 i, void *arg)
 {
 	Verification *verification = arg;
 	AccountState *state;
 	Numeric balance;
 	bool isnull;
 	bool no_balance;
-	Datum id = heap_getattr(tuple, 1, tupdesc, &isnull);
-	Datum value;
+	Datum id = rowset_position(set, i, 1, &isnull);
+	Datum value = rowset_position(set, i, 2, &no_balance);
 
-	value = heap_getattr(tuple, 2, tupdesc, &no_balance);
 	balance = no_balance
 				  ? NULL
 				  : money_from_column(&verification->rules.balance, value);
@@ -299,10 +297,8 @@ check_accounts(Verification *verification)
 	Rules *rules = &verification->rules;
 	AttrNumber attnums[2] = {rules->id.attnum, rules->balance.attnum};
 	ColumnValues result = {.ncolumns = 2, .attnums = attnums};
-	ColumnValues none = {0};
-	StatementSpec spec = {.kind = STMT_SCAN, .key = &none, .result = &result};
 
-	plan_scan(rules->accounts, &spec, check_account, verification);
+	run_scan(rules->accounts, NULL, &result, check_account, verification);
 }
 
 static int
@@ -339,43 +335,13 @@ report_missing(Verification *verification)
 	pfree(missing);
 }
 
-/* A number in a row of a result, or NULL: so is a sum of nothing but NULLs. */
-static Numeric
-get_sum(HeapTuple tuple, int position, TupleDesc tupdesc)
-{
-	bool isnull;
-	Datum value = heap_getattr(tuple, position, tupdesc, &isnull);
-
-	return isnull ? NULL : DatumGetNumeric(value);
-}
-
-/* Entries of which more was reversed than they moved. */
+/* An entry of which more was reversed than it moved, or that is not there. */
 static void
-check_reversals(Verification *verification)
+report_over_reversed(int64 entry, Numeric amount, Numeric total, void *arg)
 {
-	Journal *journal = &verification->journal;
-	ColumnValues none = {0};
-	StatementSpec spec = {.kind = STMT_OVER_REVERSED,
-						  .key = &none,
-						  .journal = journal->columns};
-	uint64 nrows;
-
-	if (!journal_has(journal, JOURNAL_REVERSES))
-		return;
-	nrows = plan_read(journal->table, &spec, NULL);
-	for (uint64 i = 0; i < nrows; i++)
-	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc tupdesc = SPI_tuptable->tupdesc;
-		bool isnull;
-		int64 entry = DatumGetInt64(heap_getattr(tuple, 1, tupdesc, &isnull));
-		Numeric amount = get_sum(tuple, 2, tupdesc);
-		Numeric total = get_sum(tuple, 3, tupdesc);
-
-		report(verification, NULL, &entry,
-			   amount == NULL ? "reversal_without_entry" : "over_reversed",
-			   amount, total);
-	}
+	report(arg, NULL, &entry,
+		   amount == NULL ? "reversal_without_entry" : "over_reversed", amount,
+		   total);
 }
 
 /* Choose the type in which ids are compared. */
@@ -472,15 +438,16 @@ verify_journal(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	open_verification(&verification, fcinfo);
 
-	SPI_connect();
+	run_begin();
 	verification.context = CurrentMemoryContext;
 	verification.states = states_create(CurrentMemoryContext, 1024,
 										&verification.keys);
 	journal_scan(&verification.journal, check_entry, &verification);
 	check_accounts(&verification);
 	report_missing(&verification);
-	check_reversals(&verification);
-	SPI_finish();
+	reports_over_reversed(&verification.journal, report_over_reversed,
+						  &verification);
+	run_end();
 
 	journal_close(&verification.journal);
 	target_close(verification.rules.accounts);

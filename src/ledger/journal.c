@@ -31,6 +31,7 @@
 #include "ledger/journal.h"
 #include "ledger/tie.h"
 #include "run/plans.h"
+#include "run/run.h"
 #include "table/ids.h"
 #include "table/tuples.h"
 #include "table/values.h"
@@ -668,12 +669,22 @@ typedef struct EntryTaker
 } EntryTaker;
 
 static void
-take_entry(HeapTuple tuple, TupleDesc tupdesc, void *arg)
+take_entry(const RowSet *set, uint64 i, void *arg)
 {
 	EntryTaker *taker = arg;
-	JournalEntry entry;
+	JournalEntry entry = {0};
+	int position = 0;
 
-	journal_read_entry(taker->journal, tuple, tupdesc, false, &entry);
+	for (int c = 0; c < NUM_JOURNAL_COLUMNS; c++)
+	{
+		Datum value;
+		bool isnull;
+
+		if (!journal_has(taker->journal, c))
+			continue;
+		value = rowset_position(set, i, ++position, &isnull);
+		read_column(taker->journal, c, value, isnull, &entry);
+	}
 	taker->take(&entry, taker->arg);
 }
 
@@ -687,9 +698,7 @@ journal_scan(const Journal *journal, void (*take)(const JournalEntry *, void *),
 			 void *arg)
 {
 	EntryTaker taker = {journal, take, arg};
-	StatementSpec spec = {.kind = STMT_SCAN,
-						  .key = journal_key(journal, JOURNAL_ID, 0),
-						  .result = journal_existing_columns(journal)};
 
-	plan_scan(journal->table, &spec, take_entry, &taker);
+	run_scan(journal->table, journal_key(journal, JOURNAL_ID, (Datum) 0),
+			 journal_existing_columns(journal), take_entry, &taker);
 }

@@ -17,6 +17,23 @@
 #include "run/plans.h"
 #include "run/statements.h"
 
+/* The columns of a journal. */
+typedef enum JournalColumn
+{
+	JOURNAL_ID,
+	JOURNAL_REQUEST_ID,
+	JOURNAL_FROM_ID,
+	JOURNAL_TO_ID,
+	JOURNAL_AMOUNT,
+	JOURNAL_FROM_BALANCE,
+	JOURNAL_TO_BALANCE,
+	JOURNAL_REVERSES,
+	JOURNAL_DETAILS,
+	JOURNAL_CREATED_AT
+} JournalColumn;
+
+#define NUM_JOURNAL_COLUMNS (JOURNAL_CREATED_AT + 1)
+
 /* A journal that is open, and where its columns are. */
 typedef struct Journal
 {

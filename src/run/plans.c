@@ -306,7 +306,7 @@ plan_prepare(const Target *target, const StatementSpec *spec)
  * kind, how rows are locked, how many there are (and then how large the table
  * is), the key's columns (negative where they are asked to be NULL), the data's
  * columns (negative where not every row gives them), the result's columns, a
- * journal's columns.  Zeros stand between them.
+ * query with its columns.  Zeros stand between them.
  */
 static int16 *
 plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
@@ -315,8 +315,10 @@ plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
 	const ColumnValues *data = spec->data;
 	int ndata = data ? data->ncolumns : 0;
 	int nresult = spec->result ? spec->result->ncolumns : 0;
-	int16 *shape = palloc(sizeof(int16) * (key->ncolumns + ndata + nresult +
-										   NUM_JOURNAL_COLUMNS + 9));
+	int nquery = spec->query ? spec->query->ncolumns : 0;
+	int16 *shape = palloc(sizeof(int16) *
+							  (key->ncolumns + ndata + nresult + nquery + 9) +
+						  sizeof(spec->query));
 	int n = 0;
 
 	shape[n++] = spec->kind;
@@ -336,8 +338,10 @@ plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
 	for (int i = 0; i < nresult; i++)
 		shape[n++] = spec->result->attnums[i];
 	shape[n++] = spec->result ? 1 : 0;
-	for (int i = 0; spec->journal != NULL && i < NUM_JOURNAL_COLUMNS; i++)
-		shape[n++] = spec->journal[i];
+	memcpy(&shape[n], &spec->query, sizeof(spec->query));
+	n += sizeof(spec->query) / sizeof(int16);
+	for (int i = 0; i < nquery; i++)
+		shape[n++] = spec->columns[i];
 	*nshape = n;
 	return shape;
 }
@@ -749,10 +753,9 @@ plan_read(const Target *target, const StatementSpec *spec, Datum *values)
 	return SPI_processed;
 }
 
-/* Give each row of a portal to the function, and close the portal. */
+/* Give the rows of a portal to the function, and close the portal. */
 static void
-plan_fetch_all(Portal portal, void (*take)(HeapTuple, TupleDesc, void *),
-			   void *arg)
+plan_fetch_all(Portal portal, void (*take)(uint64 nrows, void *), void *arg)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "racefree scan",
@@ -767,8 +770,7 @@ plan_fetch_all(Portal portal, void (*take)(HeapTuple, TupleDesc, void *),
 		if (SPI_processed == 0)
 			break;
 		old = MemoryContextSwitchTo(scratch);
-		for (uint64 i = 0; i < SPI_processed; i++)
-			take(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, arg);
+		take(SPI_processed, arg);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(scratch);
 		SPI_freetuptable(SPI_tuptable);
@@ -779,12 +781,12 @@ plan_fetch_all(Portal portal, void (*take)(HeapTuple, TupleDesc, void *),
 }
 
 /*
- * The same for a SELECT of many rows: each is given to the function, which runs
- * in a memory context that is reset now and then.
+ * The same for a SELECT of many rows: they are given to the function some at a
+ * time, in SPI_tuptable.  It runs in a memory context that is then reset.
  */
 void
 plan_scan(const Target *target, const StatementSpec *spec,
-		  void (*take)(HeapTuple, TupleDesc, void *), void *arg)
+		  void (*take)(uint64 nrows, void *), void *arg)
 {
 	PlanEntry *entry = plan_fetch(target, spec);
 

@@ -36,6 +36,6 @@ extern uint64 plan_write_batch(const Target *target, const StatementSpec *spec,
 extern uint64 plan_read(const Target *target, const StatementSpec *spec,
 						Datum *values);
 extern void plan_scan(const Target *target, const StatementSpec *spec,
-					  void (*take)(HeapTuple, TupleDesc, void *), void *arg);
+					  void (*take)(uint64 nrows, void *), void *arg);
 
 #endif /* RACEFREE_PLANS_H */

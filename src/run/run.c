@@ -199,6 +199,57 @@ run_sum(const Target *target, const ColumnValues *key, AttrNumber column,
  * ----------
  */
 
+/* Where a scan gives its rows. */
+typedef struct ScanRun
+{
+	RowSet set;
+	RunTake take;
+	void *arg;
+} ScanRun;
+
+/* Give the rows that were fetched to the caller's function. */
+static void
+run_take_fetched(uint64 nrows, void *arg)
+{
+	ScanRun *run = arg;
+
+	run->set.nrows = nrows;
+	run->set.rows = SPI_tuptable;
+	for (uint64 i = 0; i < nrows; i++)
+		run->take(&run->set, i, run->arg);
+}
+
+/* Give each row of the table to the function. */
+void
+run_scan(const Target *target, const ColumnValues *order,
+		 const ColumnValues *result, RunTake take, void *arg)
+{
+	ColumnValues no_order = {0};
+	StatementSpec spec = {.kind = STMT_SCAN,
+						  .key = order ? order : &no_order,
+						  .result = result};
+	ScanRun run = {.set = run_result(target, 0, result == NULL, false),
+				   .take = take,
+				   .arg = arg};
+
+	plan_scan(target, &spec, run_take_fetched, &run);
+}
+
+/* Run a query of another room's. */
+RowSet
+run_query(const Target *target, const RunQuery *query,
+		  const AttrNumber *columns, Datum *values)
+{
+	ColumnValues no_key = {0};
+	StatementSpec spec = {.kind = STMT_QUERY,
+						  .key = &no_key,
+						  .query = query,
+						  .columns = columns};
+	uint64 nrows = plan_read(target, &spec, values);
+
+	return run_result(target, nrows, false, false);
+}
+
 /* Lock the rows whose id is in the array, in primary key order. */
 RowSet
 run_lock_ids(const Target *target, AttrNumber id, LockClauseStrength strength,

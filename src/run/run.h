@@ -23,6 +23,8 @@
 #include "run/rowset.h"
 #include "run/view.h"
 
+struct Statement;
+
 /* How often to look again for a row that was replaced while we waited. */
 #define LOCK_ATTEMPTS 3
 
@@ -33,6 +35,21 @@ typedef enum AddBound
 	ADD_ABOVE, /* not below the bound */
 	ADD_BELOW  /* not above the bound */
 } AddBound;
+
+/*
+ * A SELECT of a room's own, which is kept like the verbs' statements.  It is
+ * known by its address, so it is a static constant.
+ */
+typedef struct RunQuery
+{
+	/* Write the text; see the end of statements.h. */
+	void (*write)(struct Statement *stmt, const AttrNumber *columns);
+	int ncolumns; /* of the table that the text can name */
+	int nparams;  /* that the text declares */
+} RunQuery;
+
+/* Called with each row of a scan; it may free nothing of the set. */
+typedef void (*RunTake)(const RowSet *set, uint64 i, void *arg);
 
 /* In which order run_rows_lock() locks. */
 typedef enum RowsOrder
@@ -98,6 +115,20 @@ extern Numeric run_sum(const Target *target, const ColumnValues *key,
 
 /* Many rows */
 
+/*
+ * Give each row of the table to the function, in the order of the columns of
+ * "order", or in any order if that is NULL.  "result" has the columns to give,
+ * NULL for all.  The function runs in a memory context that is reset, so what
+ * it keeps it allocates elsewhere.
+ *
+ * A scan and a query see what the query that called us sees, so that several of
+ * them see the same; the caller has written nothing since.
+ */
+extern void run_scan(const Target *target, const ColumnValues *order,
+					 const ColumnValues *result, RunTake take, void *arg);
+/* Run a query.  Its columns may be invalid where the text can do without. */
+extern RowSet run_query(const Target *target, const RunQuery *query,
+						const AttrNumber *columns, Datum *values);
 /* Lock the rows whose id is in the array, in primary key order. */
 extern RowSet run_lock_ids(const Target *target, AttrNumber id,
 						   LockClauseStrength strength, LockWaitPolicy wait,

@@ -27,22 +27,24 @@
 #include "run/statements.h"
 
 /* Declare the next parameter.  Domains are checked where a value is stored. */
-static int
-add_param(Statement *stmt, Oid type)
+int
+statement_add_param(Statement *stmt, Oid type)
 {
 	stmt->types[stmt->nparams++] = getBaseType(type);
 	return stmt->nparams;
 }
 
-static const char *
-column_name(Statement *stmt, AttrNumber attnum)
+/* A column's name, quoted. */
+const char *
+statement_column(const Statement *stmt, AttrNumber attnum)
 {
 	return quote_identifier(
 		NameStr(target_column(stmt->target, attnum)->attname));
 }
 
-static void
-append_table(Statement *stmt)
+/* The table's name, qualified and quoted. */
+void
+statement_append_table(Statement *stmt)
 {
 	Relation rel = target_relation(stmt->target);
 	char *schema = get_namespace_name(RelationGetNamespace(rel));
@@ -64,7 +66,7 @@ append_columns(Statement *stmt, const char *prefix)
 		if (target_column(stmt->target, attnum)->attisdropped)
 			continue;
 		appendStringInfo(&stmt->text, "%s%s%s", any ? ", " : "", prefix,
-						 column_name(stmt, attnum));
+						 statement_column(stmt, attnum));
 		any = true;
 	}
 	/* A table need not have columns, but RETURNING must name something. */
@@ -83,7 +85,7 @@ append_result(Statement *stmt, const StatementSpec *spec, const char *prefix)
 	}
 	for (int i = 0; i < spec->result->ncolumns; i++)
 		appendStringInfo(&stmt->text, "%s%s%s", i > 0 ? ", " : "", prefix,
-						 column_name(stmt, spec->result->attnums[i]));
+						 statement_column(stmt, spec->result->attnums[i]));
 	if (spec->result->ncolumns == 0)
 		appendStringInfoString(&stmt->text, "NULL");
 }
@@ -151,9 +153,9 @@ is_polymorphic(Oid operator)
  *
  * The value is of the column's type, or of its base type.
  */
-static void
-append_equality(Statement *stmt, AttrNumber attnum, const char *column,
-				const char *value, Oid value_type)
+void
+statement_append_equality(Statement *stmt, AttrNumber attnum,
+						  const char *column, const char *value, Oid value_type)
 {
 	Oid eq_opr = target_column_type(stmt->target, attnum, 0)->eq_opr;
 
@@ -186,7 +188,7 @@ append_sure_equality(Statement *stmt, AttrNumber attnum, const char *column,
 
 	if (misleads)
 		appendStringInfoChar(&stmt->text, '(');
-	append_equality(stmt, attnum, column, value, value_type);
+	statement_append_equality(stmt, attnum, column, value, value_type);
 	if (misleads)
 		appendStringInfoString(&stmt->text, ") IS TRUE");
 }
@@ -213,7 +215,7 @@ append_where(Statement *stmt, const ColumnValues *key)
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		AttrNumber attnum = key->attnums[i];
-		const char *name = column_name(stmt, attnum);
+		const char *name = statement_column(stmt, attnum);
 		Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
@@ -223,12 +225,13 @@ append_where(Statement *stmt, const ColumnValues *key)
 			append_is_null(stmt, name);
 		else
 		{
-			const char *value = psprintf("$%d", add_param(stmt, type));
+			const char *value = psprintf("$%d",
+										 statement_add_param(stmt, type));
 
 			if (partitioned)
 				append_sure_equality(stmt, attnum, name, value, type);
 			else
-				append_equality(stmt, attnum, name, value, type);
+				statement_append_equality(stmt, attnum, name, value, type);
 		}
 	}
 }
@@ -243,7 +246,7 @@ build_select(Statement *stmt, const ColumnValues *key, bool lock)
 	appendStringInfoString(&stmt->text, "SELECT ");
 	append_columns(stmt, "");
 	appendStringInfoString(&stmt->text, " FROM ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	append_where(stmt, key);
 	if (lock)
 		appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
@@ -256,7 +259,7 @@ static void
 build_exists(Statement *stmt, const ColumnValues *key)
 {
 	appendStringInfoString(&stmt->text, "SELECT FROM ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	append_where(stmt, key);
 }
 
@@ -269,21 +272,21 @@ build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 			 bool yield)
 {
 	appendStringInfoString(&stmt->text, "INSERT INTO ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	if (data->ncolumns == 0)
 		appendStringInfoString(&stmt->text, " DEFAULT VALUES");
 	else
 	{
 		for (int i = 0; i < data->ncolumns; i++)
 			appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
-							 column_name(stmt, data->attnums[i]));
+							 statement_column(stmt, data->attnums[i]));
 		appendStringInfoString(&stmt->text, ") VALUES (");
 		for (int i = 0; i < data->ncolumns; i++)
 		{
 			Oid type = target_column(stmt->target, data->attnums[i])->atttypid;
 
 			appendStringInfo(&stmt->text, "%s$%d", i == 0 ? "" : ", ",
-							 add_param(stmt, type));
+							 statement_add_param(stmt, type));
 		}
 		appendStringInfoChar(&stmt->text, ')');
 	}
@@ -300,14 +303,15 @@ static void
 build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
 {
 	appendStringInfoString(&stmt->text, "UPDATE ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	for (int i = 0; i < data->ncolumns; i++)
 	{
 		AttrNumber attnum = data->attnums[i];
 		Oid type = target_column(stmt->target, attnum)->atttypid;
 
 		appendStringInfo(&stmt->text, "%s%s = $%d", i == 0 ? " SET " : ", ",
-						 column_name(stmt, attnum), add_param(stmt, type));
+						 statement_column(stmt, attnum),
+						 statement_add_param(stmt, type));
 	}
 	append_where(stmt, key);
 	appendStringInfoString(&stmt->text, " RETURNING ");
@@ -327,19 +331,20 @@ build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
 {
 	Oid type = getBaseType(
 		target_column(stmt->target, data->attnums[0])->atttypid);
-	const char *name = column_name(stmt, data->attnums[0]);
+	const char *name = statement_column(stmt, data->attnums[0]);
 
 	appendStringInfoString(&stmt->text, "UPDATE ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) $%d",
 					 name, name, format_type_be_qualified(type),
-					 add_param(stmt, type));
+					 statement_add_param(stmt, type));
 	append_where(stmt, key);
 	if (kind != STMT_ADD)
 		appendStringInfo(
 			&stmt->text,
 			" AND %s::pg_catalog.numeric OPERATOR(pg_catalog.%s) $%d", name,
-			kind == STMT_ADD_ABOVE ? ">=" : "<=", add_param(stmt, NUMERICOID));
+			kind == STMT_ADD_ABOVE ? ">=" : "<=",
+			statement_add_param(stmt, NUMERICOID));
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_columns(stmt, "");
 }
@@ -351,7 +356,8 @@ append_order(Statement *stmt, AttrNumber attnum, const char *prefix)
 	TypeCacheEntry *type = target_column_type(stmt->target, attnum,
 											  TYPECACHE_LT_OPR);
 
-	const char *column = psprintf("%s%s", prefix, column_name(stmt, attnum));
+	const char *column = psprintf("%s%s", prefix,
+								  statement_column(stmt, attnum));
 
 	if (is_polymorphic(type->lt_opr))
 		column = polymorphic_operand(stmt, attnum, column);
@@ -398,12 +404,14 @@ build_lock_pair(Statement *stmt, const ColumnValues *key)
 	appendStringInfoString(&stmt->text, "SELECT ");
 	append_columns(stmt, "");
 	appendStringInfoString(&stmt->text, " FROM ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	for (int i = 0; i < 2; i++)
 	{
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " OR ");
-		append_equality(stmt, attnum, column_name(stmt, attnum),
-						psprintf("$%d", add_param(stmt, type)), type);
+		statement_append_equality(stmt, attnum, statement_column(stmt, attnum),
+								  psprintf("$%d",
+										   statement_add_param(stmt, type)),
+								  type);
 	}
 	append_lock_order(stmt, attnum, "");
 	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
@@ -453,19 +461,19 @@ build_lock_ids(Statement *stmt, const StatementSpec *spec)
 	AttrNumber attnum = spec->key->attnums[0];
 	Form_pg_attribute att = target_column(stmt->target, attnum);
 	TypeCacheEntry *type = target_column_type(stmt->target, attnum, 0);
-	const char *column = column_name(stmt, attnum);
+	const char *column = statement_column(stmt, attnum);
 
 	appendStringInfoString(&stmt->text, "SELECT ");
 	append_columns(stmt, "");
 	appendStringInfoString(&stmt->text, " FROM ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	if (is_polymorphic(type->eq_opr))
 		column = polymorphic_operand(stmt, attnum, column);
 	appendStringInfo(&stmt->text, " WHERE %s ", column);
 	append_operator(stmt, type->eq_opr);
 	appendStringInfo(&stmt->text, " ANY ($%d",
-					 add_param(stmt,
-							   get_array_type(getBaseType(att->atttypid))));
+					 statement_add_param(stmt, get_array_type(getBaseType(
+												   att->atttypid))));
 	append_collation(stmt, attnum);
 	appendStringInfoChar(&stmt->text, ')');
 	append_lock_order(stmt, attnum, "");
@@ -481,8 +489,8 @@ build_sum(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
 {
 	appendStringInfo(&stmt->text,
 					 "SELECT pg_catalog.sum(%s::pg_catalog.numeric) FROM ",
-					 column_name(stmt, data->attnums[0]));
-	append_table(stmt);
+					 statement_column(stmt, data->attnums[0]));
+	statement_append_table(stmt);
 	append_where(stmt, key);
 }
 
@@ -495,118 +503,12 @@ build_scan(Statement *stmt, const StatementSpec *spec)
 	appendStringInfoString(&stmt->text, "SELECT ");
 	append_result(stmt, spec, "");
 	appendStringInfoString(&stmt->text, " FROM ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	for (int i = 0; i < spec->key->ncolumns; i++)
 	{
 		appendStringInfoString(&stmt->text, i == 0 ? " ORDER BY " : ", ");
 		append_order(stmt, spec->key->attnums[i], "");
 	}
-}
-
-/* ----------
- * Statements over a journal
- * ----------
- */
-
-static const char *
-journal_name(Statement *stmt, const StatementSpec *spec, JournalColumn column)
-{
-	return column_name(stmt, spec->journal[column]);
-}
-
-/* ORDER BY r.created_at DESC, r.id DESC LIMIT 1 */
-static void
-append_last(Statement *stmt, const StatementSpec *spec)
-{
-	const char *direction = spec->kind == STMT_BALANCE_AT ? " DESC" : "";
-
-	appendStringInfo(&stmt->text, " ORDER BY r.%s%s, r.%s%s LIMIT 1",
-					 journal_name(stmt, spec, JOURNAL_CREATED_AT), direction,
-					 journal_name(stmt, spec, JOURNAL_ID), direction);
-}
-
-/*
- * (SELECT r.created_at, r.id, r.from_balance AS balance FROM schema.journal r
- *		WHERE r.from_id = $1 AND r.created_at <= $2
- *		ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
- *
- * Or, before the first entry after that, the balance without the amount.
- */
-static void
-append_side(Statement *stmt, const StatementSpec *spec, bool payer)
-{
-	bool before = spec->kind == STMT_BALANCE_BEFORE;
-	AttrNumber side = spec->journal[payer ? JOURNAL_FROM_ID : JOURNAL_TO_ID];
-	JournalColumn balance = payer ? JOURNAL_FROM_BALANCE : JOURNAL_TO_BALANCE;
-	const char *created_at = journal_name(stmt, spec, JOURNAL_CREATED_AT);
-	Oid type = getBaseType(target_column(stmt->target, side)->atttypid);
-
-	appendStringInfo(&stmt->text,
-					 "(SELECT r.%s, r.%s, r.%s::pg_catalog.numeric", created_at,
-					 journal_name(stmt, spec, JOURNAL_ID),
-					 journal_name(stmt, spec, balance));
-	if (before)
-		appendStringInfo(&stmt->text,
-						 " OPERATOR(pg_catalog.%c) r.%s::pg_catalog.numeric",
-						 payer ? '+' : '-',
-						 journal_name(stmt, spec, JOURNAL_AMOUNT));
-	appendStringInfoString(&stmt->text, " AS racefree_balance FROM ");
-	append_table(stmt);
-	appendStringInfoString(&stmt->text, " r WHERE ");
-	append_equality(stmt, side, psprintf("r.%s", column_name(stmt, side)),
-					psprintf("$%d", add_param(stmt, type)), type);
-	appendStringInfo(&stmt->text, " AND r.%s OPERATOR(pg_catalog.%s) $%d",
-					 created_at,
-					 before ? ">" : "<=", add_param(stmt, TIMESTAMPTZOID));
-	append_last(stmt, spec);
-	appendStringInfoChar(&stmt->text, ')');
-}
-
-/*
- * SELECT r.balance FROM ((SELECT ... from_id ...) UNION ALL
- *		(SELECT ... to_id ...)) r ORDER BY r.created_at DESC, r.id DESC LIMIT 1
- */
-static void
-build_balance(Statement *stmt, const StatementSpec *spec)
-{
-	appendStringInfoString(&stmt->text, "SELECT r.racefree_balance FROM (");
-	append_side(stmt, spec, true);
-	appendStringInfoString(&stmt->text, " UNION ALL ");
-	append_side(stmt, spec, false);
-	appendStringInfoString(&stmt->text, ") r");
-	append_last(stmt, spec);
-}
-
-/*
- * SELECT s.reverses::int8, t.amount::numeric, s.total
- *		FROM (SELECT reverses, sum(amount) AS total FROM schema.journal
- *			  WHERE reverses IS NOT NULL GROUP BY reverses) s
- *		LEFT JOIN schema.journal t ON t.id = s.reverses
- *		WHERE t.amount IS NULL OR s.total > t.amount
- */
-static void
-build_over_reversed(Statement *stmt, const StatementSpec *spec)
-{
-	const char *id = journal_name(stmt, spec, JOURNAL_ID);
-	const char *reverses = journal_name(stmt, spec, JOURNAL_REVERSES);
-	const char *amount = psprintf("%s::pg_catalog.numeric",
-								  journal_name(stmt, spec, JOURNAL_AMOUNT));
-
-	appendStringInfo(&stmt->text,
-					 "SELECT s.%s::pg_catalog.int8, t.%s, s.racefree_total"
-					 " FROM (SELECT r.%s, pg_catalog.sum(r.%s) AS"
-					 " racefree_total FROM ",
-					 reverses, amount, reverses, amount);
-	append_table(stmt);
-	appendStringInfo(&stmt->text,
-					 " r WHERE r.%s IS NOT NULL GROUP BY r.%s) s LEFT JOIN ",
-					 reverses, reverses);
-	append_table(stmt);
-	appendStringInfo(&stmt->text,
-					 " t ON t.%s OPERATOR(pg_catalog.=) s.%s"
-					 " WHERE t.%s IS NULL OR s.racefree_total"
-					 " OPERATOR(pg_catalog.>) t.%s ORDER BY s.%s",
-					 id, reverses, id, amount, reverses);
 }
 
 /* ----------
@@ -630,7 +532,7 @@ append_batch_where(Statement *stmt, const ColumnValues *key)
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		AttrNumber attnum = key->attnums[i];
-		const char *name = psprintf("t.%s", column_name(stmt, attnum));
+		const char *name = psprintf("t.%s", statement_column(stmt, attnum));
 
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
 		/* A type without equality is no key, not even to ask for NULL. */
@@ -652,7 +554,7 @@ append_batch_select(Statement *stmt, const StatementSpec *spec)
 	appendStringInfoString(&stmt->text, ", r.n FROM ");
 	append_batch(stmt);
 	appendStringInfoString(&stmt->text, ", ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	appendStringInfoString(&stmt->text, " t");
 }
 
@@ -684,7 +586,7 @@ build_batch_probe(Statement *stmt, const StatementSpec *spec)
 	appendStringInfoString(&stmt->text, ", LATERAL (SELECT ");
 	append_result(stmt, spec, "t.");
 	appendStringInfoString(&stmt->text, " FROM ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	appendStringInfoString(&stmt->text, " t");
 	append_batch_where(stmt, spec->key);
 	appendStringInfoString(&stmt->text, " OFFSET 0) t");
@@ -733,17 +635,20 @@ build_batch_lock(Statement *stmt, const StatementSpec *spec)
 	{
 		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
 		append_sure_equality(stmt, columns[i],
-							 psprintf("t.%s", column_name(stmt, columns[i])),
+							 psprintf("t.%s",
+									  statement_column(stmt, columns[i])),
 							 psprintf("r.p%d", i + 1),
 							 target_column(stmt->target, columns[i])->atttypid);
 	}
 	for (int i = 0; ncolumns > 0 && i < key->ncolumns; i++)
 	{
-		const char *name = psprintf("t.%s", column_name(stmt, key->attnums[i]));
+		const char *name = psprintf("t.%s",
+									statement_column(stmt, key->attnums[i]));
 
 		appendStringInfoString(&stmt->text, " AND (");
-		append_equality(stmt, key->attnums[i], name, psprintf("r.k%d", i + 1),
-						target_column(stmt->target, key->attnums[i])->atttypid);
+		statement_append_equality(
+			stmt, key->attnums[i], name, psprintf("r.k%d", i + 1),
+			target_column(stmt->target, key->attnums[i])->atttypid);
 		appendStringInfoString(&stmt->text, " OR ");
 		append_is_null(stmt, name);
 		appendStringInfoString(&stmt->text, " AND ");
@@ -775,13 +680,13 @@ build_batch_insert(Statement *stmt, const StatementSpec *spec, bool yield)
 	int ncolumns = key->ncolumns + data->ncolumns;
 
 	appendStringInfoString(&stmt->text, "INSERT INTO ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	for (int i = 0; i < ncolumns; i++)
-		appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
-						 column_name(stmt,
-									 i < key->ncolumns
-										 ? key->attnums[i]
-										 : data->attnums[i - key->ncolumns]));
+		appendStringInfo(
+			&stmt->text, "%s%s", i == 0 ? " (" : ", ",
+			statement_column(stmt, i < key->ncolumns
+									   ? key->attnums[i]
+									   : data->attnums[i - key->ncolumns]));
 	appendStringInfoString(&stmt->text,
 						   ncolumns > 0 ? ") SELECT " : " SELECT ");
 	for (int i = 0; i < ncolumns; i++)
@@ -795,7 +700,7 @@ build_batch_insert(Statement *stmt, const StatementSpec *spec, bool yield)
 	appendStringInfoString(&stmt->text, " FROM ");
 	append_batch(stmt);
 	appendStringInfo(&stmt->text, " WHERE r.n OPERATOR(pg_catalog.>=) $%d",
-					 add_param(stmt, INT4OID));
+					 statement_add_param(stmt, INT4OID));
 	if (yield)
 		(void) arbiter_clause(stmt->target, &stmt->text, key);
 	appendStringInfoString(&stmt->text, " RETURNING ");
@@ -817,11 +722,11 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 	const ColumnValues *data = spec->data;
 
 	appendStringInfoString(&stmt->text, "UPDATE ");
-	append_table(stmt);
+	statement_append_table(stmt);
 	appendStringInfoString(&stmt->text, " t");
 	for (int i = 0; i < data->ncolumns; i++)
 	{
-		const char *name = column_name(stmt, data->attnums[i]);
+		const char *name = statement_column(stmt, data->attnums[i]);
 
 		appendStringInfoString(&stmt->text, i == 0 ? " SET " : ", ");
 		if (spec->partial != NULL && spec->partial[i])
@@ -838,7 +743,7 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 	append_batch_where(stmt, spec->key);
 	appendStringInfo(&stmt->text, "%sr.n OPERATOR(pg_catalog.>=) $%d",
 					 spec->key->ncolumns > 0 ? " AND " : " WHERE ",
-					 add_param(stmt, INT4OID));
+					 statement_add_param(stmt, INT4OID));
 	appendStringInfoString(&stmt->text, " RETURNING ");
 	append_result(stmt, spec, "t.");
 	appendStringInfoString(&stmt->text, ", r.n");
@@ -885,7 +790,8 @@ statement_build(Statement *stmt, const Target *target,
 {
 	const ColumnValues *key = spec->key;
 	const ColumnValues *data = spec->data;
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 4;
+	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 4 +
+					 (spec->query ? spec->query->nparams : 0);
 
 	stmt->target = target;
 	stmt->nparams = 0;
@@ -925,12 +831,9 @@ statement_build(Statement *stmt, const Target *target,
 		case STMT_SCAN:
 			build_scan(stmt, spec);
 			break;
-		case STMT_BALANCE_AT:
-		case STMT_BALANCE_BEFORE:
-			build_balance(stmt, spec);
-			break;
-		case STMT_OVER_REVERSED:
-			build_over_reversed(stmt, spec);
+		case STMT_QUERY:
+			spec->query->write(stmt, spec->columns);
+			Assert(stmt->nparams == spec->query->nparams);
 			break;
 		default:
 			build_batch(stmt, spec);

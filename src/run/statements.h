@@ -13,6 +13,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/lockoptions.h"
 
+#include "run/run.h"
 #include "table/values.h"
 
 typedef enum StatementKind
@@ -30,11 +31,7 @@ typedef enum StatementKind
 	STMT_LOCK_IDS,		  /* SELECT by ids FOR some lock, in order */
 	STMT_SUM,			  /* SELECT the sum of a column by key */
 	STMT_SCAN,			  /* SELECT, in the order of the key */
-
-	/* Statements over a journal; see journal.h. */
-	STMT_BALANCE_AT,	 /* the last balance that was booked by then */
-	STMT_BALANCE_BEFORE, /* the balance before the first booked after that */
-	STMT_OVER_REVERSED,	 /* entries of which more was reversed than moved */
+	STMT_QUERY,			  /* SELECT that another room writes; see run.h */
 
 	/* Statements over many rows of values; see rows.h. */
 	STMT_BATCH_LOOK,			/* SELECT by key */
@@ -47,23 +44,6 @@ typedef enum StatementKind
 	STMT_BATCH_UPDATE			/* UPDATE by key */
 } StatementKind;
 
-/* The columns of a journal. */
-typedef enum JournalColumn
-{
-	JOURNAL_ID,
-	JOURNAL_REQUEST_ID,
-	JOURNAL_FROM_ID,
-	JOURNAL_TO_ID,
-	JOURNAL_AMOUNT,
-	JOURNAL_FROM_BALANCE,
-	JOURNAL_TO_BALANCE,
-	JOURNAL_REVERSES,
-	JOURNAL_DETAILS,
-	JOURNAL_CREATED_AT
-} JournalColumn;
-
-#define NUM_JOURNAL_COLUMNS (JOURNAL_CREATED_AT + 1)
-
 /* Which statement is wanted; what a kind does not need is NULL or zero. */
 typedef struct StatementSpec
 {
@@ -75,7 +55,8 @@ typedef struct StatementSpec
 	const bool *partial;		 /* STMT_BATCH_UPDATE: not given everywhere? */
 	int size;					 /* STMT_BATCH_*: order of magnitude */
 	const ColumnValues *result;	 /* columns to give, instead of all */
-	const AttrNumber *journal;	 /* by JournalColumn; invalid if missing */
+	const RunQuery *query;		 /* STMT_QUERY */
+	const AttrNumber *columns;	 /* STMT_QUERY: those that it can name */
 	bool by_index; /* rather not read the whole table, whatever it costs */
 } StatementSpec;
 
@@ -90,5 +71,18 @@ typedef struct Statement
 
 extern void statement_build(Statement *stmt, const Target *target,
 							const StatementSpec *spec);
+
+/* For rooms that write a query of their own */
+
+/* The table's name, qualified and quoted. */
+extern void statement_append_table(Statement *stmt);
+/* A column's name, quoted. */
+extern const char *statement_column(const Statement *stmt, AttrNumber attnum);
+/* Declare the next parameter, and return its number. */
+extern int statement_add_param(Statement *stmt, Oid type);
+/* column = value, by the column's own equality and collation. */
+extern void statement_append_equality(Statement *stmt, AttrNumber attnum,
+									  const char *column, const char *value,
+									  Oid value_type);
 
 #endif /* RACEFREE_STATEMENTS_H */
