@@ -287,3 +287,50 @@ arbiter_max_yields(const Target *target)
 {
 	return target_may_divert_inserts(target) ? 1 : MAX_YIELDS;
 }
+
+/* ----------
+ * The protocol
+ * ----------
+ */
+
+/*
+ * Begin to look and insert.  Triggers that may divert the INSERT should not be
+ * fired more often than it takes to find that out, so then the first INSERT
+ * yields and the second is the last.
+ */
+Yields
+arbiter_begin(const Target *target, bool may_yield)
+{
+	Yields yields = {.max = may_yield ? arbiter_max_yields(target) : 0};
+
+	return yields;
+}
+
+/* Return true if the last INSERT was tried before. */
+bool
+arbiter_gave_up(const Yields *yields)
+{
+	return yields->round > yields->max;
+}
+
+/* Return true if the INSERT of this round is one that yields. */
+bool
+arbiter_yields(const Yields *yields)
+{
+	Assert(!arbiter_gave_up(yields));
+	return yields->round < yields->max;
+}
+
+/*
+ * Go on to the next round.  If no unique index covers the key, ON CONFLICT
+ * cannot have been what stopped the INSERT, and without the clause it would be
+ * stopped again: do not insert once more, only look.
+ */
+void
+arbiter_again(Yields *yields, const Target *target, const ColumnValues *key)
+{
+	Assert(!arbiter_gave_up(yields));
+	if (key != NULL && !arbiter_can_yield(target, key))
+		yields->round = yields->max;
+	yields->round++;
+}
