@@ -4,8 +4,8 @@
  *	  create_journal(), guard_journal(), journal_guard(): the tables that
  *	  transfers are booked in.
  *
- * What the calls allocate lives in SPI's memory context, and goes with
- * SPI_finish(), or in the caller's.
+ * What the calls allocate lives until run_end(), or in the caller's memory
+ * context.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -21,7 +21,6 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
@@ -38,7 +37,7 @@
 #include "ledger/journal.h"
 #include "ledger/rules.h"
 #include "ledger/tie.h"
-#include "run/plans.h"
+#include "run/run.h"
 #include "table/target.h"
 
 PG_FUNCTION_INFO_V1(create_journal);
@@ -49,17 +48,6 @@ PG_FUNCTION_INFO_V1(journal_guard);
  * The table
  * ----------
  */
-
-/* Run a command, as the caller. */
-static void
-run_command(const char *command)
-{
-	int result = SPI_execute(command, false, 0);
-
-	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "SPI returned %s for \"%s\"",
-			 SPI_result_code_string(result), command);
-}
 
 /* The type of the accounts' ids, with their collation if it is its own. */
 static char *
@@ -504,9 +492,9 @@ create_journal(PG_FUNCTION_ARGS)
 
 	read_arguments(&args, fcinfo);
 	choose_form(&args, &form);
-	SPI_connect();
+	run_begin();
 	journal = make_journal(&args, &form, fcinfo->flinfo->fn_oid);
-	SPI_finish();
+	run_end();
 	check_journal(&args, journal);
 	target_close(args.accounts.accounts);
 	PG_RETURN_OID(journal);
@@ -526,9 +514,9 @@ guard_journal(PG_FUNCTION_ARGS)
 	arguments = tie_guard_arguments(journal.table);
 	journal_close(&journal);
 
-	SPI_connect();
+	run_begin();
 	nguarded = guard_tree(PG_GETARG_OID(0), fcinfo->flinfo->fn_oid, arguments);
-	SPI_finish();
+	run_end();
 	PG_RETURN_INT32(nguarded);
 }
 

@@ -40,6 +40,17 @@ run_end(void)
 		elog(ERROR, "SPI_finish failed");
 }
 
+/* Run a utility command, such as CREATE TABLE. */
+void
+run_command(const char *command)
+{
+	int result = SPI_execute(command, false, 0);
+
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "SPI returned %s for \"%s\"",
+			 SPI_result_code_string(result), command);
+}
+
 /* ----------
  * Snapshots
  * ----------

@@ -69,6 +69,11 @@ extern void run_begin(void);
 /* End it, and free all that was allocated since. */
 extern void run_end(void);
 
+/* Commands */
+
+/* Run a utility command, such as CREATE TABLE. */
+extern void run_command(const char *command);
+
 /* Snapshots, for views */
 
 /* The command that the next statement will be; for VIEW_BEFORE. */
