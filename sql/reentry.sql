@@ -93,6 +93,49 @@ CREATE FUNCTION re_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.b := 2
 CREATE TRIGGER one BEFORE INSERT ON re_one FOR EACH ROW EXECUTE FUNCTION re_one();
 SELECT ordinality, (object).*, created FROM get_or_create_many(NULL::re_one, '[{"a": 1}, {}]', '{}');
 
-DROP TABLE re_domain, re_trigger, re_null, re_one;
+-- calls that fail while they and others have the table open, after it changed:
+-- in exception blocks, under savepoints, in a cursor.  Nothing is kept of them.
+CREATE TABLE re_fail (k integer PRIMARY KEY, note text);
+CREATE FUNCTION re_fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'GRANT SELECT ON re_fail TO PUBLIC';
+    IF NEW.k % 10 = 0 THEN
+        RAISE 'at the bottom';
+    ELSIF NEW.k % 3 > 0 THEN
+        PERFORM get_or_create(NULL::re_fail, jsonb_build_object('k', NEW.k - 1));
+    ELSE
+        BEGIN
+            PERFORM update_or_create_many(NULL::re_fail, jsonb_build_array(jsonb_build_object('k', NEW.k - 1)), '{k}');
+        EXCEPTION WHEN raise_exception THEN
+            NEW.note := 'caught';
+        END;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER fail BEFORE INSERT ON re_fail FOR EACH ROW EXECUTE FUNCTION re_fail();
+SELECT object, created FROM get_or_create(NULL::re_fail, '{"k": 4}');
+SELECT count(*) AS kept FROM pg_backend_memory_contexts WHERE name = 'racefree target' \gset
+SELECT object, created FROM get_or_create(NULL::re_fail, '{"k": 8}');
+SELECT object, created FROM get_or_create(NULL::re_fail, '{"k": 12}');
+\echo :SQLSTATE
+SELECT object, created FROM get_or_create(NULL::re_fail, '{"k": 11}');
+\echo :SQLSTATE
+BEGIN;
+DECLARE c CURSOR FOR SELECT get_or_create(NULL::re_fail, jsonb_build_object('k', i)) FROM unnest('{14, 11, 17}'::integer[]) AS i;
+FETCH c;
+SAVEPOINT s;
+SAVEPOINT t;
+FETCH c;
+\echo :SQLSTATE
+ROLLBACK TO t;
+SELECT object, created FROM get_or_create(NULL::re_fail, '{"k": 23}');
+ROLLBACK TO s;
+SELECT object, created FROM get_or_create(NULL::re_fail, '{"k": 25}');
+COMMIT;
+SELECT * FROM re_fail ORDER BY k;
+SELECT count(*) - :kept AS more_kept FROM pg_backend_memory_contexts WHERE name = 'racefree target';
+
+DROP TABLE re_domain, re_trigger, re_null, re_one, re_fail;
 DROP DOMAIN re_text, re_not_null;
-DROP FUNCTION re_check, re_many_keys, re_batch, re_null_check, re_one;
+DROP FUNCTION re_check, re_many_keys, re_batch, re_null_check, re_one, re_fail;

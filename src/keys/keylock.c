@@ -29,12 +29,11 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/locks.h"
 #include "keys/keylock.h"
 
 /* Field 4 of the tags of all locks that racefree takes. */
@@ -62,26 +61,14 @@ typedef struct KeyCount
 /* Lives in the transaction's memory context, and goes with it. */
 static HTAB *key_counts = NULL;
 
-/*
- * Take one lock.  It belongs to the current transaction or savepoint, as the
- * rows do that are written under it.  The current resource owner may be a
- * cursor's: a cursor that fails in a later savepoint gives up its locks, while
- * the rows that it wrote before the savepoint stay.  Then another session
- * would lock the key, not see the uncommitted row, and create a second one.
- */
+/* Take one lock, or return false if that would mean to wait. */
 static bool
 acquire(Oid root, uint32 hash, LOCKMODE mode, bool wait)
 {
-	ResourceOwner owner = CurrentResourceOwner;
-	LockAcquireResult result;
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
-	/* An error resets the owner when it ends the (sub)transaction. */
-	CurrentResourceOwner = CurTransactionResourceOwner;
-	result = LockAcquire(&tag, mode, false, !wait);
-	CurrentResourceOwner = owner;
-	return result != LOCKACQUIRE_NOT_AVAIL;
+	return locks_acquire(&tag, mode, wait);
 }
 
 /*

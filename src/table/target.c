@@ -4,15 +4,20 @@
  *	  The table that a call is about.
  *
  * A Target is one call's handle on an open and locked table; it lives in the
- * memory context that was current at target_open().  Behind it stands what is
- * worth keeping from call to call, one TargetInfo a table and session, in a
- * memory context of its own.
+ * memory context that was current at target_open().
  *
- * A relcache invalidation only marks a TargetInfo; the next target_open()
- * builds a new one.  A call further up the stack may still be using the old
- * one (a trigger can call us on the same table), so the last handle on it
- * frees it.  A handle ends with target_close(), or after an error with its
- * memory context.
+ * What is worth keeping of a table from call to call hangs on a
+ * TargetCacheEntry, in two parts.  The TargetInfo, in a memory context of its own, holds what is
+ * true until the table changes.  An invalidation only marks the TargetInfo; the
+ * next target_open() builds a new one.  The rest, such as plans that can outlive
+ * a change, lives as long as the entry.
+ *
+ * A call further up the stack may still use what an inner call wants to replace
+ * (a trigger can call us on the same table).  So each handle pins its
+ * TargetInfo, and with that the entry, and neither is freed while a pin names
+ * it.  A pin ends with target_close() or, after an error, with the resource
+ * owner that was current at target_open(): the same one that holds the relcache
+ * reference of the open table.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -33,7 +38,6 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -45,6 +49,7 @@
 #include "utils/syscache.h"
 
 #include "base/errors.h"
+#include "base/locks.h"
 #include "table/target.h"
 #include "table/usercode.h"
 
@@ -67,11 +72,12 @@ typedef struct KeptItem
 	void *value;
 } KeptItem;
 
+typedef struct TargetCacheEntry TargetCacheEntry;
+
 typedef struct TargetInfo
 {
+	TargetCacheEntry *entry;   /* of which table; NULL while it is built */
 	bool valid;				   /* false: rebuild at next use */
-	bool retired;			   /* free it with its last handle */
-	int users;				   /* open handles */
 	bool minds_others;		   /* do others' invalidations matter? */
 	bool dropped_columns;	   /* are there any? */
 	bool user_code;			   /* does an INSERT run any? */
@@ -94,19 +100,43 @@ typedef struct TargetInfo
 	MemoryContext context; /* holds this struct and what it points to */
 } TargetInfo;
 
-typedef struct TargetSlot
+/*
+ * What is kept of a table.  The entry stays when the table changes, and with it
+ * its address, until target_sweep() finds that the table was invalidated and no
+ * call has it open.
+ */
+struct TargetCacheEntry
 {
-	Oid relid;		  /* hash key */
-	TargetInfo *info; /* NULL while it could not be built */
-} TargetSlot;
+	Oid relid;			   /* hash key */
+	TargetInfo *info;	   /* the current one, never NULL */
+	MemoryContext context; /* of what is kept through changes, or NULL */
+	slist_head kept;	   /* that, of KeptItem */
+};
 
 struct Target
 {
 	Relation rel;
-	TargetInfo *info;			   /* NULL once the handle has ended */
-	Oid lock_root;				   /* of the tree that was held, if any */
-	MemoryContextCallback release; /* when the handle's memory goes */
+	TargetInfo *info;
+	int npins;	   /* how many pins are its own */
+	Oid lock_root; /* of the tree that was held, if any */
 };
+
+/*
+ * A handle's use of a TargetInfo.  A handle has a second pin if target_lock()
+ * found that the table had changed: what the caller was given before stays
+ * valid, too.
+ */
+typedef struct TargetPin
+{
+	const Target *target; /* to compare, not to follow */
+	TargetInfo *info;
+	ResourceOwner owner;
+} TargetPin;
+
+/* All pins of the session, in the order in which the handles were opened. */
+static TargetPin *target_pins = NULL;
+static int target_npins = 0;
+static int target_max_pins = 0;
 
 static HTAB *targets = NULL;
 
@@ -115,13 +145,16 @@ static uint64 invalidations = 0;
 
 static void target_invalidate(Datum arg, Oid relid);
 static void target_invalidate_domains(Datum arg, int cache, uint32 hash);
-static void target_sweep(void);
+static void target_release_pins(ResourceReleasePhase phase, bool is_commit,
+								bool is_top_level, void *arg);
 static TargetInfo *target_build(Relation rel);
 static void look_at_indexes(Relation rel, TargetInfo *info);
-static void target_retire(TargetInfo *info);
 static Oid single_parent(Oid relid, bool *several);
 
-/* Start listening for invalidations.  Called once, when the module loads. */
+/*
+ * Start to listen for invalidations, and for the end of resource owners.  Called
+ * once, when the module loads.
+ */
 void
 target_init(void)
 {
@@ -129,13 +162,14 @@ target_init(void)
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(TargetSlot);
+	ctl.entrysize = sizeof(TargetCacheEntry);
 	targets = hash_create("racefree targets", 32, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, target_invalidate_domains,
 								  (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, target_invalidate_domains,
 								  (Datum) 0);
+	RegisterResourceReleaseCallback(target_release_pins, NULL);
 }
 
 /*
@@ -148,16 +182,15 @@ static void
 target_invalidate_domains(Datum arg, int cache, uint32 hash)
 {
 	HASH_SEQ_STATUS status;
-	TargetSlot *slot;
+	TargetCacheEntry *entry;
 
 	invalidations++;
 	hash_seq_init(&status, targets);
-	while ((slot = hash_seq_search(&status)) != NULL)
+	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (slot->info != NULL &&
-			(slot->info->domains ||
-			 (cache == CONSTROID && slot->info->minds_others)))
-			slot->info->valid = false;
+		if (entry->info->domains ||
+			(cache == CONSTROID && entry->info->minds_others))
+			entry->info->valid = false;
 	}
 }
 
@@ -170,75 +203,180 @@ static void
 target_invalidate(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
-	TargetSlot *slot;
+	TargetCacheEntry *entry;
 
 	invalidations++;
 	hash_seq_init(&status, targets);
-	while ((slot = hash_seq_search(&status)) != NULL)
+	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (slot->info != NULL && (!OidIsValid(relid) || slot->relid == relid ||
-								   slot->info->minds_others ||
-								   list_member_oid(slot->info->tree, relid)))
-			slot->info->valid = false;
+		if (!OidIsValid(relid) || entry->relid == relid ||
+			entry->info->minds_others ||
+			list_member_oid(entry->info->tree, relid))
+			entry->info->valid = false;
 	}
 }
 
-/* Forget the tables that were invalidated since their last use. */
-static void
-target_sweep(void)
+/* Return true if a handle uses the info. */
+static bool
+target_info_is_pinned(const TargetInfo *info)
 {
-	HASH_SEQ_STATUS status;
-	TargetSlot *slot;
-
-	hash_seq_init(&status, targets);
-	while ((slot = hash_seq_search(&status)) != NULL)
+	for (int i = target_npins - 1; i >= 0; i--)
 	{
-		if (slot->info != NULL && slot->info->valid)
-			continue;
-		target_retire(slot->info);
-		hash_search(targets, &slot->relid, HASH_REMOVE, NULL);
+		if (target_pins[i].info == info)
+			return true;
 	}
+	return false;
 }
 
-/* Free what was kept of a table, but not under a caller that still uses it. */
-static void
-target_retire(TargetInfo *info)
+/* Return true if a handle, but not this one, uses what the entry holds. */
+static bool
+target_entry_is_pinned(const TargetCacheEntry *entry, const Target *except)
 {
-	if (info == NULL)
-		return;
-	info->retired = true;
-	if (info->users == 0)
-		MemoryContextDelete(info->context);
+	for (int i = target_npins - 1; i >= 0; i--)
+	{
+		if (target_pins[i].info->entry == entry &&
+			target_pins[i].target != except)
+			return true;
+	}
+	return false;
 }
 
-/* End a handle's use of what is kept of the table, if it did not end before. */
+/* Let the handle use this info, until target_close() or an error. */
 static void
-target_release(void *arg)
+target_pin(Target *target, TargetInfo *info)
 {
-	Target *target = arg;
-	TargetInfo *info = target->info;
+	TargetPin *pin;
 
-	if (info == NULL)
-		return;
-	target->info = NULL;
-	Assert(info->users > 0);
-	if (--info->users == 0 && info->retired)
+	Assert(CurrentResourceOwner != NULL && info->entry->info == info);
+	if (target_pins == NULL)
+	{
+		target_max_pins = 16;
+		target_pins = MemoryContextAlloc(TopMemoryContext,
+										 target_max_pins * sizeof(TargetPin));
+	}
+	else if (target_npins == target_max_pins)
+	{
+		target_pins = repalloc(target_pins,
+							   2 * target_max_pins * sizeof(TargetPin));
+		target_max_pins *= 2;
+	}
+	pin = &target_pins[target_npins++];
+	pin->target = target;
+	pin->info = info;
+	pin->owner = CurrentResourceOwner;
+	target->info = info;
+	target->npins++;
+}
+
+/* End a pin.  An info that was replaced is freed with its last pin. */
+static void
+target_unpin(int i)
+{
+	TargetInfo *info = target_pins[i].info;
+
+	Assert(i >= 0 && i < target_npins);
+	target_npins--;
+	if (i < target_npins)
+		memmove(&target_pins[i], &target_pins[i + 1],
+				(target_npins - i) * sizeof(TargetPin));
+	if (info->entry->info != info && !target_info_is_pinned(info))
 		MemoryContextDelete(info->context);
 }
 
 /*
- * Lock a table until the current transaction or savepoint ends.  The lock does
- * not belong to the current resource owner, which may be a cursor's; see
- * acquire() in keylock.c.
+ * Resource owner callback: end the pins of the owner that is released, which is
+ * the current one while callbacks run.  After an error these are the pins of
+ * the calls that it ended, whose handles' memory may be gone.
  */
 static void
-lock_table(Oid relid, LOCKMODE lockmode)
+target_release_pins(ResourceReleasePhase phase, bool is_commit,
+					bool is_top_level, void *arg)
 {
-	ResourceOwner owner = CurrentResourceOwner;
+	/* By this phase core has let go of the plans that the owner used. */
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	for (int i = target_npins - 1; i >= 0; i--)
+	{
+		if (target_pins[i].owner != CurrentResourceOwner)
+			continue;
+		if (is_commit)
+			elog(WARNING, "racefree: table with OID %u was not closed",
+				 target_pins[i].info->entry->relid);
+		target_unpin(i);
+	}
+}
 
-	CurrentResourceOwner = CurTransactionResourceOwner;
-	LockRelationOid(relid, lockmode);
-	CurrentResourceOwner = owner;
+/*
+ * Forget the tables that were invalidated since their last use, and that no
+ * call has open.
+ */
+static void
+target_sweep(void)
+{
+	HASH_SEQ_STATUS status;
+	TargetCacheEntry *entry;
+
+	hash_seq_init(&status, targets);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->info->valid || target_entry_is_pinned(entry, NULL))
+			continue;
+		MemoryContextDelete(entry->info->context);
+		if (entry->context != NULL)
+			MemoryContextDelete(entry->context);
+		hash_search(targets, &entry->relid, HASH_REMOVE, NULL);
+	}
+}
+
+/* Make this info the current one of its table. */
+static TargetInfo *
+target_enter(Oid relid, TargetInfo *info)
+{
+	TargetCacheEntry *entry;
+	TargetInfo *old = NULL;
+	bool found;
+
+	if (hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
+		target_sweep();
+	entry = hash_search(targets, &relid, HASH_ENTER, &found);
+	if (found)
+		old = entry->info;
+	else
+	{
+		entry->context = NULL;
+		slist_init(&entry->kept);
+	}
+	entry->info = info;
+	info->entry = entry;
+	if (old != NULL && !target_info_is_pinned(old))
+		MemoryContextDelete(old->context);
+	return info;
+}
+
+/*
+ * What is kept of the open table, built anew if it may have changed.  The table
+ * was locked before, so this is checked against every change that was committed
+ * when the lock was granted.
+ */
+static TargetInfo *
+target_look_up(Relation rel)
+{
+	Oid relid = RelationGetRelid(rel);
+	TargetCacheEntry *entry = hash_search(targets, &relid, HASH_FIND, NULL);
+	uint64 before = invalidations;
+	TargetInfo *info;
+
+	if (entry != NULL && entry->info->valid)
+		return entry->info;
+
+	/*
+	 * Catalog look-ups may invalidate: build first, then enter.  What was
+	 * invalidated in between was not marked, since it was not entered: build
+	 * again at the next use.
+	 */
+	info = target_build(rel);
+	info->valid = before == invalidations;
+	return target_enter(relid, info);
 }
 
 /* Open a relation, which must be one that holds rows. */
@@ -247,7 +385,7 @@ open_table(Oid relid, LOCKMODE lockmode)
 {
 	Relation rel;
 
-	lock_table(relid, lockmode);
+	locks_acquire_table(relid, lockmode);
 	rel = try_relation_open(relid, NoLock);
 
 	if (rel == NULL)
@@ -296,44 +434,17 @@ target_open_relation(Oid row_type, LOCKMODE lockmode)
 	return open_table(relid, lockmode);
 }
 
-/*
- * A handle on an open table.  It was locked before, so that what is kept of it
- * is checked against every change that was committed by then.
- */
+/* A handle on an open table. */
 static Target *
 make_target(Relation rel)
 {
-	Oid relid = RelationGetRelid(rel);
-	Target *target;
-	TargetSlot *slot;
-	bool found;
+	TargetInfo *info = target_look_up(rel);
+	Target *target = palloc(sizeof(Target));
 
-	slot = hash_search(targets, &relid, HASH_FIND, NULL);
-	if (slot == NULL || slot->info == NULL || !slot->info->valid)
-	{
-		/* Catalog look-ups may invalidate: build first, then enter. */
-		uint64 before = invalidations;
-		TargetInfo *info = target_build(rel);
-
-		/* What came meanwhile found nothing to mark: look again next time. */
-		info->valid = before == invalidations;
-
-		if (hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
-			target_sweep();
-		slot = hash_search(targets, &relid, HASH_ENTER, &found);
-		if (found)
-			target_retire(slot->info);
-		slot->info = info;
-	}
-
-	target = palloc(sizeof(Target));
 	target->rel = rel;
+	target->npins = 0;
 	target->lock_root = InvalidOid;
-	target->info = slot->info;
-	target->info->users++;
-	target->release.func = target_release;
-	target->release.arg = target;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &target->release);
+	target_pin(target, info);
 	return target;
 }
 
@@ -355,27 +466,22 @@ target_open_table(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * End a call's use of the table; its lock stays until the transaction ends.
- * The handle's memory stays until its context is reset, since the context's
- * callback refers to it.
+ * End a call's use of the table; its lock stays until the transaction ends.  The
+ * handle's memory stays until its context is reset.
  */
 void
 target_close(Target *target)
 {
-	target_release(target);
+	Assert(target->npins > 0);
+	for (int i = target_npins - 1; target->npins > 0; i--)
+	{
+		Assert(i >= 0);
+		if (target_pins[i].target != target)
+			continue;
+		target->npins--;
+		target_unpin(i);
+	}
 	relation_close(target->rel, NoLock);
-}
-
-/* Let the handle use what is known of the table now. */
-static void
-target_renew(Target *target)
-{
-	Target *fresh = make_target(target->rel);
-	TargetInfo *old = target->info;
-
-	target->info = fresh->info;
-	fresh->info = old;
-	target_release(fresh);
 }
 
 /*
@@ -390,9 +496,20 @@ target_renew(Target *target)
 void
 target_lock(Target *target, LOCKMODE lockmode)
 {
-	lock_table(RelationGetRelid(target->rel), lockmode);
+	locks_acquire_table(RelationGetRelid(target->rel), lockmode);
 	if (!target->info->valid)
-		target_renew(target);
+		target_pin(target, target_look_up(target->rel));
+}
+
+/*
+ * Return true if another handle on the table is open.  A call further up the
+ * stack, or the caller itself, may then be running a plan that is kept with the
+ * table.
+ */
+bool
+target_in_use_elsewhere(const Target *target)
+{
+	return target_entry_is_pinned(target->info->entry, target);
 }
 
 /* Does the type have parts, whose definition can change apart from it? */
@@ -575,7 +692,7 @@ target_hold_root(Target *target)
 	while (OidIsValid(parent = single_parent(root, &several_parents)))
 	{
 		/* Once locked, the parent keeps the parents that it has. */
-		lock_table(parent, AccessShareLock);
+		locks_acquire_table(parent, AccessShareLock);
 		root = parent;
 	}
 	target->lock_root = root;
@@ -652,29 +769,59 @@ target_may_divert_inserts(const Target *target)
 		   (rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
 }
 
-/*
- * What another room keeps with the table until the table changes: NULL before
- * it sets something, which must live in the memory context.  The room is known
- * by the address "owner".  The caller's handle keeps it all in place.
- */
-void **
-target_keep(const Target *target, const void *owner, MemoryContext *context)
+/* What the owner keeps in the list, NULL before it sets something. */
+static void **
+target_find_kept(slist_head *kept, const void *owner, MemoryContext context)
 {
-	TargetInfo *info = target->info;
 	KeptItem *item;
 	slist_iter iter;
 
-	*context = info->context;
-	slist_foreach(iter, &info->kept)
+	slist_foreach(iter, kept)
 	{
 		item = slist_container(KeptItem, node, iter.cur);
 		if (item->owner == owner)
 			return &item->value;
 	}
-	item = MemoryContextAllocZero(info->context, sizeof(KeptItem));
+	item = MemoryContextAllocZero(context, sizeof(KeptItem));
 	item->owner = owner;
-	slist_push_head(&info->kept, &item->node);
+	slist_push_head(kept, &item->node);
 	return &item->value;
+}
+
+/*
+ * What another room keeps with the table until the table changes: NULL before
+ * it sets something, which must live in the memory context.  The room is known
+ * by the address "owner".  All of it stays in place until the caller closes its
+ * handle.
+ */
+void **
+target_keep(const Target *target, const void *owner, MemoryContext *context)
+{
+	TargetInfo *info = target->info;
+
+	*context = info->context;
+	return target_find_kept(&info->kept, owner, info->context);
+}
+
+/*
+ * The same for what another room keeps when the table changes: the room has to
+ * check itself whether that is still true.  It stays in place as long as any
+ * handle on the table is open.  A room that has to let go of something else
+ * with it registers a callback on the memory context, which goes when the table
+ * is forgotten; the callback must not look into catalogs.
+ */
+void **
+target_keep_through_changes(const Target *target, const void *owner,
+							MemoryContext *context)
+{
+	TargetCacheEntry *entry = target->info->entry;
+
+	if (entry->context == NULL)
+		entry->context = AllocSetContextCreate(CacheMemoryContext,
+											   "racefree table",
+											   ALLOCSET_SMALL_SIZES);
+	*context = entry->context;
+	return target_find_kept(&entry->kept, owner, entry->context);
 }
 
 /* How long rows of such a table last: the more the longer, never 0. */

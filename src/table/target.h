@@ -37,8 +37,12 @@ extern bool target_suppresses_redundant_updates(const Target *target);
 extern bool target_has_row_security(const Target *target);
 extern bool target_rows_can_move(const Target *target);
 extern bool target_may_divert_inserts(const Target *target);
+extern bool target_in_use_elsewhere(const Target *target);
 extern void **target_keep(const Target *target, const void *owner,
 						  MemoryContext *context);
+extern void **target_keep_through_changes(const Target *target,
+										  const void *owner,
+										  MemoryContext *context);
 extern bool target_has_dropped_columns(const Target *target);
 extern bool target_outlasts(const Target *target, const Target *other);
 extern bool target_runs_user_code_on_insert(const Target *target);

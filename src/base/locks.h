@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * locks.h
+ *	  Locks that last until the transaction or savepoint ends.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_LOCKS_H
+#define RACEFREE_LOCKS_H
+
+#include "storage/lock.h"
+
+/* Lock a table, waiting until the lock is free. */
+extern void locks_acquire_table(Oid relid, LOCKMODE lockmode);
+/* Take the lock; return false if that would mean to wait, but "wait" is not set. */
+extern bool locks_acquire(const LOCKTAG *tag, LOCKMODE lockmode, bool wait);
+
+#endif /* RACEFREE_LOCKS_H */
