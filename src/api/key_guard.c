@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * guard.c
+ * key_guard.c
  *	  key_guard(): a trigger that keeps a key unique where no unique index
  *	  can.
  *
@@ -16,12 +16,11 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "utils/lsyscache.h"
 
 #include "base/errors.h"
 #include "keys/keylock.h"
-#include "run/plans.h"
+#include "run/run.h"
 #include "table/target.h"
 #include "table/values.h"
 
@@ -153,11 +152,11 @@ check_unique(const Target *root, const ColumnValues *key,
 	bool found;
 	bool visible = true;
 
-	SPI_connect();
-	found = plan_run(root, STMT_EXISTS, key, NULL, VIEW_LATEST) > 0;
+	run_begin();
+	found = run_count(root, key, VIEW_LATEST) > 0;
 	if (found && IsolationUsesXactSnapshot())
-		visible = plan_run(root, STMT_EXISTS, key, NULL, VIEW_OWN) > 0;
-	SPI_finish();
+		visible = run_count(root, key, VIEW_OWN) > 0;
+	run_end();
 
 	if (found && !visible)
 		error_serialization(target_relation(root));

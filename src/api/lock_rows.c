@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -25,12 +24,10 @@
 #include "api/arguments.h"
 #include "base/errors.h"
 #include "keys/keylock.h"
-#include "run/plans.h"
 #include "run/run.h"
 #include "table/ids.h"
 #include "table/json.h"
 #include "table/target.h"
-#include "table/tuples.h"
 #include "table/values.h"
 
 PG_FUNCTION_INFO_V1(lock_rows);
@@ -130,25 +127,22 @@ lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
 			  LockWaitPolicy wait, ArrayType *ids, MemoryContext context)
 {
 	Form_pg_attribute att = target_column(call->target, call->id.attnum);
-	int nrows = plan_lock_ids(call->target, call->id.attnum, strength, wait,
-							  PointerGetDatum(ids));
-	TupleDesc tupdesc = SPI_tuptable->tupdesc;
+	RowSet locked = run_lock_ids(call->target, call->id.attnum, strength, wait,
+								 PointerGetDatum(ids));
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Size size = sizeof(LockedRow) * (call->nrows + nrows + 1);
+	Size size = sizeof(LockedRow) * (call->nrows + locked.nrows + 1);
 
 	call->rows = call->rows == NULL ? MemoryContextAllocHuge(context, size)
 									: repalloc_huge(call->rows, size);
-	for (int i = 0; i < nrows; i++)
+	for (uint64 i = 0; i < locked.nrows; i++)
 	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
 		LockedRow *row = &call->rows[call->nrows++];
 		bool isnull;
 		Datum id;
 
-		id = tuples_value(call->target, tuple, tupdesc, call->id.attnum,
-						  &isnull);
+		id = rowset_value(&locked, i, call->id.attnum, &isnull);
 		row->id = datumCopy(id, att->attbyval, att->attlen);
-		row->row = tuples_form_row(call->target, tuple, tupdesc);
+		row->row = rowset_form_row(&locked, i);
 	}
 	MemoryContextSwitchTo(old);
 
@@ -159,7 +153,7 @@ lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
 			ids_error_not_unique(call->target, call->id.attnum,
 								 call->rows[i].id);
 	}
-	return nrows;
+	return locked.nrows;
 }
 
 /* The ids of which no row is locked; NULL if there are none. */
@@ -195,7 +189,7 @@ lock_all(LockRowsCall *call, LockClauseStrength strength, LockWaitPolicy wait,
 {
 	ArrayType *ids;
 
-	SPI_connect();
+	run_begin();
 	ids = make_array(call, call->ids, call->nids);
 	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
@@ -205,7 +199,7 @@ lock_all(LockRowsCall *call, LockClauseStrength strength, LockWaitPolicy wait,
 			(ids = missing_ids(call)) == NULL)
 			break;
 	}
-	SPI_finish();
+	run_end();
 }
 
 /* Return the rows in the order in which their ids were given. */

@@ -11,7 +11,7 @@
  * row, and we look once more.
  *
  * What the calls allocate lives in the caller's memory context, which the
- * executor resets; what SPI allocates goes with SPI_finish().
+ * executor resets, or goes with run_end().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -21,7 +21,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 
@@ -29,11 +28,9 @@
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "run/arbiter.h"
-#include "run/plans.h"
 #include "run/run.h"
 #include "table/json.h"
 #include "table/target.h"
-#include "table/tuples.h"
 #include "table/values.h"
 
 PG_FUNCTION_INFO_V1(get_or_create);
@@ -63,34 +60,52 @@ describe_key(const Upsert *upsert)
 	return psprintf("Key %s", values_describe(upsert->target, upsert->key));
 }
 
-/* Keep the row that the last statement gave as the result. */
+/* Keep the first row of the set as the result. */
 static void
-keep_row(Upsert *upsert)
+keep_row(Upsert *upsert, RowSet set)
 {
 	MemoryContext old = MemoryContextSwitchTo(upsert->context);
 
-	upsert->row = tuples_form_row(upsert->target, SPI_tuptable->vals[0],
-								  SPI_tuptable->tupdesc);
+	upsert->row = rowset_form_row(&set, 0);
 	MemoryContextSwitchTo(old);
 }
 
 /*
- * Run a statement that should give the one row, and keep that row as the
- * result.  False if it gives none; several are an error.
+ * Keep the one row that has the key as the result.  False if the set has none;
+ * several are an error.
  */
 static bool
-run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
-			View view)
+keep_only_row(Upsert *upsert, RowSet set)
 {
-	uint64 nrows = plan_run(upsert->target, kind, upsert->key, data, view);
-
-	if (nrows == 0)
+	if (set.nrows == 0)
 		return false;
-	if (nrows > 1)
+	if (set.nrows > 1)
 		error_several_rows(target_relation(upsert->target),
 						   describe_key(upsert));
-	keep_row(upsert);
+	keep_row(upsert, set);
 	return true;
+}
+
+/* Look for the row that has the key.  False if there is none. */
+static bool
+look_for_row(Upsert *upsert, View view)
+{
+	return keep_only_row(upsert, run_look(upsert->target, upsert->key, view));
+}
+
+/* Lock the row that has the key.  False if there is none. */
+static bool
+lock_row(Upsert *upsert)
+{
+	return keep_only_row(upsert, run_lock(upsert->target, upsert->key));
+}
+
+/* Set the row that has the key.  False if there is none. */
+static bool
+set_row(Upsert *upsert)
+{
+	return keep_only_row(upsert, run_update(upsert->target, upsert->key,
+											upsert->update));
 }
 
 /*
@@ -99,13 +114,13 @@ run_for_row(Upsert *upsert, StatementKind kind, const ColumnValues *data,
  * to change is an error.  False if there is none.
  */
 static bool
-lock_row(Upsert *upsert)
+look_and_lock_row(Upsert *upsert)
 {
 	for (int try = 0; try < MAX_LOCK_TRIES; try++)
 	{
-		if (!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+		if (!look_for_row(upsert, VIEW_OWN))
 			return false;
-		if (run_for_row(upsert, STMT_LOCK, NULL, VIEW_OWN))
+		if (lock_row(upsert))
 			return true;
 	}
 	if (target_has_row_security(upsert->target))
@@ -136,15 +151,14 @@ update_row(Upsert *upsert)
 	{
 		if (!target_is_unique_key(upsert->target, key->ncolumns, key->attnums,
 								  key->nulls) &&
-			!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+			!look_for_row(upsert, VIEW_OWN))
 			return false;
-		return run_for_row(upsert, nothing_to_set ? STMT_LOCK : STMT_UPDATE,
-						   nothing_to_set ? NULL : upsert->update, VIEW_OWN);
+		return nothing_to_set ? lock_row(upsert) : set_row(upsert);
 	}
-	if (!lock_row(upsert))
+	if (!look_and_lock_row(upsert))
 		return false;
 	if (!nothing_to_set)
-		(void) run_for_row(upsert, STMT_UPDATE, upsert->update, VIEW_OWN);
+		(void) set_row(upsert);
 	return true;
 }
 
@@ -157,8 +171,7 @@ update_row(Upsert *upsert)
 static bool
 take_found_row(Upsert *upsert)
 {
-	if (IsolationUsesXactSnapshot() &&
-		!run_for_row(upsert, STMT_LOOK, NULL, VIEW_OWN))
+	if (IsolationUsesXactSnapshot() && !look_for_row(upsert, VIEW_OWN))
 		error_serialization(target_relation(upsert->target));
 	return upsert->update == NULL || update_row(upsert);
 }
@@ -168,11 +181,9 @@ take_found_row(Upsert *upsert)
  * is not what was asked for, and the next call would create another one.
  */
 static void
-check_created_key(Upsert *upsert)
+check_created_key(Upsert *upsert, RowSet inserted)
 {
-	ColumnValues *created = values_from_row(upsert->target, upsert->stored,
-											SPI_tuptable->vals[0],
-											SPI_tuptable->tupdesc);
+	ColumnValues *created = rowset_values(&inserted, 0, upsert->stored);
 	AttrNumber changed = values_find_difference(upsert->target, upsert->stored,
 												created);
 
@@ -194,13 +205,12 @@ check_created_once(Upsert *upsert, CommandId insert)
 {
 	const Target *target = upsert->target;
 	Snapshot snapshot = run_take_snapshot();
-	uint64 nrows = plan_run(target, STMT_EXISTS, upsert->key, NULL,
-							VIEW_AT(snapshot));
+	uint64 nrows = run_count(target, upsert->key, VIEW_AT(snapshot));
 
 	if (nrows > 1)
 	{
-		uint64 nothers = plan_run(target, STMT_EXISTS, upsert->key, NULL,
-								  VIEW_BEFORE(snapshot, insert));
+		uint64 nothers = run_count(target, upsert->key,
+								   VIEW_BEFORE(snapshot, insert));
 
 		if (nrows - nothers != 1)
 			error_created_twice(target_relation(target), describe_key(upsert));
@@ -209,13 +219,15 @@ check_created_once(Upsert *upsert, CommandId insert)
 }
 
 static bool
-insert_row(Upsert *upsert, StatementKind kind, const ColumnValues *values,
+insert_row(Upsert *upsert, bool yield, const ColumnValues *values,
 		   CommandId insert)
 {
-	if (plan_run(upsert->target, kind, upsert->stored, values, VIEW_OWN) == 0)
+	RowSet inserted = run_insert(upsert->target, upsert->stored, values, yield);
+
+	if (inserted.nrows == 0)
 		return false;
-	keep_row(upsert);
-	check_created_key(upsert);
+	keep_row(upsert, inserted);
+	check_created_key(upsert, inserted);
 	if (!upsert->leaves_key &&
 		target_may_duplicate_key(upsert->target, upsert->key->ncolumns,
 								 upsert->key->attnums, upsert->key->nulls))
@@ -235,27 +247,25 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 {
 	Snapshot snapshot;
 	bool was_there;
-	uint64 nrows;
+	RowSet found;
 
 	*ours = false;
 	if (!target_may_divert_inserts(upsert->target) &&
 		!target_runs_user_code_on_insert(upsert->target))
-		return run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST);
+		return look_for_row(upsert, VIEW_LATEST);
 
 	snapshot = run_take_snapshot();
-	was_there = run_for_row(upsert, STMT_LOOK, NULL,
-							VIEW_BEFORE(snapshot, insert));
-	nrows = plan_run(upsert->target, STMT_LOOK, upsert->key, NULL,
-					 VIEW_AT(snapshot));
+	was_there = look_for_row(upsert, VIEW_BEFORE(snapshot, insert));
+	found = run_look(upsert->target, upsert->key, VIEW_AT(snapshot));
 	run_release_snapshot(snapshot);
-	if (nrows > 1 && was_there)
+	if (found.nrows > 1 && was_there)
 		return true;
-	if (nrows > 1)
+	if (found.nrows > 1)
 		error_created_twice(target_relation(upsert->target),
 							describe_key(upsert));
-	if (nrows == 0)
+	if (found.nrows == 0)
 		return false;
-	keep_row(upsert);
+	keep_row(upsert, found);
 	*ours = !was_there;
 	return true;
 }
@@ -299,7 +309,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 		bool last = round >= max_yields;
 		bool ours = false;
 
-		if (round == 0 ? run_for_row(upsert, STMT_LOOK, NULL, VIEW_LATEST)
+		if (round == 0 ? look_for_row(upsert, VIEW_LATEST)
 					   : look_after_insert(upsert, insert, &ours))
 		{
 			if (ours && is_our_row(upsert))
@@ -312,8 +322,7 @@ find_or_insert(Upsert *upsert, const ColumnValues *values)
 
 		if (round == 0)
 			insert = run_next_command();
-		if (insert_row(upsert, last ? STMT_INSERT : STMT_INSERT_OR_YIELD,
-					   values, insert))
+		if (insert_row(upsert, !last, values, insert))
 			return true;
 		/* Nothing to yield to: it will not be there next time either. */
 		if (!arbiter_can_yield(upsert->target, upsert->stored))
@@ -457,10 +466,9 @@ get_or_create(PG_FUNCTION_ARGS)
 							 "defaults");
 	json_convert(upsert.target, key, upsert.key);
 
-	SPI_connect();
-	created = !run_for_row(&upsert, STMT_LOOK, NULL, VIEW_OWN) &&
-			  create_row(&upsert);
-	SPI_finish();
+	run_begin();
+	created = !look_for_row(&upsert, VIEW_OWN) && create_row(&upsert);
+	run_end();
 	PG_RETURN_DATUM(finish(&upsert, created));
 }
 
@@ -493,8 +501,8 @@ update_or_create(PG_FUNCTION_ARGS)
 	json_convert(upsert.target, key, upsert.key);
 	json_convert(upsert.target, defaults, upsert.update);
 
-	SPI_connect();
+	run_begin();
 	created = update_or_create_row(&upsert);
-	SPI_finish();
+	run_end();
 	PG_RETURN_DATUM(finish(&upsert, created));
 }

@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -35,10 +34,8 @@
 #include "keys/batch.h"
 #include "keys/keylock.h"
 #include "run/arbiter.h"
-#include "run/plans.h"
 #include "run/run.h"
 #include "table/target.h"
-#include "table/tuples.h"
 
 PG_FUNCTION_INFO_V1(get_or_create_many);
 PG_FUNCTION_INFO_V1(update_or_create_many);
@@ -121,41 +118,26 @@ next_pattern(const Batch *batch, GroupList *list, GroupList *pattern)
 	return true;
 }
 
-/* Keep a row that a statement gave as the group's. */
+/* Keep a row of a set as the group's. */
 static void
-take_row(Batch *batch, BatchGroup *group, HeapTuple tuple, TupleDesc tupdesc)
+take_row(Batch *batch, BatchGroup *group, const RowSet *set, uint64 i)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->context);
 
 	if (DatumGetPointer(group->object) != NULL)
 		pfree(DatumGetPointer(group->object));
-	group->object = tuples_form_row(batch->target, tuple, tupdesc);
+	group->object = rowset_form_row(set, i);
 	MemoryContextSwitchTo(old);
 }
 
-/* Which statements serve: plans differ with the order of magnitude. */
-static StatementSpec
-batch_spec(const Batch *batch, StatementKind kind, const ColumnValues *key,
-		   int ngroups)
-{
-	StatementSpec spec = {.kind = kind,
-						  .key = key,
-						  .size = plan_batch_size(ngroups)};
-
-	return spec;
-}
-
 /*
- * The group whose row came back from the statement that ran last: the row must
- * be the only one.
+ * The group that a row of the set belongs to.  Two rows of one group are an
+ * error.
  */
 static BatchGroup *
-numbered_group(Batch *batch, HeapTuple tuple, TupleDesc tupdesc, bool created)
+numbered_group(Batch *batch, const RowSet *set, uint64 i, bool created)
 {
-	bool isnull;
-	int n = DatumGetInt32(
-		heap_getattr(tuple, tupdesc->natts, tupdesc, &isnull));
-	BatchGroup *group = &batch->groups[n];
+	BatchGroup *group = &batch->groups[rowset_number(set, i)];
 
 	if (group->statement == batch->nstatements && created)
 		error_created_twice(target_relation(batch->target),
@@ -167,95 +149,46 @@ numbered_group(Batch *batch, HeapTuple tuple, TupleDesc tupdesc, bool created)
 	return group;
 }
 
-/* The INSERT or UPDATE that is running, for the context of errors. */
-typedef struct WriteProgress
-{
-	GroupList list;
-	int turn; /* counted from 1; past the list, it tells nothing */
-} WriteProgress;
-
+/* Take the rows that a verb gave; their groups get the state. */
 static void
-write_error_context(void *arg)
+take_rows(Batch *batch, RowSet set, BatchState state)
 {
-	WriteProgress *progress = arg;
-
-	if (progress->turn >= 1 && progress->turn <= progress->list.ngroups)
-		batch_error_context(&progress->list.groups[progress->turn - 1]->first);
-}
-
-/*
- * Run an INSERT or UPDATE over the registered groups, errors of which name the
- * row.  A row more than there are groups is put behind them, so that a plan
- * which reads them all before it writes is not misunderstood.
- */
-static uint64
-write_batch(Batch *batch, const StatementSpec *spec, GroupList list, Rows *rows,
-			long limit)
-{
-	WriteProgress progress = {list, 0};
-	ErrorContextCallback callback = {.callback = write_error_context,
-									 .arg = &progress};
-	uint64 nrows;
-
-	rows_put_end(rows);
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	nrows = plan_write_batch(batch->target, spec, &progress.turn, limit);
-	error_context_stack = callback.previous;
-	return nrows;
-}
-
-/*
- * Run a statement that gives rows with their groups' numbers, for groups that
- * it serves all.  Groups that get a row get the state, too.
- */
-static void
-run_statement(Batch *batch, StatementSpec *spec, GroupList list,
-			  const BatchColumns *columns, View view, BatchState state)
-{
-	Rows *rows;
-	uint64 nrows;
-
-	if (columns != NULL)
-	{
-		spec->data = &columns->columns;
-		spec->partial = columns->partial;
-	}
-	rows = batch_register(batch, list.groups, list.ngroups, columns,
-						  spec->kind == STMT_BATCH_LOCK);
-	/* With one row more than there are groups, one has two. */
-	if (spec->kind == STMT_BATCH_UPDATE)
-		nrows = write_batch(batch, spec, list, rows, list.ngroups + 1);
-	else
-		nrows = plan_run_batch(batch->target, spec, view, list.ngroups + 1);
 	batch->nstatements++;
-	for (uint64 i = 0; i < nrows; i++)
+	for (uint64 i = 0; i < set.nrows; i++)
 	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc tupdesc = SPI_tuptable->tupdesc;
-		BatchGroup *group = numbered_group(batch, tuple, tupdesc,
+		BatchGroup *group = numbered_group(batch, &set, i,
 										   state == GROUP_CREATED);
 
 		group->state = state;
-		take_row(batch, group, tuple, tupdesc);
+		take_row(batch, group, &set, i);
 	}
-	SPI_freetuptable(SPI_tuptable);
-	rows_unregister(rows);
+	rowset_free(&set);
 }
 
-/* The same for groups with NULLs in different columns of their keys. */
+/* Error context callback: the group with that number is being written. */
 static void
-run_numbered(Batch *batch, StatementKind kind, GroupList list,
-			 const BatchColumns *columns, View view, BatchState state)
+write_error_context(int number, void *arg)
+{
+	const Batch *batch = arg;
+
+	batch_error_context(&batch->groups[number].first);
+}
+
+/* Look for the rows of the groups on the list, which is freed. */
+static void
+look_for(Batch *batch, GroupList list, View view, BatchState state)
 {
 	GroupList pattern;
 
 	while (next_pattern(batch, &list, &pattern))
 	{
-		StatementSpec spec = batch_spec(batch, kind, &pattern.groups[0]->key,
-										pattern.ngroups);
+		Rows *rows = batch_rows(batch, pattern.groups, pattern.ngroups, NULL,
+								false);
 
-		run_statement(batch, &spec, pattern, columns, view, state);
+		take_rows(batch,
+				  run_rows_look(batch->target, rows, &pattern.groups[0]->key,
+								NULL, view),
+				  state);
 		pfree(pattern.groups);
 	}
 	pfree(list.groups);
@@ -264,8 +197,7 @@ run_numbered(Batch *batch, StatementKind kind, GroupList list,
 static void
 look(Batch *batch, View view, BatchState state)
 {
-	run_numbered(batch, STMT_BATCH_LOOK, select_groups(batch, GROUP_MISSING),
-				 NULL, view, state);
+	look_for(batch, select_groups(batch, GROUP_MISSING), view, state);
 }
 
 /*
@@ -462,30 +394,54 @@ split_unordered(const Batch *batch, GroupList *list)
 }
 
 /*
+ * Lock the rows that were found for these groups by their keys, in the order of
+ * these.  The list is freed.
+ */
+static void
+lock_by_key(Batch *batch, GroupList list)
+{
+	GroupList pattern;
+
+	while (next_pattern(batch, &list, &pattern))
+	{
+		Rows *rows = batch_rows(batch, pattern.groups, pattern.ngroups, NULL,
+								false);
+
+		take_rows(batch,
+				  run_rows_lock(batch->target, rows, &pattern.groups[0]->key,
+								NULL, ROWS_BY_NUMBER),
+				  GROUP_LOCKED);
+		pfree(pattern.groups);
+	}
+	pfree(list.groups);
+}
+
+/*
  * Lock the rows that were found for these groups, in the order of all.  Those
  * that have no place in it come last.
  */
 static void
 lock_rows_of(Batch *batch, GroupList list)
 {
-	StatementSpec spec;
 	GroupList unordered;
 
 	if (!has_row_order(batch->target))
 	{
-		run_numbered(batch, STMT_BATCH_LOCK_KEYS, list, NULL, VIEW_OWN,
-					 GROUP_LOCKED);
+		lock_by_key(batch, list);
 		return;
 	}
 	unordered = split_unordered(batch, &list);
 	if (list.ngroups > 0)
 	{
-		spec = batch_spec(batch, STMT_BATCH_LOCK, &batch->key, list.ngroups);
-		run_statement(batch, &spec, list, NULL, VIEW_OWN, GROUP_LOCKED);
+		Rows *rows = batch_rows(batch, list.groups, list.ngroups, NULL, true);
+
+		take_rows(batch,
+				  run_rows_lock(batch->target, rows, &batch->key, NULL,
+								ROWS_BY_PRIMARY_KEY),
+				  GROUP_LOCKED);
 	}
 	pfree(list.groups);
-	run_numbered(batch, STMT_BATCH_LOCK_KEYS, unordered, NULL, VIEW_OWN,
-				 GROUP_LOCKED);
+	lock_by_key(batch, unordered);
 }
 
 /*
@@ -544,14 +500,27 @@ next_alike(const Batch *batch, GroupList *list, GroupList *alike)
 	list->ngroups = left;
 }
 
+/* Set the rows of the groups on the list, which is freed. */
 static void
 update_rows(Batch *batch, GroupList list)
 {
 	BatchColumns columns = batch_given_columns(batch, list.groups,
 											   list.ngroups);
+	GroupList pattern;
 
-	run_numbered(batch, STMT_BATCH_UPDATE, list, &columns, VIEW_OWN,
-				 GROUP_UPDATED);
+	while (next_pattern(batch, &list, &pattern))
+	{
+		Rows *rows = batch_rows(batch, pattern.groups, pattern.ngroups,
+								&columns, false);
+
+		take_rows(batch,
+				  run_rows_update(batch->target, rows, &pattern.groups[0]->key,
+								  &columns.columns, columns.partial, NULL,
+								  write_error_context, batch),
+				  GROUP_UPDATED);
+		pfree(pattern.groups);
+	}
+	pfree(list.groups);
 }
 
 /*
@@ -639,11 +608,10 @@ update_found_rows(Batch *batch)
  * there is none, a trigger changed the key.
  */
 static int
-find_created_group(Batch *batch, GroupList list, int g, HeapTuple tuple,
-				   TupleDesc tupdesc)
+find_created_group(Batch *batch, GroupList list, int g, const RowSet *set,
+				   uint64 i)
 {
-	ColumnValues *created = values_from_row(batch->target, &batch->key, tuple,
-											tupdesc);
+	ColumnValues *created = rowset_values(set, i, &batch->key);
 	AttrNumber changed = InvalidAttrNumber;
 
 	for (; g < list.ngroups; g++)
@@ -671,29 +639,26 @@ find_created_group(Batch *batch, GroupList list, int g, HeapTuple tuple,
  * leaving out those that it did not insert.
  */
 static void
-take_created_rows(Batch *batch, GroupList list, uint64 nrows)
+take_created_rows(Batch *batch, GroupList list, const RowSet *set)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "racefree created row",
 												  ALLOCSET_SMALL_SIZES);
-	TupleDesc tupdesc = SPI_tuptable->tupdesc;
-	bool as_given = nrows == list.ngroups &&
+	bool as_given = set->nrows == list.ngroups &&
 					!target_may_divert_inserts(batch->target);
 	int g = 0;
 
-	for (uint64 i = 0; i < nrows; i++)
+	for (uint64 i = 0; i < set->nrows; i++)
 	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-
 		if (!as_given)
 		{
 			MemoryContext old = MemoryContextSwitchTo(scratch);
 
-			g = find_created_group(batch, list, g, tuple, tupdesc);
+			g = find_created_group(batch, list, g, set, i);
 			MemoryContextSwitchTo(old);
 			MemoryContextReset(scratch);
 		}
-		take_row(batch, list.groups[g], tuple, tupdesc);
+		take_row(batch, list.groups[g], set, i);
 		list.groups[g++]->state = GROUP_CREATED;
 	}
 	MemoryContextDelete(scratch);
@@ -721,34 +686,22 @@ select_insertable(const Batch *batch)
 
 /*
  * Count the rows of these groups, which have NULLs in the same columns of their
- * keys.  Of the rows, only the groups' numbers are asked for.
+ * keys.
  */
 static void
 count_rows(Batch *batch, GroupList pattern, View view)
 {
-	ColumnValues no_columns = {0};
-	StatementSpec spec;
-	Rows *rows;
-	uint64 nrows;
+	RowSet set;
 
 	for (int g = 0; g < pattern.ngroups; g++)
 		pattern.groups[g]->nrows = 0;
-	spec = batch_spec(batch, STMT_BATCH_LOOK, &pattern.groups[0]->key,
-					  pattern.ngroups);
-	spec.result = &no_columns;
-	rows = batch_register(batch, pattern.groups, pattern.ngroups, NULL, false);
-	nrows = plan_run_batch(batch->target, &spec, view, 0);
-	for (uint64 i = 0; i < nrows; i++)
-	{
-		TupleDesc tupdesc = SPI_tuptable->tupdesc;
-		bool isnull;
-		Datum n = heap_getattr(SPI_tuptable->vals[i], tupdesc->natts, tupdesc,
-							   &isnull);
-
-		batch->groups[DatumGetInt32(n)].nrows++;
-	}
-	SPI_freetuptable(SPI_tuptable);
-	rows_unregister(rows);
+	set = run_rows_count(batch->target,
+						 batch_rows(batch, pattern.groups, pattern.ngroups,
+									NULL, false),
+						 &pattern.groups[0]->key, view);
+	for (uint64 i = 0; i < set.nrows; i++)
+		batch->groups[rowset_number(&set, i)].nrows++;
+	rowset_free(&set);
 }
 
 /*
@@ -835,13 +788,11 @@ check_created_once(Batch *batch, GroupList inserted, CommandId since)
  * the command of the first such INSERT.
  */
 static void
-insert_missing_rows(Batch *batch, StatementKind kind, CommandId since)
+insert_missing_rows(Batch *batch, bool yield, CommandId since)
 {
 	GroupList list = select_insertable(batch);
 	BatchColumns columns;
-	Rows *rows;
-	StatementSpec spec;
-	uint64 nrows;
+	RowSet inserted;
 
 	if (list.ngroups == 0)
 		return;
@@ -850,15 +801,15 @@ insert_missing_rows(Batch *batch, StatementKind kind, CommandId since)
 	check_insertable(batch, &columns);
 	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
 	columns.partial = NULL;
-	spec = batch_spec(batch, kind, &batch->key, list.ngroups);
-	spec.data = &columns.columns;
-	rows = batch_register(batch, list.groups, list.ngroups, &columns, false);
 	for (int g = 0; g < list.ngroups; g++)
 		list.groups[g]->tried = true;
-	nrows = write_batch(batch, &spec, list, rows, 0);
-	take_created_rows(batch, list, nrows);
-	SPI_freetuptable(SPI_tuptable);
-	rows_unregister(rows);
+	inserted = run_rows_insert(batch->target,
+							   batch_rows(batch, list.groups, list.ngroups,
+										  &columns, false),
+							   &batch->key, &columns.columns, NULL, yield,
+							   write_error_context, batch);
+	take_created_rows(batch, list, &inserted);
+	rowset_free(&inserted);
 	check_created_once(batch, list, since);
 	pfree(list.groups);
 }
@@ -902,9 +853,9 @@ give_up(Batch *batch)
 }
 
 /*
- * See to it that there is a row for every group.  The caller is connected to
- * SPI.  As for single rows, each round looks with a snapshot that is newer
- * than the locks, and the last INSERT reports its conflict.
+ * See to it that there is a row for every group.  As for single rows, each
+ * round looks with a snapshot that is newer than the locks, and the last INSERT
+ * reports its conflict.
  */
 static void
 find_or_insert(Batch *batch, bool update, const char *function)
@@ -943,10 +894,7 @@ find_or_insert(Batch *batch, bool update, const char *function)
 		if (round == 0 && (target_may_divert_inserts(batch->target) ||
 						   target_runs_user_code_on_insert(batch->target)))
 			since = run_next_command();
-		insert_missing_rows(batch,
-							round >= max_yields ? STMT_BATCH_INSERT
-												: STMT_BATCH_INSERT_OR_YIELD,
-							since);
+		insert_missing_rows(batch, round < max_yields, since);
 		if (!any_missing(batch, &all_locked))
 			return;
 		/* Nothing to yield to: it will not be there next time either. */
@@ -992,9 +940,9 @@ upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 						 update ? RowExclusiveLock : AccessShareLock);
 	batch = batch_parse(target, PG_GETARG_JSONB_P(1), PG_GETARG_ARRAYTYPE_P(2),
 						update);
-	SPI_connect();
+	run_begin();
 	find_or_insert(batch, update, function);
-	SPI_finish();
+	run_end();
 
 	return_rows(fcinfo, batch);
 	target_close(target);

@@ -23,7 +23,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
@@ -542,13 +541,12 @@ given_bits(const BatchGroup *group, const BatchColumns *columns, bytea *space)
 }
 
 /*
- * Let statements see these groups until rows_unregister(),
- * with these data columns, if any, and with the primary keys of the rows that
- * were found, if asked.  The caller is connected to SPI.
+ * These groups as rows for a verb, with these data columns, if any, and with
+ * the primary keys of the rows that were found, if asked.
  */
 Rows *
-batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
-			   const BatchColumns *columns, bool with_primary_key)
+batch_rows(const Batch *batch, BatchGroup **groups, int ngroups,
+		   const BatchColumns *columns, bool with_primary_key)
 {
 	const AttrNumber *primary_key = NULL;
 	int nprimary = with_primary_key
@@ -596,7 +594,6 @@ batch_register(const Batch *batch, BatchGroup **groups, int ngroups,
 							nulls + nvalues - nprimary);
 		rows_put(rows, values, nulls);
 	}
-	rows_register(rows);
 	pfree(nulls);
 	pfree(values);
 	pfree(bits);

@@ -54,7 +54,7 @@ typedef struct Batch
 	int *group_of_row;
 	int ngroups;
 	BatchGroup *groups; /* in canonical order */
-	int nstatements;	/* that ran over groups by now */
+	int nstatements;	/* verbs that ran over groups by now */
 } Batch;
 
 /* The data columns that one statement is about. */
@@ -78,8 +78,7 @@ extern void batch_error_context(void *number);
 extern void batch_blame(ErrorContextCallback *callback, BatchGroup *group);
 extern void batch_absolve(const ErrorContextCallback *callback);
 
-extern Rows *batch_register(const Batch *batch, BatchGroup **groups,
-							int ngroups, const BatchColumns *columns,
-							bool with_primary_key);
+extern Rows *batch_rows(const Batch *batch, BatchGroup **groups, int ngroups,
+						const BatchColumns *columns, bool with_primary_key);
 
 #endif /* RACEFREE_BATCH_H */
