@@ -30,6 +30,9 @@
 
 #include "run/rows.h"
 
+/* Kinds of columns: k, d, g and p. */
+#define NUM_ROW_KINDS 4
+
 struct Rows
 {
 	EphemeralNamedRelationData relation;
@@ -37,7 +40,25 @@ struct Rows
 	int most;			 /* how many there can be */
 	int nrows;			 /* that were put by now */
 	int *numbers;		 /* of the rows, in the order in which they were put */
+
+	/* The row that rows_add() will add. */
+	Datum *values;
+	bool *nulls;
+	AttrNumber first[NUM_ROW_KINDS]; /* where a kind's values begin */
 };
+
+/* The letters that columns are named by, in the order of "first". */
+static const char kinds[] = "kdgp";
+
+/* The place of a kind's first value in the arrays of values. */
+static AttrNumber *
+first_of_kind(Rows *rows, char kind)
+{
+	const char *found = strchr(kinds, kind);
+
+	Assert(kind != '\0' && found != NULL);
+	return &rows->first[found - kinds];
+}
 
 /*
  * Begin a relation of so many columns, "n" among them, and of about
@@ -58,6 +79,8 @@ rows_begin(int ncolumns, int nrows)
 	rows->numbers = MemoryContextAllocHuge(CurrentMemoryContext,
 										   sizeof(int) * (nrows + 1));
 	rows->most = nrows;
+	rows->values = palloc0(sizeof(Datum) * ncolumns);
+	rows->nulls = palloc0(sizeof(bool) * ncolumns);
 	TupleDescInitEntry(md->tupdesc, ++rows->ncolumns, "n", INT4OID, -1, 0);
 	return rows;
 }
@@ -68,6 +91,10 @@ add_column(Rows *rows, char kind, int number, Oid type, int32 typmod,
 {
 	TupleDesc tupdesc = rows->relation.md.tupdesc;
 
+	/* A kind's columns are added one after the other, from 1. */
+	if (number == 1)
+		*first_of_kind(rows, kind) = rows->ncolumns;
+	Assert(*first_of_kind(rows, kind) + number - 1 == rows->ncolumns);
 	TupleDescInitEntry(tupdesc, ++rows->ncolumns,
 					   psprintf("%c%d", kind, number), type, typmod, 0);
 	TupleDescInitEntryCollation(tupdesc, rows->ncolumns, collation);
@@ -105,6 +132,7 @@ rows_add_base_column(Rows *rows, char kind, int number, const Target *target,
 void
 rows_add_flags(Rows *rows)
 {
+	*first_of_kind(rows, 'g') = rows->ncolumns;
 	TupleDescInitEntry(rows->relation.md.tupdesc, ++rows->ncolumns, "g",
 					   BYTEAOID, -1, 0);
 }
@@ -118,6 +146,32 @@ rows_put(Rows *rows, Datum *values, bool *nulls)
 	rows->numbers[rows->nrows++] = DatumGetInt32(values[0]);
 	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
 						 values, nulls);
+}
+
+/* Set a value of the row that rows_add() will add. */
+void
+rows_set(Rows *rows, char kind, int number, Datum value, bool isnull)
+{
+	int i = *first_of_kind(rows, kind) + number - 1;
+
+	Assert(number >= 1 && i >= 1 && i < rows->ncolumns);
+	rows->values[i] = value;
+	rows->nulls[i] = isnull;
+}
+
+/* Set the bits of the row that rows_add() will add. */
+void
+rows_set_flags(Rows *rows, bytea *bits)
+{
+	rows_set(rows, 'g', 1, PointerGetDatum(bits), false);
+}
+
+/* Add a row of the values that were set, all of them since the last one. */
+void
+rows_add(Rows *rows, int n)
+{
+	rows->values[0] = Int32GetDatum(n);
+	rows_put(rows, rows->values, rows->nulls);
 }
 
 /* The number of rows that were put. */
@@ -177,5 +231,7 @@ rows_unregister(Rows *rows)
 	tuplestore_end(rows->relation.reldata);
 	FreeTupleDesc(rows->relation.md.tupdesc);
 	pfree(rows->numbers);
+	pfree(rows->values);
+	pfree(rows->nulls);
 	pfree(rows);
 }
