@@ -14,7 +14,7 @@
 
 /* Lock a table, waiting until the lock is free. */
 extern void locks_acquire_table(Oid relid, LOCKMODE lockmode);
-/* Take the lock; return false if that would mean to wait, but "wait" is not set. */
+/* Take the lock; return false if it is not free and "wait" is not set. */
 extern bool locks_acquire(const LOCKTAG *tag, LOCKMODE lockmode, bool wait);
 
 #endif /* RACEFREE_LOCKS_H */

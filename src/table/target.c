@@ -7,10 +7,10 @@
  * memory context that was current at target_open().
  *
  * What is worth keeping of a table from call to call hangs on a
- * TargetCacheEntry, in two parts.  The TargetInfo, in a memory context of its own, holds what is
- * true until the table changes.  An invalidation only marks the TargetInfo; the
- * next target_open() builds a new one.  The rest, such as plans that can outlive
- * a change, lives as long as the entry.
+ * TargetCacheEntry, in two parts.  The TargetInfo, in a memory context of its
+ * own, holds what is true until the table changes.  An invalidation only marks
+ * the TargetInfo; the next target_open() builds a new one.  The rest, such as
+ * plans that can outlive a change, lives as long as the entry.
  *
  * A call further up the stack may still use what an inner call wants to replace
  * (a trigger can call us on the same table).  So each handle pins its
@@ -25,44 +25,27 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
-#include "catalog/objectaddress.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "lib/ilist.h"
-#include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "base/errors.h"
 #include "base/locks.h"
 #include "table/target.h"
+#include "table/tree.h"
 #include "table/usercode.h"
 
 /* Above this many tables, forget those that were invalidated, say dropped. */
 #define TARGETS_BEFORE_SWEEP 256
-
-/* What is found out when it is asked for. */
-typedef enum Answer
-{
-	ANSWER_UNKNOWN,
-	ANSWER_NO,
-	ANSWER_YES
-} Answer;
 
 /* What another room keeps with a table. */
 typedef struct KeptItem
@@ -74,30 +57,20 @@ typedef struct KeptItem
 
 typedef struct TargetCacheEntry TargetCacheEntry;
 
+/* What is true of a table until it changes. */
 typedef struct TargetInfo
 {
-	TargetCacheEntry *entry;   /* of which table; NULL while it is built */
-	bool valid;				   /* false: rebuild at next use */
-	bool minds_others;		   /* do others' invalidations matter? */
-	bool dropped_columns;	   /* are there any? */
-	bool user_code;			   /* does an INSERT run any? */
-	bool domains;			   /* is any column of a domain? */
-	Answer update_code;		   /* does an UPDATE? */
-	Bitmapset *cascaded;	   /* columns of which an UPDATE is passed on */
-	Answer tree_code;		   /* an INSERT in any partition? */
-	Oid lock_root;			   /* table under which keys are locked */
-	bool several_parents;	   /* has that table more than one? */
-	Bitmapset *unique_columns; /* each unique by itself, at all times */
-	Bitmapset *index_columns;  /* each the first of an index that finds by it */
-	Bitmapset *unhashed_columns; /* equal values may differ in their hash */
-	List *unique_keys;			 /* Bitmapsets: columns of each unique index */
-	AttrNumber *primary_key;	 /* in the order of its index */
-	int primary_key_length;		 /* 0 if there is none */
-	slist_head kept;			 /* what other rooms keep, of KeptItem */
-	int least_lasting;			 /* how long rows last, at least ... */
-	int most_lasting;			 /* and at most; 0 until known */
-	List *tree;			   /* the tables that this was seen of, if several */
-	MemoryContext context; /* holds this struct and what it points to */
+	TargetCacheEntry *entry; /* of which table; NULL while it is built */
+	MemoryContext context;	 /* holds this struct and what it points to */
+	bool valid;				 /* false: build another one at the next use */
+	bool minds_others;		 /* changes of any other table invalidate it */
+	List *tree;				 /* changes of these do; NIL until asked for */
+	bool dropped_columns;	 /* there are some */
+	bool domains;			 /* a column is of a domain */
+	bool insert_code;		 /* an INSERT can run code of the user's */
+	Oid lock_root;			 /* table under which keys are locked */
+	bool several_parents;	 /* that table has more than one */
+	slist_head kept;		 /* what other rooms keep, of KeptItem */
 } TargetInfo;
 
 /*
@@ -148,12 +121,10 @@ static void target_invalidate_domains(Datum arg, int cache, uint32 hash);
 static void target_release_pins(ResourceReleasePhase phase, bool is_commit,
 								bool is_top_level, void *arg);
 static TargetInfo *target_build(Relation rel);
-static void look_at_indexes(Relation rel, TargetInfo *info);
-static Oid single_parent(Oid relid, bool *several);
 
 /*
- * Start to listen for invalidations, and for the end of resource owners.  Called
- * once, when the module loads.
+ * Start to listen for invalidations, and for the end of resource owners.
+ * Called once, when the module loads.
  */
 void
 target_init(void)
@@ -466,8 +437,8 @@ target_open_table(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * End a call's use of the table; its lock stays until the transaction ends.  The
- * handle's memory stays until its context is reset.
+ * End a call's use of the table; its lock stays until the transaction ends.
+ * The handle's memory stays until its context is reset.
  */
 void
 target_close(Target *target)
@@ -512,9 +483,12 @@ target_in_use_elsewhere(const Target *target)
 	return target_entry_is_pinned(target->info->entry, target);
 }
 
-/* Does the type have parts, whose definition can change apart from it? */
+/*
+ * Return true if the type has parts, whose definition can change apart from the
+ * type itself.
+ */
 static bool
-type_is_nested(Oid type)
+target_type_is_nested(Oid type)
 {
 	Oid base = getBaseType(type);
 
@@ -522,123 +496,42 @@ type_is_nested(Oid type)
 		   OidIsValid(get_element_type(base));
 }
 
-/*
- * Do equal values of the type under this collation have equal hashes?  Core
- * hashes a name by its bytes, but compares it by the collation, in which names
- * of different bytes are equal if it is not deterministic.
- */
-static bool
-hash_agrees(Oid type, Oid collation)
+/* Collect what the columns' types tell about the table. */
+static void
+target_look_at_columns(TargetInfo *info, TupleDesc tupdesc)
 {
-	Oid base = getBaseType(type);
-	bool agrees = true;
-	TupleDesc tupdesc;
-
-	if (base == NAMEOID)
-		return !OidIsValid(collation) ||
-			   get_collation_isdeterministic(collation);
-	if (OidIsValid(get_element_type(base)))
-		return hash_agrees(get_element_type(base), collation);
-	if (type_is_multirange(base))
-		base = get_multirange_range(base);
-	if (type_is_range(base))
-		return hash_agrees(get_range_subtype(base), get_range_collation(base));
-	if (!type_is_rowtype(base) || base == RECORDOID)
-		return true;
-
-	tupdesc = lookup_rowtype_tupdesc(base, -1);
-	for (int i = 0; i < tupdesc->natts && agrees; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
-
-		agrees = att->attisdropped ||
-				 hash_agrees(att->atttypid, att->attcollation);
-	}
-	ReleaseTupleDesc(tupdesc);
-	return agrees;
-}
-
-/* The only parent of a table, or InvalidOid. */
-static Oid
-single_parent(Oid relid, bool *several)
-{
-	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid parent = InvalidOid;
-	int nparents = 0;
-
-	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
-							  1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
-		nparents++;
-	}
-	systable_endscan(scan);
-	table_close(inherits, AccessShareLock);
-	*several = nparents > 1;
-	return nparents == 1 ? parent : InvalidOid;
-}
-
-/*
- * The table under whose OID keys are locked: the root of the partition or
- * inheritance tree, so that all tables of the tree share their locks.  A table
- * with several parents is the root of its own tree.
- */
-static Oid
-find_lock_root(Oid relid, bool *several_parents)
-{
-	Oid parent;
-
-	while (OidIsValid(parent = single_parent(relid, several_parents)))
-		relid = parent;
-	return relid;
-}
-
-/* Collect what is kept of a table. */
-static TargetInfo *
-target_build(Relation rel)
-{
-	TupleDesc tupdesc = RelationGetDescr(rel);
-	MemoryContext context;
-	MemoryContext old;
-	TargetInfo *info;
-
-	context = AllocSetContextCreate(CurrentMemoryContext, "racefree target",
-									ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(context);
-	info = palloc0(sizeof(TargetInfo));
-	info->context = context;
-	info->valid = true;
-
-	info->lock_root = find_lock_root(RelationGetRelid(rel),
-									 &info->several_parents);
-	/* Whether an ancestor has got a parent, its own invalidations tell. */
-	info->minds_others = info->lock_root != RelationGetRelid(rel);
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
 		if (att->attisdropped)
+		{
 			info->dropped_columns = true;
-		else if (type_is_nested(att->atttypid))
+			continue;
+		}
+		if (target_type_is_nested(att->atttypid))
 			info->minds_others = true;
-		if (!att->attisdropped && getBaseType(att->atttypid) != att->atttypid)
+		if (getBaseType(att->atttypid) != att->atttypid)
 			info->domains = true;
-		if (!att->attisdropped &&
-			!hash_agrees(att->atttypid, att->attcollation))
-			info->unhashed_columns = bms_add_member(info->unhashed_columns,
-													att->attnum);
 	}
+}
 
-	look_at_indexes(rel, info);
+/* Collect what has to be known of a table whenever it is opened. */
+static TargetInfo *
+target_build(Relation rel)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "racefree target",
+												  ALLOCSET_SMALL_SIZES);
+	TargetInfo *info = MemoryContextAllocZero(context, sizeof(TargetInfo));
 
-	MemoryContextSwitchTo(old);
-	info->user_code = usercode_on_insert(rel);
+	info->context = context;
+	info->lock_root = tree_find_root(RelationGetRelid(rel),
+									 &info->several_parents);
+	/* That an ancestor has got a parent, its own invalidations tell. */
+	info->minds_others = info->lock_root != RelationGetRelid(rel);
+	target_look_at_columns(info, RelationGetDescr(rel));
+	info->insert_code = usercode_on_insert(rel);
 	/* Nothing can fail from here on: keep it for the session. */
 	MemoryContextSetParent(context, CacheMemoryContext);
 	return info;
@@ -658,7 +551,10 @@ target_has_dropped_columns(const Target *target)
 	return target->info->dropped_columns;
 }
 
-/* Does that table have parents that it cannot share its locks with? */
+/*
+ * Return true if the table whose OID target_lock_root() gives has several
+ * parents, with which it cannot share its locks.
+ */
 bool
 target_has_several_parents(const Target *target)
 {
@@ -675,98 +571,43 @@ target_lock_root(const Target *target)
 
 /*
  * Hold the table's ancestors until the transaction ends, before keys are
- * locked.  An ancestor that got a parent of its own meanwhile would give
- * another session another root, and with that another lock for the same key:
- * both sessions would create the row.  ALTER TABLE ... INHERIT now waits.
+ * locked, so that every session locks a key under the same root; see
+ * tree_hold_root().
  */
 void
 target_hold_root(Target *target)
 {
-	Oid root = RelationGetRelid(target->rel);
-	bool several_parents;
-	Oid parent;
+	Oid relid = RelationGetRelid(target->rel);
 
 	/* The table itself is locked, so it gets no parent. */
-	if (target->info->lock_root == root)
-		return;
-	while (OidIsValid(parent = single_parent(root, &several_parents)))
-	{
-		/* Once locked, the parent keeps the parents that it has. */
-		locks_acquire_table(parent, AccessShareLock);
-		root = parent;
-	}
-	target->lock_root = root;
+	if (target->info->lock_root != relid)
+		target->lock_root = tree_hold_root(relid);
 }
 
 /*
- * Does an UPDATE of ours do what it says and nothing else?  Not if triggers or
- * rules can have their say, nor where they can be out of sight: on a
- * partition, a child, or a remote server.
+ * The OIDs of the table and of its partitions and children, of all levels.
+ * These are not locked, so some may be gone.  From now on, a change of one of
+ * them counts as a change of the table; and while they are looked for, that of
+ * any.
  */
-bool
-target_updates_are_plain(const Target *target)
+const List *
+target_tree(const Target *target)
 {
-	Relation rel = target->rel;
+	TargetInfo *info = target->info;
+	bool minds_others = info->minds_others;
+	MemoryContext old;
+	List *tree;
 
-	return rel->rd_rel->relkind == RELKIND_RELATION &&
-		   !rel->rd_rel->relhassubclass && rel->rd_rules == NULL &&
-		   !usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE);
-}
-
-/*
- * True if the only trigger that could suppress the UPDATE of a row is core's
- * own, which suppresses UPDATEs that change nothing.  A partition or child may
- * have others.
- */
-bool
-target_suppresses_redundant_updates(const Target *target)
-{
-	TriggerDesc *trigdesc = target->rel->trigdesc;
-	Form_pg_class form = target->rel->rd_rel;
-	bool found = false;
-
-	if (form->relkind != RELKIND_RELATION || form->relhassubclass)
-		return false;
-	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
-	{
-		Trigger *trigger = &trigdesc->triggers[i];
-
-		if (!TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW,
-								  TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_UPDATE) ||
-			trigger->tgenabled == TRIGGER_DISABLED)
-			continue;
-		if (trigger->tgfoid != F_SUPPRESS_REDUNDANT_UPDATES_TRIGGER)
-			return false;
-		found = true;
-	}
-	return found;
-}
-
-/* Do row security policies apply to the current user? */
-bool
-target_has_row_security(const Target *target)
-{
-	return target->rel->rd_rel->relrowsecurity &&
-		   check_enable_rls(RelationGetRelid(target->rel), InvalidOid, true) ==
-			   RLS_ENABLED;
-}
-
-/* Can an UPDATE move rows of the table, to or from another partition? */
-bool
-target_rows_can_move(const Target *target)
-{
-	return target->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		   target->rel->rd_rel->relispartition;
-}
-
-/* Can it be that an INSERT of ours ends in another row than it says? */
-bool
-target_may_divert_inserts(const Target *target)
-{
-	Relation rel = target->rel;
-
-	return rel->rd_rel->relkind != RELKIND_RELATION ||
-		   (rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+	if (info->tree != NIL)
+		return info->tree;
+	info->minds_others = true;
+	tree = find_all_inheritors(RelationGetRelid(target->rel), NoLock, NULL);
+	old = MemoryContextSwitchTo(info->context);
+	info->tree = list_copy(tree);
+	MemoryContextSwitchTo(old);
+	info->minds_others = minds_others;
+	list_free(tree);
+	return info->tree;
 }
 
 /* What the owner keeps in the list, NULL before it sets something. */
@@ -824,188 +665,39 @@ target_keep_through_changes(const Target *target, const void *owner,
 	return target_find_kept(&entry->kept, owner, entry->context);
 }
 
-/* How long rows of such a table last: the more the longer, never 0. */
-static int
-lasting(char persistence)
-{
-	switch (persistence)
-	{
-		case RELPERSISTENCE_TEMP:
-			return 1;
-		case RELPERSISTENCE_UNLOGGED:
-			return 2;
-		default:
-			return 3;
-	}
-}
-
-/* Take into account how long rows of that partition or child last. */
-static void
-look_at_lasting(TargetInfo *info, Oid relid)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Form_pg_class form;
-
-	/* It may have been dropped a moment ago. */
-	if (!HeapTupleIsValid(tuple))
-		return;
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	if (form->relkind != RELKIND_PARTITIONED_TABLE)
-	{
-		int length = lasting(form->relpersistence);
-
-		if (info->most_lasting == 0 || length < info->least_lasting)
-			info->least_lasting = length;
-		if (length > info->most_lasting)
-			info->most_lasting = length;
-	}
-	ReleaseSysCache(tuple);
-}
-
-/*
- * How long rows last in the tables of a partition or inheritance tree.  They
- * can change apart from the root, so it minds their invalidations from now on;
- * and while it looks, all.
- */
-static void
-look_at_tree(TargetInfo *info, Oid root)
-{
-	bool minds_others = info->minds_others;
-	List *tree;
-	MemoryContext old;
-	ListCell *lc;
-
-	info->minds_others = true;
-	tree = find_all_inheritors(root, NoLock, NULL);
-	old = MemoryContextSwitchTo(info->context);
-	info->tree = list_copy(tree);
-	MemoryContextSwitchTo(old);
-	foreach(lc, tree)
-		look_at_lasting(info, lfirst_oid(lc));
-	info->minds_others = minds_others;
-}
-
-/* How long rows of the table last. */
-static void
-find_lasting(const Target *target)
-{
-	TargetInfo *info = target->info;
-	Form_pg_class form = target->rel->rd_rel;
-
-	if (info->most_lasting != 0)
-		return;
-	if (form->relhassubclass)
-		look_at_tree(info, RelationGetRelid(target->rel));
-	if (info->most_lasting == 0)
-		info->least_lasting = info->most_lasting = lasting(
-			form->relpersistence);
-}
-
-/*
- * Can it be that rows are still there after a crash, or in another session,
- * when those of the other table are gone?
- */
+/* Return true if nothing has invalidated what the handle knows of the table. */
 bool
-target_outlasts(const Target *target, const Target *other)
+target_is_current(const Target *target)
 {
-	find_lasting(target);
-	find_lasting(other);
-	return target->info->most_lasting > other->info->least_lasting;
+	return target->info->valid;
 }
 
 /*
- * Can code of the user's run during an INSERT, and create rows of its own?
+ * Return true if code of the user's can run during an INSERT, and create rows
+ * of its own.  This was found out when the table was opened, or locked again:
+ * after the INSERT it could be too late, since such code can remove itself.
  */
 bool
 target_runs_user_code_on_insert(const Target *target)
 {
-	return target->info->user_code;
+	return target->info->insert_code;
 }
 
-/*
- * The same for an UPDATE of ours that sets this column.  It is found out when
- * it is asked for the first time, since few tables are.
- */
+/* Return true if any column is of a domain. */
 bool
-target_runs_user_code_on_update(const Target *target, AttrNumber attnum)
+target_has_domains(const Target *target)
 {
-	TargetInfo *info = target->info;
-
-	/* A child can come while rows of the table are changed. */
-	if (target->rel->rd_rel->relhassubclass)
-		return true;
-	if (info->update_code == ANSWER_UNKNOWN)
-	{
-		bool answer = usercode_on_update(target->rel);
-		MemoryContext old = MemoryContextSwitchTo(info->context);
-
-		info->cascaded = usercode_cascaded_columns(target->rel);
-		MemoryContextSwitchTo(old);
-		info->update_code = answer ? ANSWER_YES : ANSWER_NO;
-	}
-	return info->update_code == ANSWER_YES ||
-		   bms_is_member(attnum, info->cascaded);
+	return target->info->domains;
 }
 
-/* Can code of the user's, or of a remote server, run in that partition? */
-static bool
-partition_runs_user_code(Oid relid)
-{
-	Relation rel = RelationIdGetRelation(relid);
-	bool result;
-
-	/* It may have been dropped a moment ago. */
-	if (!RelationIsValid(rel))
-		return false;
-	result = rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
-			 usercode_on_insert_here(rel);
-	RelationClose(rel);
-	return result;
-}
-
-/* The same for all tables of the tree, as they are by now. */
-static bool
-tree_runs_user_code(const Target *target)
-{
-	TargetInfo *info = target->info;
-	ListCell *lc;
-
-	if (usercode_in_policies(target->rel))
-		return true;
-	if (info->tree == NIL)
-		look_at_tree(info, RelationGetRelid(target->rel));
-	foreach(lc, info->tree)
-	{
-		if (partition_runs_user_code(lfirst_oid(lc)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Can code of the user's have run during an INSERT of ours, which was run
- * before?  The partition that the row went into is locked: what was changed
- * there, we have heard of.  If anything was, the answer is yes.
- */
-bool
-target_ran_user_code_on_insert(const Target *target)
-{
-	Form_pg_class form = target->rel->rd_rel;
-	TargetInfo *info = target->info;
-
-	if (form->relkind == RELKIND_FOREIGN_TABLE)
-		return true;
-	if (form->relkind != RELKIND_PARTITIONED_TABLE || form->relispartition)
-		return info->user_code;
-	if (info->tree_code == ANSWER_UNKNOWN && info->valid)
-		info->tree_code = tree_runs_user_code(target) ? ANSWER_YES : ANSWER_NO;
-	return info->tree_code == ANSWER_YES || !info->valid;
-}
-
+/* A column of the table, by its number; it may be one that was dropped. */
 Form_pg_attribute
 target_column(const Target *target, AttrNumber attnum)
 {
-	return TupleDescAttr(RelationGetDescr(target->rel), attnum - 1);
+	TupleDesc tupdesc = RelationGetDescr(target->rel);
+
+	Assert(attnum >= 1 && attnum <= tupdesc->natts);
+	return TupleDescAttr(tupdesc, attnum - 1);
 }
 
 /*
@@ -1036,181 +728,6 @@ target_find_column(const Target *target, const char *name)
 	return target_find_column_by_bytes(target, name, strlen(name));
 }
 
-/* The columns of the primary key, in its own order, and their number. */
-int
-target_primary_key(const Target *target, const AttrNumber **columns)
-{
-	*columns = target->info->primary_key;
-	return target->info->primary_key_length;
-}
-
-/*
- * True if rows that are locked in the order of this column, whose values are
- * unique, are locked in the order of the primary key.
- */
-bool
-target_locks_by(const Target *target, AttrNumber attnum)
-{
-	return target->info->primary_key_length == 0 ||
-		   target->info->primary_key[0] == attnum;
-}
-
-static void
-error_no_privilege(const Target *target)
-{
-	aclcheck_error(ACLCHECK_NO_PRIV,
-				   get_relkind_objtype(target->rel->rd_rel->relkind),
-				   RelationGetRelationName(target->rel));
-}
-
-/*
- * Check that the current user holds these privileges on the table: of SELECT
- * on all columns, of the others on one at least, as the statements of ours
- * that use them need it.
- */
-void
-target_check_privileges(const Target *target, AclMode mode)
-{
-	Oid relid = RelationGetRelid(target->rel);
-	Oid role = GetUserId();
-
-	for (AclMode one = 1; one <= mode; one <<= 1)
-	{
-		AclResult result;
-
-		if ((mode & one) == 0)
-			continue;
-		result = pg_class_aclcheck(relid, role, one);
-		if (result != ACLCHECK_OK)
-			result = pg_attribute_aclcheck_all(relid, role, one,
-											   one == ACL_SELECT ? ACLMASK_ALL
-																 : ACLMASK_ANY);
-		if (result != ACLCHECK_OK)
-			error_no_privilege(target);
-	}
-}
-
-/* May the current user do this with these columns, or with all of them? */
-static bool
-may_use_columns(const Target *target, AclMode mode, const AttrNumber *attnums,
-				int n)
-{
-	Oid relid = RelationGetRelid(target->rel);
-
-	if (pg_class_aclcheck(relid, GetUserId(), mode) == ACLCHECK_OK)
-		return true;
-	for (int i = 0; i < n; i++)
-	{
-		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), mode) !=
-			ACLCHECK_OK)
-			return false;
-	}
-	return true;
-}
-
-/*
- * Check that the current user may INSERT into these columns, given as two
- * lists, as core checks it when the INSERT runs.  Before that, the caller locks
- * keys and evaluates DEFAULTs, which somebody who may only read must not cause:
- * it would hold up others and use up sequences.
- */
-void
-target_check_insert(const Target *target, const AttrNumber *key, int nkey,
-					const AttrNumber *data, int ndata)
-{
-	if (nkey + ndata == 0)
-		target_check_privileges(target, ACL_INSERT);
-	else if (!may_use_columns(target, ACL_INSERT, key, nkey) ||
-			 !may_use_columns(target, ACL_INSERT, data, ndata))
-		error_no_privilege(target);
-}
-
-/* Check that the current user may SELECT these columns. */
-void
-target_check_readable(const Target *target, int ncolumns,
-					  const AttrNumber *columns)
-{
-	if (!may_use_columns(target, ACL_SELECT, columns, ncolumns))
-		error_no_privilege(target);
-}
-
-/* Can no two rows have the same value in the column? */
-bool
-target_is_unique(const Target *target, AttrNumber attnum)
-{
-	return bms_is_member(attnum, target->info->unique_columns);
-}
-
-/*
- * Can code of the user's that runs during an INSERT of a row with this key
- * create another one?  A unique index refuses it, but does not see the rows of
- * inheritance children.
- */
-bool
-target_may_duplicate_key(const Target *target, int nkeys,
-						 const AttrNumber *keys, const bool *nulls)
-{
-	Form_pg_class form = target->rel->rd_rel;
-
-	return target->info->user_code &&
-		   ((form->relkind == RELKIND_RELATION && form->relhassubclass) ||
-			!target_is_unique_key(target, nkeys, keys, nulls));
-}
-
-/* Has the column's type a modifier, such as a length? */
-bool
-target_has_length(const Target *target, AttrNumber attnum)
-{
-	int32 typmod = target_column(target, attnum)->atttypmod;
-
-	(void) getBaseTypeAndTypmod(target_column(target, attnum)->atttypid,
-								&typmod);
-	return typmod >= 0;
-}
-
-/* Can rows be found by a value of the column alone with an index? */
-bool
-target_has_index(const Target *target, AttrNumber attnum)
-{
-	return bms_is_member(attnum, target->info->index_columns);
-}
-
-/*
- * Can no two rows of this very table have the same values in these columns?
- * Where "nulls" says that a value is NULL, the column does not count, since
- * most unique indexes hold NULLs distinct.
- */
-bool
-target_is_unique_key(const Target *target, int ncolumns,
-					 const AttrNumber *attnums, const bool *nulls)
-{
-	ListCell *lc;
-
-	foreach(lc, target->info->unique_keys)
-	{
-		int covered = 0;
-
-		for (int i = 0; i < ncolumns; i++)
-			covered += !nulls[i] && bms_is_member(attnums[i], lfirst(lc));
-		if (covered == bms_num_members(lfirst(lc)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Is an UPDATE or SELECT of ours planned for this very table, and for every
- * role alike?
- */
-bool
-target_is_simple(const Target *target)
-{
-	Form_pg_class form = target->rel->rd_rel;
-
-	return form->relkind == RELKIND_RELATION && !form->relhassubclass &&
-		   !form->relrowsecurity;
-}
-
 /*
  * The order of magnitude of the table's size now.  Plans over many rows depend
  * on it.  Of a table that is not stored here as one, nothing is known.
@@ -1227,174 +744,4 @@ target_size(const Target *target)
 		 nblocks /= 8)
 		size++;
 	return size;
-}
-
-/* A collation's name, quoted and schema-qualified. */
-char *
-target_collation_name(Oid collation)
-{
-	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
-	Form_pg_collation form;
-	char *name;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for collation %u", collation);
-	form = (Form_pg_collation) GETSTRUCT(tuple);
-	name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
-									  NameStr(form->collname));
-	ReleaseSysCache(tuple);
-	return name;
-}
-
-/*
- * The type cache's entry for a column's type, with the default equality
- * operator and what else the flags ask for.  A type without equality is an
- * error, since no row can be found by it.
- */
-TypeCacheEntry *
-target_column_type(const Target *target, AttrNumber attnum, int flags)
-{
-	Form_pg_attribute att = target_column(target, attnum);
-	TypeCacheEntry *type;
-
-	type = lookup_type_cache(att->atttypid, flags | TYPECACHE_EQ_OPR);
-	if (!OidIsValid(type->eq_opr))
-		error_no_equality(att->atttypid);
-	return type;
-}
-
-/* Is any column of a domain? */
-bool
-target_has_domains(const Target *target)
-{
-	return target->info->domains;
-}
-
-/* Has the column's type a hash that equal values do not share? */
-bool
-target_hash_misleads(const Target *target, AttrNumber attnum)
-{
-	return bms_is_member(attnum, target->info->unhashed_columns);
-}
-
-/*
- * Has the column's type a hash, hash_extended_proc of the type cache, that
- * values share which are equal under the column's collation?
- */
-bool
-target_has_hash(const Target *target, AttrNumber attnum)
-{
-	TypeCacheEntry *type = target_column_type(target, attnum,
-											  TYPECACHE_HASH_EXTENDED_PROC);
-
-	return OidIsValid(type->hash_extended_proc) &&
-		   !target_hash_misleads(target, attnum);
-}
-
-/*
- * Do equal values of the column always conflict in this index column?  They
- * do if the index uses the column's own equality, or one that is coarser.
- */
-bool
-target_index_agrees(const Target *target, Relation index, int i)
-{
-	AttrNumber attnum = index->rd_index->indkey.values[i];
-	Form_pg_attribute att = target_column(target, attnum);
-	TypeCacheEntry *type;
-	Oid equality;
-
-	type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR);
-	equality = get_opfamily_member(index->rd_opfamily[i],
-								   index->rd_opcintype[i],
-								   index->rd_opcintype[i],
-								   BTEqualStrategyNumber);
-	if (equality != type->eq_opr)
-		return false;
-	return !OidIsValid(att->attcollation) ||
-		   att->attcollation == index->rd_indcollation[i] ||
-		   get_collation_isdeterministic(att->attcollation);
-}
-
-/* Has the index all rows in which this column is not NULL? */
-static bool
-index_has_all_values(Relation index, AttrNumber column)
-{
-	List *predicate = RelationGetIndexPredicate(index);
-	NullTest *test;
-
-	if (predicate == NIL)
-		return true;
-	test = linitial(predicate);
-	return list_length(predicate) == 1 && IsA(test, NullTest) &&
-		   test->nulltesttype == IS_NOT_NULL && !test->argisrow &&
-		   IsA(test->arg, Var) && ((Var *) test->arg)->varattno == column;
-}
-
-/*
- * The columns of an index of which no two rows have the same values at any
- * time; NULL if there can be such rows, or if it is not over columns alone.
- */
-static Bitmapset *
-unique_index_columns(const Target *target, Relation index)
-{
-	Form_pg_index form = index->rd_index;
-	Bitmapset *columns = NULL;
-
-	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
-		RelationGetIndexPredicate(index) != NIL)
-		return NULL;
-	for (int i = 0; i < form->indnkeyatts; i++)
-	{
-		AttrNumber column = form->indkey.values[i];
-
-		if (column <= 0 || !target_index_agrees(target, index, i))
-			return NULL;
-		columns = bms_add_member(columns, column);
-	}
-	return columns;
-}
-
-static void
-look_at_index(const Target *target, Relation index)
-{
-	TargetInfo *info = target->info;
-	Form_pg_index form = index->rd_index;
-	AttrNumber column = form->indkey.values[0];
-	Bitmapset *unique = unique_index_columns(target, index);
-	int member;
-
-	if (form->indisprimary)
-	{
-		Size size = sizeof(AttrNumber) * form->indnkeyatts;
-
-		info->primary_key_length = form->indnkeyatts;
-		info->primary_key = palloc(size);
-		memcpy(info->primary_key, form->indkey.values, size);
-	}
-	if (column > 0 && form->indisvalid && index_has_all_values(index, column) &&
-		target_index_agrees(target, index, 0))
-		info->index_columns = bms_add_member(info->index_columns, column);
-	if (unique == NULL)
-		return;
-	info->unique_keys = lappend(info->unique_keys, unique);
-	if (bms_get_singleton_member(unique, &member))
-		info->unique_columns = bms_add_member(info->unique_columns, member);
-}
-
-/* Find the primary key, and what the indexes tell of columns. */
-static void
-look_at_indexes(Relation rel, TargetInfo *info)
-{
-	Target target = {.rel = rel, .info = info};
-	List *indexes = RelationGetIndexList(rel);
-	ListCell *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		look_at_index(&target, index);
-		index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
 }

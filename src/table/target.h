@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * target.h
- *	  The table that a call is about: its columns, their types and equality,
- *	  and its keys.
+ *	  The table that a call is about, and what is kept of it from call to call.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -12,71 +11,76 @@
 #define RACEFREE_TARGET_H
 
 #include "access/attnum.h"
-#include "access/htup.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
-#include "utils/acl.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
 
+/* A call's handle on an open and locked table. */
 typedef struct Target Target;
+
+/* Start to listen for invalidations; when the module loads. */
 extern void target_init(void);
 
-extern Target *target_open(Oid row_type, LOCKMODE lockmode);
-extern Target *target_open_table(Oid relid, LOCKMODE lockmode);
-extern void target_close(Target *target);
-extern void target_lock(Target *target, LOCKMODE lockmode);
+/* Opening, locking, closing */
 
+/* Open the table with that row type, locked until the transaction ends. */
+extern Target *target_open(Oid row_type, LOCKMODE lockmode);
+/* The same for the table itself. */
+extern Target *target_open_table(Oid relid, LOCKMODE lockmode);
+/* Lock the table more strongly; plans are fetched after this. */
+extern void target_lock(Target *target, LOCKMODE lockmode);
+/* End the use of the table; its locks stay. */
+extern void target_close(Target *target);
+/* The open table itself. */
 extern Relation target_relation(const Target *target);
-extern Oid target_lock_root(const Target *target);
-extern void target_hold_root(Target *target);
-extern bool target_has_several_parents(const Target *target);
-extern bool target_updates_are_plain(const Target *target);
-extern bool target_suppresses_redundant_updates(const Target *target);
-extern bool target_has_row_security(const Target *target);
-extern bool target_rows_can_move(const Target *target);
-extern bool target_may_divert_inserts(const Target *target);
-extern bool target_in_use_elsewhere(const Target *target);
+
+/* Keeping things with the table, known by the address of their owner */
+
+/* Until the table changes. */
 extern void **target_keep(const Target *target, const void *owner,
 						  MemoryContext *context);
+/* Until the table is forgotten. */
 extern void **target_keep_through_changes(const Target *target,
 										  const void *owner,
 										  MemoryContext *context);
-extern bool target_has_dropped_columns(const Target *target);
-extern bool target_outlasts(const Target *target, const Target *other);
-extern bool target_runs_user_code_on_insert(const Target *target);
-extern bool target_runs_user_code_on_update(const Target *target,
-											AttrNumber attnum);
-extern bool target_ran_user_code_on_insert(const Target *target);
+/* True if another handle on the table is open. */
+extern bool target_in_use_elsewhere(const Target *target);
+/* True if the table has not changed since it was opened. */
+extern bool target_is_current(const Target *target);
 
+/* The tree that the table is in */
+
+/* The table under whose OID keys are locked. */
+extern Oid target_lock_root(const Target *target);
+/* True if that table has several parents. */
+extern bool target_has_several_parents(const Target *target);
+/* Keep the root what it is until the transaction ends. */
+extern void target_hold_root(Target *target);
+/* The OIDs of the table and of all below it. */
+extern const List *target_tree(const Target *target);
+
+/* Columns, and what else is known of every table */
+
+/* A column by its number. */
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
+/* The number of the column of that name, which must exist. */
 extern AttrNumber target_find_column(const Target *target, const char *name);
+/* The same for a name that does not end with a zero byte. */
 extern AttrNumber target_find_column_by_bytes(const Target *target,
 											  const char *name, int len);
-extern int target_primary_key(const Target *target, const AttrNumber **columns);
-extern bool target_locks_by(const Target *target, AttrNumber attnum);
-extern void target_check_privileges(const Target *target, AclMode mode);
-extern void target_check_insert(const Target *target, const AttrNumber *key,
-								int nkey, const AttrNumber *data, int ndata);
-extern void target_check_readable(const Target *target, int ncolumns,
-								  const AttrNumber *columns);
-extern bool target_has_length(const Target *target, AttrNumber attnum);
-extern bool target_has_index(const Target *target, AttrNumber attnum);
-extern bool target_is_unique(const Target *target, AttrNumber attnum);
-extern bool target_may_duplicate_key(const Target *target, int nkeys,
-									 const AttrNumber *keys, const bool *nulls);
-extern bool target_is_unique_key(const Target *target, int ncolumns,
-								 const AttrNumber *attnums, const bool *nulls);
-extern bool target_is_simple(const Target *target);
-extern int target_size(const Target *target);
-extern char *target_collation_name(Oid collation);
-extern TypeCacheEntry *target_column_type(const Target *target,
-										  AttrNumber attnum, int flags);
-
+/* True if the row type has columns that were dropped. */
+extern bool target_has_dropped_columns(const Target *target);
+/* True if any column is of a domain. */
 extern bool target_has_domains(const Target *target);
-extern bool target_hash_misleads(const Target *target, AttrNumber attnum);
-extern bool target_has_hash(const Target *target, AttrNumber attnum);
-extern bool target_index_agrees(const Target *target, Relation index, int i);
+/* True if code of the user's can run during an INSERT. */
+extern bool target_runs_user_code_on_insert(const Target *target);
+/* The order of magnitude of the table's size. */
+extern int target_size(const Target *target);
+
+/* What callers of these rooms need not name yet. */
+#include "table/columns.h"
+#include "table/indexes.h"
+#include "table/privileges.h"
+#include "table/traits.h"
 
 #endif /* RACEFREE_TARGET_H */

@@ -64,11 +64,14 @@ tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 int
 tuples_position(const Target *target, AttrNumber attnum)
 {
+	TupleDesc row_desc = RelationGetDescr(target_relation(target));
 	int column = 0;
 
-	for (AttrNumber i = 1; i <= attnum; i++)
+	Assert(attnum >= 1 && attnum <= row_desc->natts);
+	Assert(!TupleDescAttr(row_desc, attnum - 1)->attisdropped);
+	for (int i = 0; i < attnum; i++)
 	{
-		if (!target_column(target, i)->attisdropped)
+		if (!TupleDescAttr(row_desc, i)->attisdropped)
 			column++;
 	}
 	return column;

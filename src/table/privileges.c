@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * privileges.c
+ *	  What the current user may do with a table.
+ *
+ * Statements check the privileges that they need when they run.  What is
+ * checked here comes before: a role that may not run the statement must not be
+ * able to hold up others by a lock, or to use up a sequence.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/objectaddress.h"
+#include "miscadmin.h"
+
+#include "table/privileges.h"
+
+/* Report that the current user lacks a privilege on the table, as core does. */
+static void
+privileges_error(const Target *target)
+{
+	Relation rel = target_relation(target);
+
+	aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(rel->rd_rel->relkind),
+				   RelationGetRelationName(rel));
+}
+
+/*
+ * Check that the current user holds these privileges on the table: of SELECT
+ * on all columns, of the others on one at least, as the statements of ours
+ * that use them need it.
+ */
+void
+target_check_privileges(const Target *target, AclMode mode)
+{
+	Oid relid = RelationGetRelid(target_relation(target));
+	Oid role = GetUserId();
+
+	for (AclMode one = 1; one <= mode; one <<= 1)
+	{
+		AclResult result;
+
+		if ((mode & one) == 0)
+			continue;
+		result = pg_class_aclcheck(relid, role, one);
+		if (result != ACLCHECK_OK)
+			result = pg_attribute_aclcheck_all(relid, role, one,
+											   one == ACL_SELECT ? ACLMASK_ALL
+																 : ACLMASK_ANY);
+		if (result != ACLCHECK_OK)
+			privileges_error(target);
+	}
+}
+
+/*
+ * Return true if the current user has the privilege on each of these columns,
+ * or on the whole table.
+ */
+static bool
+privileges_on_columns(const Target *target, AclMode mode,
+					  const AttrNumber *attnums, int n)
+{
+	Oid relid = RelationGetRelid(target_relation(target));
+
+	if (pg_class_aclcheck(relid, GetUserId(), mode) == ACLCHECK_OK)
+		return true;
+	Assert(n >= 0);
+	for (int i = 0; i < n; i++)
+	{
+		if (pg_attribute_aclcheck(relid, attnums[i], GetUserId(), mode) !=
+			ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Check that the current user may INSERT into these columns, given as two
+ * lists, as core checks it when the INSERT runs.  Before the INSERT, the caller
+ * locks keys and evaluates DEFAULTs, which a role that may only read must not
+ * cause: it would hold up other sessions and use up sequences.
+ */
+void
+target_check_insert(const Target *target, const AttrNumber *key, int nkey,
+					const AttrNumber *data, int ndata)
+{
+	if (nkey + ndata == 0)
+		target_check_privileges(target, ACL_INSERT);
+	else if (!privileges_on_columns(target, ACL_INSERT, key, nkey) ||
+			 !privileges_on_columns(target, ACL_INSERT, data, ndata))
+		privileges_error(target);
+}
+
+/* Check that the current user may SELECT these columns. */
+void
+target_check_readable(const Target *target, int ncolumns,
+					  const AttrNumber *columns)
+{
+	if (!privileges_on_columns(target, ACL_SELECT, columns, ncolumns))
+		privileges_error(target);
+}

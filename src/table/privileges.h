@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * privileges.h
+ *	  What the current user may do with a table.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_PRIVILEGES_H
+#define RACEFREE_PRIVILEGES_H
+
+#include "utils/acl.h"
+
+#include "table/target.h"
+
+/*
+ * Check privileges on the table: SELECT on all columns, others on one at least.
+ */
+extern void target_check_privileges(const Target *target, AclMode mode);
+/* Check that the user may INSERT into these columns, given as two lists. */
+extern void target_check_insert(const Target *target, const AttrNumber *key,
+								int nkey, const AttrNumber *data, int ndata);
+/* Check that the user may SELECT these columns. */
+extern void target_check_readable(const Target *target, int ncolumns,
+								  const AttrNumber *columns);
+
+#endif /* RACEFREE_PRIVILEGES_H */
