@@ -36,9 +36,6 @@
 PG_FUNCTION_INFO_V1(get_or_create);
 PG_FUNCTION_INFO_V1(update_or_create);
 
-/* How often to try to lock a row that others replace meanwhile. */
-#define MAX_LOCK_TRIES 4
-
 typedef struct Upsert
 {
 	const char *function; /* for messages: "get_or_create()" */
@@ -116,7 +113,7 @@ set_row(Upsert *upsert)
 static bool
 look_and_lock_row(Upsert *upsert)
 {
-	for (int try = 0; try < MAX_LOCK_TRIES; try++)
+	for (int try = 0; try < LOCK_ATTEMPTS; try++)
 	{
 		if (!look_for_row(upsert, VIEW_OWN))
 			return false;

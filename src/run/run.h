@@ -25,8 +25,16 @@
 
 struct Statement;
 
-/* How often to look again for a row that was replaced while we waited. */
-#define LOCK_ATTEMPTS 3
+/*
+ * How often to lock a row, look, and lock again.  A statement that waits for a
+ * row's lock gives no row if the other session deletes the row or changes its
+ * key, even if there is another row with the key by then: the statement's
+ * snapshot is older than that row.  So a caller whose statement gave no row
+ * looks with a new snapshot, and locks what it finds.  Rows that are locked
+ * late are locked out of order, which is rare, and at worst is a deadlock that
+ * PostgreSQL resolves.
+ */
+#define LOCK_ATTEMPTS 4
 
 /* What the old value must be for run_add() to add to it. */
 typedef enum AddBound
