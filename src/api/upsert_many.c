@@ -3,21 +3,24 @@
  * upsert_many.c
  *	  get_or_create_many() and update_or_create_many().
  *
- * Each does for a batch of rows what the single function does for one, and
- * with a number of statements that does not depend on the number of rows.
- * Locks are taken in one order by all batches and single calls, so that none
- * of them deadlock with each other:
+ * Each does for many rows what the single function does for one, with a number
+ * of statements that does not depend on the number of rows.  Locks are taken in
+ * one order by all calls, for one row or many, so that none of them deadlock
+ * with each other:
  *
  *	1. keys, all at once, in the order of their tags: to get, those of rows that
  *	   are not there; to update, all
  *	2. rows that are there, in the order of the primary key
  *
  * New rows come last, in the order of the input: since their keys are locked,
- * no batch waits for another one's.
+ * no call waits for another one's.
  *
  * Rows with NULLs in different columns of their keys need different
  * statements (IS NULL): they are looked for, and updated, one pattern of NULLs
  * after the other.  Where there is a primary key, they are locked by that.
+ *
+ * The groups, with the result rows, live in the caller's memory context, which
+ * the executor resets; all else goes with run_end().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -28,11 +31,10 @@
 #include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
+#include "api/arguments.h"
 #include "base/errors.h"
-#include "keys/batch.h"
-#include "keys/keylock.h"
+#include "keys/groups.h"
 #include "run/arbiter.h"
 #include "run/run.h"
 #include "table/target.h"
@@ -40,178 +42,67 @@
 PG_FUNCTION_INFO_V1(get_or_create_many);
 PG_FUNCTION_INFO_V1(update_or_create_many);
 
-/* How often to try to lock a row that others replace meanwhile. */
-#define MAX_LOCK_TRIES 4
+/* Arguments of both functions. */
+enum
+{
+	ARG_TARGET,
+	ARG_ROWS,
+	ARG_KEY
+};
 
-/* So many kinds of rows, by the columns given, have an UPDATE of their own. */
+/*
+ * Maximum number of distinct column sets that get their own UPDATE; the rows
+ * that give other sets share one UPDATE.
+ */
 #define MAX_UPDATES 8
 
-/* Some of a batch's groups, in canonical order. */
-typedef struct GroupList
+typedef struct UpsertMany
 {
-	BatchGroup **groups;
-	int ngroups;
-} GroupList;
+	const char *function; /* for messages: "get_or_create_many()" */
+	bool update;
+	Target *target;
+	KeyGroups *groups;
+} UpsertMany;
 
-static GroupList
-make_list(int size)
-{
-	GroupList list = {NULL, 0};
-
-	list.groups = MemoryContextAllocHuge(CurrentMemoryContext,
-										 sizeof(BatchGroup *) * (size + 1));
-	return list;
-}
-
-/* The groups of the batch that are in this state. */
-static GroupList
-select_groups(const Batch *batch, BatchState state)
-{
-	GroupList list = make_list(batch->ngroups);
-
-	for (int g = 0; g < batch->ngroups; g++)
-	{
-		if (batch->groups[g].state == state)
-			list.groups[list.ngroups++] = &batch->groups[g];
-	}
-	return list;
-}
+/* ----------
+ * Looking for rows
+ * ----------
+ */
 
 /*
- * Move to "pattern" the groups on the list that have NULLs in the same
- * columns of their keys: the first such set, in an order that is the same for
- * all batches.  False if the list is empty.
+ * Look for the rows of groups that have none.  Groups whose row is found get
+ * the state.
  */
-static bool
-next_pattern(const Batch *batch, GroupList *list, GroupList *pattern)
-{
-	size_t size = sizeof(bool) * batch->key.ncolumns;
-	const bool *nulls;
-	int left = 0;
-
-	if (list->ngroups == 0)
-		return false;
-	if (!batch->null_keys)
-	{
-		*pattern = *list;
-		*list = make_list(0);
-		return true;
-	}
-	nulls = list->groups[0]->key.nulls;
-	for (int g = 1; g < list->ngroups; g++)
-	{
-		if (memcmp(list->groups[g]->key.nulls, nulls, size) < 0)
-			nulls = list->groups[g]->key.nulls;
-	}
-
-	*pattern = make_list(list->ngroups);
-	for (int g = 0; g < list->ngroups; g++)
-	{
-		BatchGroup *group = list->groups[g];
-
-		if (memcmp(group->key.nulls, nulls, size) == 0)
-			pattern->groups[pattern->ngroups++] = group;
-		else
-			list->groups[left++] = group;
-	}
-	list->ngroups = left;
-	return true;
-}
-
-/* Keep a row of a set as the group's. */
 static void
-take_row(Batch *batch, BatchGroup *group, const RowSet *set, uint64 i)
+look_for_missing(UpsertMany *call, View view, KeyGroupState state)
 {
-	MemoryContext old = MemoryContextSwitchTo(batch->context);
-
-	if (DatumGetPointer(group->object) != NULL)
-		pfree(DatumGetPointer(group->object));
-	group->object = rowset_form_row(set, i);
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * The group that a row of the set belongs to.  Two rows of one group are an
- * error.
- */
-static BatchGroup *
-numbered_group(Batch *batch, const RowSet *set, uint64 i, bool created)
-{
-	BatchGroup *group = &batch->groups[rowset_number(set, i)];
-
-	if (group->statement == batch->nstatements && created)
-		error_created_twice(target_relation(batch->target),
-							batch_describe(batch, group));
-	if (group->statement == batch->nstatements)
-		error_several_rows(target_relation(batch->target),
-						   batch_describe(batch, group));
-	group->statement = batch->nstatements;
-	return group;
-}
-
-/* Take the rows that a verb gave; their groups get the state. */
-static void
-take_rows(Batch *batch, RowSet set, BatchState state)
-{
-	batch->nstatements++;
-	for (uint64 i = 0; i < set.nrows; i++)
-	{
-		BatchGroup *group = numbered_group(batch, &set, i,
-										   state == GROUP_CREATED);
-
-		group->state = state;
-		take_row(batch, group, &set, i);
-	}
-	rowset_free(&set);
-}
-
-/* Error context callback: the group with that number is being written. */
-static void
-write_error_context(int number, void *arg)
-{
-	const Batch *batch = arg;
-
-	batch_error_context(&batch->groups[number].first);
-}
-
-/* Look for the rows of the groups on the list, which is freed. */
-static void
-look_for(Batch *batch, GroupList list, View view, BatchState state)
-{
+	GroupList missing = groups_select(call->groups, GROUP_MISSING);
 	GroupList pattern;
 
-	while (next_pattern(batch, &list, &pattern))
+	while (groups_next_pattern(call->groups, &missing, &pattern))
 	{
-		Rows *rows = batch_rows(batch, pattern.groups, pattern.ngroups, NULL,
-								false);
+		Rows *rows = groups_rows(call->groups, pattern, NULL, false);
+		RowSet found = run_rows_look(call->target, rows,
+									 &pattern.groups[0]->key, NULL, view);
 
-		take_rows(batch,
-				  run_rows_look(batch->target, rows, &pattern.groups[0]->key,
-								NULL, view),
-				  state);
-		pfree(pattern.groups);
+		groups_take_rows(call->groups, found, state);
+		groups_free_list(&pattern);
 	}
-	pfree(list.groups);
-}
-
-static void
-look(Batch *batch, View view, BatchState state)
-{
-	look_for(batch, select_groups(batch, GROUP_MISSING), view, state);
 }
 
 /*
- * A row that a statement of ours put there, which gave none: is it the one
- * that was to be inserted, and which a trigger diverted?  Where a unique index
- * covers the key, the INSERT may have stepped back from a row that other code
- * of it had created before, with other values: then it is one that was found.
+ * Return true if the row that was found after an INSERT of the group's row,
+ * which gave none, is that row, because a trigger diverted it.  Where a unique
+ * index covers the key, it can also be a row that other code of the INSERT
+ * created before, with other values, and for which the INSERT did nothing:
+ * then the row is one that was found.
  */
 static bool
-is_our_row(const Batch *batch, const BatchGroup *group)
+created_by_insert(const UpsertMany *call, const KeyGroup *group)
 {
 	if (!group->tried)
 		return false;
-	if (!target_is_unique_key(batch->target, group->key.ncolumns,
+	if (!target_is_unique_key(call->target, group->key.ncolumns,
 							  group->key.attnums, group->key.nulls))
 		return true;
 	for (int d = 0; d < group->data.ncolumns; d++)
@@ -220,125 +111,140 @@ is_our_row(const Batch *batch, const BatchGroup *group)
 							&group->data.nulls[d]};
 
 		if (group->given[d] &&
-			!values_match_row(batch->target, group->object, &one))
+			!values_match_row(call->target, group->row, &one))
 			return false;
 	}
 	return true;
 }
 
 /*
- * Look again for rows that were missing, under the locks of their keys.  What
- * is there now was committed while we waited: under REPEATABLE READ and
- * SERIALIZABLE our snapshot is too old to see it.
- *
- * After an INSERT or UPDATE of ours, "since" is the command from which on
- * triggers or other code can have put rows where the keys find them: see first
- * what is there without these.  One snapshot serves for both looks, so that
- * what another session does in between is not taken for our own.
+ * Return true if another session's row was found, or one of other code that ran
+ * in our INSERT: if the group has a row, and we did not create it.
+ */
+static bool
+created_by_others(const KeyGroup *group, const void *call)
+{
+	return group->state == GROUP_CREATED && !created_by_insert(call, group);
+}
+
+/*
+ * Report an error for a row that was found under its key's lock, if the
+ * transaction's snapshot is older than the row.  Under REPEATABLE READ and
+ * SERIALIZABLE it always is: had the snapshot shown the row, the look before the
+ * lock would have found it.  Were the row returned, or updated, the caller's own
+ * statements would not see it.
  */
 static void
-look_again(Batch *batch, GroupList missing, CommandId since)
+check_snapshot_sees(const UpsertMany *call, GroupList missing)
 {
-	bool ours = since != InvalidCommandId;
-	Snapshot snapshot = ours ? run_take_snapshot() : NULL;
-
-	look(batch, ours ? VIEW_BEFORE(snapshot, since) : VIEW_LATEST, GROUP_FOUND);
-	for (int i = 0; i < missing.ngroups && IsolationUsesXactSnapshot(); i++)
-	{
-		if (missing.groups[i]->state == GROUP_FOUND)
-		{
-			ErrorContextCallback blame;
-
-			batch_blame(&blame, missing.groups[i]);
-			error_serialization(target_relation(batch->target));
-		}
-	}
-	if (!ours)
+	if (!IsolationUsesXactSnapshot())
 		return;
-	look(batch, VIEW_AT(snapshot), GROUP_CREATED);
-	run_release_snapshot(snapshot);
-	for (int i = 0; i < missing.ngroups; i++)
+	for (int g = 0; g < missing.ngroups; g++)
 	{
-		BatchGroup *group = missing.groups[i];
+		ErrorContextCallback callback;
 
-		if (group->state == GROUP_CREATED && !is_our_row(batch, group))
-			group->state = GROUP_FOUND;
+		if (missing.groups[g]->state != GROUP_FOUND)
+			continue;
+		groups_push_error_context(&callback, missing.groups[g]);
+		error_serialization(target_relation(call->target));
 	}
 }
 
 /*
- * Lock the keys of these groups, all in one go, unless all of them are held
- * already.  With "whole", lock the table's keys as a whole instead.
+ * Look again for the rows that are missing, whose keys are locked.
+ *
+ * The race: another session creates the row and commits between our first look
+ * and the grant of our lock.  Only a snapshot that is taken after the lock was
+ * granted shows that row.  With an older one we would insert a second row for
+ * the key or, if there is a unique index, fail.
+ *
+ * After an INSERT or UPDATE of ours, "since" is the first command by which
+ * triggers or other code can have put rows where the keys find them.  Then look
+ * first without the changes since that command.  Both looks use one snapshot:
+ * with two, a row that another session commits in between would be seen by the
+ * second look only, and returned as created by us.
  */
 static void
-lock_keys_of(Batch *batch, GroupList list, bool whole, const char *function)
+look_again(UpsertMany *call, CommandId since)
 {
-	Relation rel = target_relation(batch->target);
-	KeyLock *locks;
+	GroupList missing = groups_select(call->groups, GROUP_MISSING);
+	GroupList others;
+	Snapshot snapshot;
 
-	if (list.ngroups == 0)
-		return;
-	if (!rel->rd_islocaltemp)
-		PreventCommandIfReadOnly(function);
-
-	target_hold_root(batch->target);
-	locks = MemoryContextAllocHuge(CurrentMemoryContext,
-								   sizeof(KeyLock) * list.ngroups);
-	for (int i = 0; i < list.ngroups; i++)
+	if (missing.ngroups > 0 && since == InvalidCommandId)
 	{
-		locks[i] = list.groups[i]->lock;
-		locks[i].root = target_lock_root(batch->target);
-		list.groups[i]->key_locked = true;
+		look_for_missing(call, VIEW_LATEST, GROUP_FOUND);
+		check_snapshot_sees(call, missing);
 	}
-	/*
-	 * Who holds all of them needs no more.  Two that waited for the whole, with
-	 * keys of their own, would deadlock.
-	 */
-	if (!keylock_all_held(locks, list.ngroups))
+	else if (missing.ngroups > 0)
 	{
-		for (int i = 0; i < list.ngroups && whole; i++)
-			locks[i].hash = KEYLOCK_WHOLE;
-		keylock_acquire(locks, list.ngroups);
+		snapshot = run_take_snapshot();
+		look_for_missing(call, VIEW_BEFORE(snapshot, since), GROUP_FOUND);
+		check_snapshot_sees(call, missing);
+		look_for_missing(call, VIEW_AT(snapshot), GROUP_CREATED);
+		run_release_snapshot(snapshot);
+		others = groups_split(&missing, created_by_others, call);
+		groups_set_state(call->groups, others, GROUP_FOUND);
+		groups_free_list(&others);
 	}
-	pfree(locks);
-	target_lock(batch->target, RowExclusiveLock);
+	groups_free_list(&missing);
 }
+
+/* ----------
+ * Locking keys
+ * ----------
+ */
 
 /* Check that the caller may insert groups that give these data columns. */
 static void
-check_insertable(const Batch *batch, const BatchColumns *given)
+check_may_insert(const UpsertMany *call, const GroupColumns *given)
 {
-	target_check_insert(batch->target, batch->key.attnums, batch->key.ncolumns,
+	const ColumnValues *key = groups_key(call->groups);
+
+	target_check_insert(call->target, key->attnums, key->ncolumns,
 						given->columns.attnums, given->columns.ncolumns);
 }
 
-/* Look for rows that are missing under the locks of their keys. */
+/*
+ * Lock the keys of the groups on the list, all at once; with "whole", lock the
+ * table's keys as a whole.  Then lock the table as an INSERT does.
+ */
 static void
-look_under_lock(Batch *batch, CommandId since, const char *function)
+lock_groups(UpsertMany *call, GroupList list, bool whole)
 {
-	GroupList missing = select_groups(batch, GROUP_MISSING);
-	GroupList unlocked = make_list(missing.ngroups);
+	if (list.ngroups == 0)
+		return;
+	if (!target_relation(call->target)->rd_islocaltemp)
+		PreventCommandIfReadOnly(call->function);
+	groups_lock_keys(call->groups, list, whole);
 
-	for (int i = 0; i < missing.ngroups; i++)
-	{
-		if (!missing.groups[i]->key_locked)
-			unlocked.groups[unlocked.ngroups++] = missing.groups[i];
-	}
-	if (unlocked.ngroups > 0)
-	{
-		BatchColumns given = batch_given_columns(batch, unlocked.groups,
-												 unlocked.ngroups);
-
-		check_insertable(batch, &given);
-	}
-	lock_keys_of(batch, unlocked, false, function);
-	if (missing.ngroups > 0)
-		look_again(batch, missing, since);
-	pfree(unlocked.groups);
-	pfree(missing.groups);
+	/*
+	 * Plans are revalidated only when they are fetched.  If we fetched the
+	 * INSERT's plan first and then waited for the table's lock, an ALTER TABLE
+	 * that committed meanwhile would leave us running a stale plan.  With the
+	 * lock held, no further invalidation can arrive.
+	 */
+	target_lock(call->target, RowExclusiveLock);
 }
 
-/* Is there an order in which all batches, whatever their key, lock rows? */
+/* Lock the keys of the rows that are missing, and look for these again. */
+static void
+lock_missing(UpsertMany *call)
+{
+	GroupList unlocked = groups_select_unlocked(call->groups);
+
+	if (unlocked.ngroups > 0)
+	{
+		GroupColumns given = groups_given_columns(call->groups, unlocked);
+
+		/* A role that may not insert must not be able to block others. */
+		check_may_insert(call, &given);
+		lock_groups(call, unlocked, false);
+	}
+	groups_free_list(&unlocked);
+}
+
+/* Return true if there is an order in which all calls lock rows. */
 static bool
 has_row_order(const Target *target)
 {
@@ -347,17 +253,40 @@ has_row_order(const Target *target)
 	return target_primary_key(target, &columns) > 0;
 }
 
-/* Is a part of the primary key NULL in the row that was found? */
-static bool
-lacks_primary_key(const Batch *batch, const BatchGroup *group)
+/*
+ * Lock all keys, before a row is locked for an update.  Where there is no order
+ * of rows that all calls share, lock the table's keys as a whole, so that one of
+ * these calls runs at a time: two that lock the same rows in different orders
+ * would deadlock.
+ */
+static void
+lock_all_keys(UpsertMany *call)
 {
+	GroupList all = groups_select(call->groups, GROUP_MISSING);
+
+	Assert(all.ngroups == groups_count(call->groups));
+	target_check_privileges(call->target, ACL_SELECT | ACL_UPDATE);
+	lock_groups(call, all, all.ngroups > 1 && !has_row_order(call->target));
+	groups_free_list(&all);
+}
+
+/* ----------
+ * Locking and updating rows
+ * ----------
+ */
+
+/* Return true if a column of the primary key is NULL in the group's row. */
+static bool
+lacks_primary_key(const KeyGroup *group, const void *arg)
+{
+	const Target *target = arg;
 	const AttrNumber *columns;
-	int ncolumns = target_primary_key(batch->target, &columns);
+	int ncolumns = target_primary_key(target, &columns);
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
-	values_read_row(batch->target, DatumGetHeapTupleHeader(group->object),
-					ncolumns, columns, values, nulls);
+	values_read_row(target, DatumGetHeapTupleHeader(group->row), ncolumns,
+					columns, values, nulls);
 	for (int i = 0; i < ncolumns; i++)
 	{
 		if (nulls[i])
@@ -366,586 +295,463 @@ lacks_primary_key(const Batch *batch, const BatchGroup *group)
 	return false;
 }
 
-/*
- * Move to a list of their own the groups whose row has no complete primary key:
- * the primary key is the table's alone, and a table that inherits from it need
- * not have one.
- */
-static GroupList
-split_unordered(const Batch *batch, GroupList *list)
-{
-	Form_pg_class form = target_relation(batch->target)->rd_rel;
-	GroupList unordered = make_list(list->ngroups);
-	int left = 0;
-
-	if (form->relkind != RELKIND_RELATION || !form->relhassubclass)
-		return unordered;
-	for (int g = 0; g < list->ngroups; g++)
-	{
-		BatchGroup *group = list->groups[g];
-
-		if (lacks_primary_key(batch, group))
-			unordered.groups[unordered.ngroups++] = group;
-		else
-			list->groups[left++] = group;
-	}
-	list->ngroups = left;
-	return unordered;
-}
-
-/*
- * Lock the rows that were found for these groups by their keys, in the order of
- * these.  The list is freed.
- */
+/* Lock the rows of the groups on the list by their keys, in the keys' order. */
 static void
-lock_by_key(Batch *batch, GroupList list)
+lock_rows_by_key(UpsertMany *call, GroupList *list)
 {
 	GroupList pattern;
 
-	while (next_pattern(batch, &list, &pattern))
+	while (groups_next_pattern(call->groups, list, &pattern))
 	{
-		Rows *rows = batch_rows(batch, pattern.groups, pattern.ngroups, NULL,
-								false);
+		Rows *rows = groups_rows(call->groups, pattern, NULL, false);
+		RowSet locked = run_rows_lock(call->target, rows,
+									  &pattern.groups[0]->key, NULL,
+									  ROWS_BY_NUMBER);
 
-		take_rows(batch,
-				  run_rows_lock(batch->target, rows, &pattern.groups[0]->key,
-								NULL, ROWS_BY_NUMBER),
-				  GROUP_LOCKED);
-		pfree(pattern.groups);
+		groups_take_rows(call->groups, locked, GROUP_LOCKED);
+		groups_free_list(&pattern);
 	}
-	pfree(list.groups);
+}
+
+/* Lock the rows of the groups on the list, in the order of the primary key. */
+static void
+lock_rows_by_primary_key(UpsertMany *call, GroupList *list)
+{
+	if (list->ngroups > 0)
+	{
+		Rows *rows = groups_rows(call->groups, *list, NULL, true);
+		RowSet locked = run_rows_lock(call->target, rows,
+									  groups_key(call->groups), NULL,
+									  ROWS_BY_PRIMARY_KEY);
+
+		groups_take_rows(call->groups, locked, GROUP_LOCKED);
+	}
+	groups_free_list(list);
 }
 
 /*
- * Lock the rows that were found for these groups, in the order of all.  Those
- * that have no place in it come last.
+ * Lock the rows that were found, in one order.  Rows without a complete primary
+ * key have no place in it and come last: a primary key is the table's alone,
+ * and a table that inherits from it need not have one.
  */
 static void
-lock_rows_of(Batch *batch, GroupList list)
+lock_rows_once(UpsertMany *call)
 {
-	GroupList unordered;
+	Form_pg_class form = target_relation(call->target)->rd_rel;
+	GroupList found = groups_select(call->groups, GROUP_FOUND);
 
-	if (!has_row_order(batch->target))
+	if (!has_row_order(call->target))
+		lock_rows_by_key(call, &found);
+	else if (form->relkind == RELKIND_RELATION && form->relhassubclass)
 	{
-		lock_by_key(batch, list);
-		return;
-	}
-	unordered = split_unordered(batch, &list);
-	if (list.ngroups > 0)
-	{
-		Rows *rows = batch_rows(batch, list.groups, list.ngroups, NULL, true);
+		GroupList unordered = groups_split(&found, lacks_primary_key,
+										   call->target);
 
-		take_rows(batch,
-				  run_rows_lock(batch->target, rows, &batch->key, NULL,
-								ROWS_BY_PRIMARY_KEY),
-				  GROUP_LOCKED);
+		lock_rows_by_primary_key(call, &found);
+		lock_rows_by_key(call, &unordered);
 	}
-	pfree(list.groups);
-	lock_by_key(batch, unordered);
+	else
+		lock_rows_by_primary_key(call, &found);
 }
 
-/*
- * Lock the rows that are there.  A row that is gone by now is missing again;
- * one that took its place meanwhile is locked instead.  One that row security
- * shows but forbids to change is an error.
- */
-static void
-lock_found_rows(Batch *batch)
+/* Report an error for a row that is there, and cannot be locked. */
+pg_noreturn static void
+error_not_lockable(const UpsertMany *call, const KeyGroup *group)
 {
-	Relation rel = target_relation(batch->target);
-	GroupList found = {NULL, 0};
-	ErrorContextCallback blame;
+	Relation rel = target_relation(call->target);
+	ErrorContextCallback callback;
 
-	for (int try = 0; try < MAX_LOCK_TRIES; try++)
-	{
-		lock_rows_of(batch, select_groups(batch, GROUP_FOUND));
-		found = select_groups(batch, GROUP_FOUND);
-		if (found.ngroups == 0)
-			return;
-		for (int g = 0; g < found.ngroups; g++)
-			found.groups[g]->state = GROUP_MISSING;
-		look(batch, VIEW_OWN, GROUP_FOUND);
-	}
-
-	found = select_groups(batch, GROUP_FOUND);
-	if (found.ngroups == 0)
-		return;
-	if (target_has_row_security(batch->target))
-		error_update_denied(rel, batch_describe(batch, found.groups[0]));
-	batch_blame(&blame, found.groups[0]);
+	if (target_has_row_security(call->target))
+		error_update_denied(rel, groups_describe(call->groups, group));
+	groups_push_error_context(&callback, group);
 	error_serialization(rel);
 }
 
 /*
- * Move to "alike" the groups on the list that give the same columns as the
- * first one.
+ * Lock the rows that were found; see LOCK_ATTEMPTS.  A row that was deleted
+ * concurrently is missing again.  A row that row security shows but forbids to
+ * change is an error.
  */
 static void
-next_alike(const Batch *batch, GroupList *list, GroupList *alike)
+lock_found_rows(UpsertMany *call)
 {
-	size_t size = sizeof(bool) * batch->data.ncolumns;
-	const bool *given = list->groups[0]->given;
-	int left = 0;
+	GroupList found;
 
-	*alike = make_list(list->ngroups);
-	for (int g = 0; g < list->ngroups; g++)
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
-		BatchGroup *group = list->groups[g];
-
-		if (memcmp(group->given, given, size) == 0)
-			alike->groups[alike->ngroups++] = group;
-		else
-			list->groups[left++] = group;
+		lock_rows_once(call);
+		found = groups_select(call->groups, GROUP_FOUND);
+		if (found.ngroups == 0)
+		{
+			groups_free_list(&found);
+			return;
+		}
+		groups_set_state(call->groups, found, GROUP_MISSING);
+		groups_free_list(&found);
+		look_for_missing(call, VIEW_OWN, GROUP_FOUND);
 	}
-	list->ngroups = left;
+	found = groups_select(call->groups, GROUP_FOUND);
+	if (found.ngroups > 0)
+		error_not_lockable(call, found.groups[0]);
+	groups_free_list(&found);
 }
 
 /* Set the rows of the groups on the list, which is freed. */
 static void
-update_rows(Batch *batch, GroupList list)
+update_groups(UpsertMany *call, GroupList *list)
 {
-	BatchColumns columns = batch_given_columns(batch, list.groups,
-											   list.ngroups);
+	GroupColumns columns = groups_given_columns(call->groups, *list);
 	GroupList pattern;
 
-	while (next_pattern(batch, &list, &pattern))
+	while (groups_next_pattern(call->groups, list, &pattern))
 	{
-		Rows *rows = batch_rows(batch, pattern.groups, pattern.ngroups,
-								&columns, false);
+		Rows *rows = groups_rows(call->groups, pattern, &columns, false);
+		RowSet updated = run_rows_update(call->target, rows,
+										 &pattern.groups[0]->key,
+										 &columns.columns, columns.partial,
+										 NULL, groups_error_context,
+										 call->groups);
 
-		take_rows(batch,
-				  run_rows_update(batch->target, rows, &pattern.groups[0]->key,
-								  &columns.columns, columns.partial, NULL,
-								  write_error_context, batch),
-				  GROUP_UPDATED);
-		pfree(pattern.groups);
+		groups_take_rows(call->groups, updated, GROUP_UPDATED);
+		groups_free_list(&pattern);
 	}
-	pfree(list.groups);
 }
 
-/*
- * Code of the user's that took part in the UPDATEs, which began with this
- * command, may have called us for keys of the batch whose rows are missing.
- * Then they are there now.  True if rows of others have been found as well,
- * which are to be updated.
- */
+/* Return true if the group gives no column to set. */
 static bool
-look_after_update(Batch *batch, CommandId update)
+gives_nothing(const KeyGroup *group, const void *arg)
 {
-	GroupList list;
-	bool found;
-
-	if (target_updates_are_plain(batch->target) &&
-		!target_runs_user_code_on_insert(batch->target))
-		return false;
-	list = select_groups(batch, GROUP_MISSING);
-	if (list.ngroups > 0)
-		look_again(batch, list, update);
-	pfree(list.groups);
-
-	list = select_groups(batch, GROUP_FOUND);
-	found = list.ngroups > 0;
-	pfree(list.groups);
-	return found;
+	return !group->any_given;
 }
 
 /*
- * Lock and set the rows that were found.  One that a trigger leaves as it is,
- * stays so.  True if others have been found then.
+ * Set the rows that are locked.  A trigger that suppresses the UPDATE of a row
+ * means the row to stay as it is, so all of them are updated after this.
+ * Returns the first UPDATE's command, or InvalidCommandId if there was none.
  *
  * An UPDATE names the columns that it sets, for triggers and privileges to
  * see.  So rows that give different columns have an UPDATE each, unless they
  * differ too much.
  */
+static CommandId
+update_locked_rows(UpsertMany *call)
+{
+	GroupList locked = groups_select(call->groups, GROUP_LOCKED);
+	GroupList unset = groups_split(&locked, gives_nothing, NULL);
+	CommandId first = InvalidCommandId;
+
+	/* With nothing to set, the lock is all. */
+	groups_set_state(call->groups, unset, GROUP_UPDATED);
+	groups_free_list(&unset);
+	groups_set_state(call->groups, locked, GROUP_UPDATED);
+
+	if (locked.ngroups > 0)
+		first = run_next_command();
+	for (int i = 0; i < MAX_UPDATES && locked.ngroups > 0; i++)
+	{
+		GroupList alike = groups_next_alike(call->groups, &locked);
+
+		update_groups(call, &alike);
+	}
+	update_groups(call, &locked);
+	return first;
+}
+
+/*
+ * Look for the rows that are missing if code that took part in UPDATEs of ours,
+ * the first of which was this command, can have created them: it can call us
+ * for keys of ours, whose locks we hold, so it does not wait.
+ */
+static void
+look_after_updates(UpsertMany *call, CommandId first)
+{
+	if (first != InvalidCommandId &&
+		(!target_updates_are_plain(call->target) ||
+		 target_runs_user_code_on_insert(call->target)))
+		look_again(call, first);
+}
+
+/* Return true if a group is in this state. */
 static bool
-update_rows_once(Batch *batch)
+any_in_state(const UpsertMany *call, KeyGroupState state)
 {
-	GroupList locked;
-	GroupList settable;
-	GroupList alike;
-	CommandId update;
+	GroupList list = groups_select(call->groups, state);
+	bool any = list.ngroups > 0;
 
-	lock_found_rows(batch);
-	locked = select_groups(batch, GROUP_LOCKED);
-	settable = make_list(locked.ngroups);
-	for (int g = 0; g < locked.ngroups; g++)
-	{
-		locked.groups[g]->state = GROUP_UPDATED;
-		/* With nothing to set, the lock is all. */
-		if (locked.groups[g]->any_given)
-			settable.groups[settable.ngroups++] = locked.groups[g];
-	}
-	pfree(locked.groups);
-	if (settable.ngroups == 0)
-	{
-		pfree(settable.groups);
-		return false;
-	}
-
-	update = run_next_command();
-	for (int i = 0; i < MAX_UPDATES && settable.ngroups > 0; i++)
-	{
-		next_alike(batch, &settable, &alike);
-		update_rows(batch, alike);
-	}
-	update_rows(batch, settable);
-	return look_after_update(batch, update);
-}
-
-/*
- * Lock and set the rows that are there.  Each round but the last updates one
- * at least, so there is an end.
- */
-static void
-update_found_rows(Batch *batch)
-{
-	while (update_rows_once(batch))
-		CHECK_FOR_INTERRUPTS();
-}
-
-/*
- * The place on the list, from "g" on, of the group whose row was created.  If
- * there is none, a trigger changed the key.
- */
-static int
-find_created_group(Batch *batch, GroupList list, int g, const RowSet *set,
-				   uint64 i)
-{
-	ColumnValues *created = rowset_values(set, i, &batch->key);
-	AttrNumber changed = InvalidAttrNumber;
-
-	for (; g < list.ngroups; g++)
-	{
-		AttrNumber difference = values_find_difference(batch->target,
-													   &list.groups[g]->key,
-													   created);
-
-		if (difference == InvalidAttrNumber)
-			return g;
-		changed = difference;
-	}
-	/* Past the last group: there are several, and so the key has columns. */
-	if (changed == InvalidAttrNumber)
-	{
-		Assert(batch->key.ncolumns > 0);
-		changed = batch->key.attnums[0];
-	}
-	error_key_changed(target_relation(batch->target),
-					  NameStr(target_column(batch->target, changed)->attname));
-}
-
-/*
- * Take the rows that an INSERT gave: it gives them in the order of the groups,
- * leaving out those that it did not insert.
- */
-static void
-take_created_rows(Batch *batch, GroupList list, const RowSet *set)
-{
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
-												  "racefree created row",
-												  ALLOCSET_SMALL_SIZES);
-	bool as_given = set->nrows == list.ngroups &&
-					!target_may_divert_inserts(batch->target);
-	int g = 0;
-
-	for (uint64 i = 0; i < set->nrows; i++)
-	{
-		if (!as_given)
-		{
-			MemoryContext old = MemoryContextSwitchTo(scratch);
-
-			g = find_created_group(batch, list, g, set, i);
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(scratch);
-		}
-		take_row(batch, list.groups[g], set, i);
-		list.groups[g++]->state = GROUP_CREATED;
-	}
-	MemoryContextDelete(scratch);
-}
-
-/*
- * The groups without a row whose keys we hold locked, in the order in which
- * the input first names them, so that serial numbers follow it.
- */
-static GroupList
-select_insertable(const Batch *batch)
-{
-	GroupList list = make_list(batch->ngroups);
-
-	for (int r = 0; r < batch->nrows; r++)
-	{
-		BatchGroup *group = &batch->groups[batch->group_of_row[r]];
-
-		if (group->first == r && group->state == GROUP_MISSING &&
-			group->key_locked)
-			list.groups[list.ngroups++] = group;
-	}
-	return list;
-}
-
-/*
- * Count the rows of these groups, which have NULLs in the same columns of their
- * keys.
- */
-static void
-count_rows(Batch *batch, GroupList pattern, View view)
-{
-	RowSet set;
-
-	for (int g = 0; g < pattern.ngroups; g++)
-		pattern.groups[g]->nrows = 0;
-	set = run_rows_count(batch->target,
-						 batch_rows(batch, pattern.groups, pattern.ngroups,
-									NULL, false),
-						 &pattern.groups[0]->key, view);
-	for (uint64 i = 0; i < set.nrows; i++)
-		batch->groups[rowset_number(&set, i)].nrows++;
-	rowset_free(&set);
-}
-
-/*
- * Check groups of which we created one row, and which have several.  A row that
- * is there without what we have done since that command is another session's.
- * On a remote server nothing is hidden from us, our own row neither.
- */
-static void
-check_several(Batch *batch, GroupList several, Snapshot snapshot,
-			  CommandId since)
-{
-	int *nrows = MemoryContextAllocHuge(CurrentMemoryContext,
-										sizeof(int) * several.ngroups);
-
-	for (int g = 0; g < several.ngroups; g++)
-		nrows[g] = several.groups[g]->nrows;
-	count_rows(batch, several, VIEW_BEFORE(snapshot, since));
-	for (int g = 0; g < several.ngroups; g++)
-	{
-		BatchGroup *group = several.groups[g];
-
-		if (nrows[g] - group->nrows != 1)
-			error_created_twice(target_relation(batch->target),
-								batch_describe(batch, group));
-	}
-	pfree(nrows);
-}
-
-/* The same as below for groups with NULLs in the same columns of their keys. */
-static void
-check_pattern_once(Batch *batch, GroupList pattern, CommandId since)
-{
-	const ColumnValues *key = &pattern.groups[0]->key;
-	GroupList several;
-	Snapshot snapshot;
-
-	if (!target_may_duplicate_key(batch->target, key->ncolumns, key->attnums,
-								  key->nulls))
-		return;
-	snapshot = run_take_snapshot();
-	count_rows(batch, pattern, VIEW_AT(snapshot));
-	several = make_list(pattern.ngroups);
-	for (int g = 0; g < pattern.ngroups; g++)
-	{
-		if (pattern.groups[g]->nrows > 1)
-			several.groups[several.ngroups++] = pattern.groups[g];
-	}
-	if (several.ngroups > 0)
-		check_several(batch, several, snapshot, since);
-	run_release_snapshot(snapshot);
-	pfree(several.groups);
-}
-
-/*
- * Code of the user's that took part in the INSERT may have called us for keys
- * of the batch: we hold their locks, so it did not wait.  A second row with one
- * of these keys is an error, unless it is there without what we have done since
- * that command: then it is another session's, which did not ask for the lock.
- */
-static void
-check_created_once(Batch *batch, GroupList inserted, CommandId since)
-{
-	GroupList list;
-	GroupList pattern;
-
-	if (!target_runs_user_code_on_insert(batch->target))
-		return;
-	list = make_list(inserted.ngroups);
-	for (int g = 0; g < inserted.ngroups; g++)
-	{
-		if (inserted.groups[g]->state == GROUP_CREATED)
-			list.groups[list.ngroups++] = inserted.groups[g];
-	}
-	while (next_pattern(batch, &list, &pattern))
-	{
-		check_pattern_once(batch, pattern, since);
-		pfree(pattern.groups);
-	}
-	pfree(list.groups);
-}
-
-/*
- * Insert the rows that are not there, of keys that we hold locked.  "since" is
- * the command of the first such INSERT.
- */
-static void
-insert_missing_rows(Batch *batch, bool yield, CommandId since)
-{
-	GroupList list = select_insertable(batch);
-	BatchColumns columns;
-	RowSet inserted;
-
-	if (list.ngroups == 0)
-		return;
-
-	columns = batch_given_columns(batch, list.groups, list.ngroups);
-	check_insertable(batch, &columns);
-	batch_fill_defaults(batch, list.groups, list.ngroups, &columns);
-	columns.partial = NULL;
-	for (int g = 0; g < list.ngroups; g++)
-		list.groups[g]->tried = true;
-	inserted = run_rows_insert(batch->target,
-							   batch_rows(batch, list.groups, list.ngroups,
-										  &columns, false),
-							   &batch->key, &columns.columns, NULL, yield,
-							   write_error_context, batch);
-	take_created_rows(batch, list, &inserted);
-	rowset_free(&inserted);
-	check_created_once(batch, list, since);
-	pfree(list.groups);
-}
-
-/* Are rows missing still?  Of some the keys may not be locked yet. */
-static bool
-any_missing(const Batch *batch, bool *all_locked)
-{
-	bool any = false;
-
-	*all_locked = true;
-	for (int g = 0; g < batch->ngroups; g++)
-	{
-		if (batch->groups[g].state != GROUP_MISSING)
-			continue;
-		any = true;
-		*all_locked &= batch->groups[g].key_locked;
-	}
+	groups_free_list(&list);
 	return any;
 }
 
 /*
- * The last INSERT did not create all rows.  If we had the key's lock, a
- * trigger swallowed the row; else the row was there, and is gone again.
+ * Lock and set the rows that were found.  Where looking after the UPDATEs finds
+ * more rows of others, these are set, too.  Each round but the last updates a
+ * row at least, so there is an end.
  */
 static void
-give_up(Batch *batch)
+update_found_rows(UpsertMany *call)
 {
-	for (int g = 0; g < batch->ngroups; g++)
+	do
 	{
-		BatchGroup *group = &batch->groups[g];
-		ErrorContextCallback blame;
+		CHECK_FOR_INTERRUPTS();
+		lock_found_rows(call);
+		look_after_updates(call, update_locked_rows(call));
+	} while (any_in_state(call, GROUP_FOUND));
+}
 
-		if (group->state != GROUP_MISSING)
-			continue;
-		batch_blame(&blame, group);
-		if (group->key_locked)
-			error_insert_suppressed(target_relation(batch->target));
-		error_serialization(target_relation(batch->target));
+/* ----------
+ * Inserting rows
+ * ----------
+ */
+
+/*
+ * Count the rows of these groups, whose keys have NULLs in the same columns.
+ * The result is by the groups' numbers.
+ */
+static int *
+count_rows(const UpsertMany *call, GroupList pattern, View view)
+{
+	Size size = sizeof(int) * groups_count(call->groups);
+	int *counts = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	RowSet set = run_rows_count(call->target,
+								groups_rows(call->groups, pattern, NULL, false),
+								&pattern.groups[0]->key, view);
+
+	memset(counts, 0, size);
+	for (uint64 i = 0; i < set.nrows; i++)
+		counts[rowset_number(&set, i)]++;
+	rowset_free(&set);
+	return counts;
+}
+
+/* Return true if the group has several rows, by the counts. */
+static bool
+has_several_rows(const KeyGroup *group, const void *counts)
+{
+	return ((const int *) counts)[group->number] > 1;
+}
+
+/*
+ * Check that these groups, whose keys have NULLs in the same columns, have one
+ * row each that is of our making.  A row that is there without the changes
+ * since that command is another session's, which did not lock the key.  On a
+ * remote server nothing is hidden from us, not even our own row.
+ */
+static void
+check_pattern_created_once(const UpsertMany *call, GroupList pattern,
+						   CommandId since)
+{
+	const ColumnValues *key = &pattern.groups[0]->key;
+	Snapshot snapshot;
+	GroupList several;
+	int *all;
+
+	if (!target_may_duplicate_key(call->target, key->ncolumns, key->attnums,
+								  key->nulls))
+		return;
+	snapshot = run_take_snapshot();
+	all = count_rows(call, pattern, VIEW_AT(snapshot));
+	several = groups_split(&pattern, has_several_rows, all);
+	if (several.ngroups > 0)
+	{
+		int *others = count_rows(call, several, VIEW_BEFORE(snapshot, since));
+
+		for (int g = 0; g < several.ngroups; g++)
+		{
+			const KeyGroup *group = several.groups[g];
+
+			if (all[group->number] - others[group->number] != 1)
+				error_created_twice(target_relation(call->target),
+									groups_describe(call->groups, group));
+		}
+		pfree(others);
+	}
+	run_release_snapshot(snapshot);
+	groups_free_list(&several);
+	pfree(all);
+}
+
+/* Return true if the group's row was created by us. */
+static bool
+is_created(const KeyGroup *group, const void *arg)
+{
+	return group->state == GROUP_CREATED;
+}
+
+/*
+ * Check that the INSERT created one row for each key.
+ *
+ * The race is with ourselves: code of the user's that took part in the INSERT
+ * can call us for keys of ours.  We hold their locks, so that call does not
+ * wait, does not see the rows that are being inserted, and creates rows of its
+ * own.  "since" is the command of the first INSERT.
+ */
+static void
+check_all_created_once(const UpsertMany *call, GroupList *inserted,
+					   CommandId since)
+{
+	GroupList created;
+	GroupList pattern;
+
+	if (!target_runs_user_code_on_insert(call->target))
+		return;
+	created = groups_split(inserted, is_created, NULL);
+	while (groups_next_pattern(call->groups, &created, &pattern))
+	{
+		check_pattern_created_once(call, pattern, since);
+		groups_free_list(&pattern);
 	}
 }
 
 /*
- * See to it that there is a row for every group.  As for single rows, each
- * round looks with a snapshot that is newer than the locks, and the last INSERT
- * reports its conflict.
+ * Insert the rows that are missing, of keys that are locked.  "since" is the
+ * command of the first such INSERT.
  */
 static void
-find_or_insert(Batch *batch, bool update, const char *function)
+insert_missing_rows(UpsertMany *call, bool yield, CommandId since)
+{
+	GroupList list = groups_select_insertable(call->groups);
+	GroupColumns columns;
+	RowSet inserted;
+
+	if (list.ngroups > 0)
+	{
+		columns = groups_given_columns(call->groups, list);
+		check_may_insert(call, &columns);
+		groups_fill_defaults(call->groups, list, &columns);
+		groups_set_tried(call->groups, list);
+		inserted =
+			run_rows_insert(call->target,
+							groups_rows(call->groups, list, &columns, false),
+							groups_key(call->groups), &columns.columns, NULL,
+							yield, groups_error_context, call->groups);
+		groups_take_created(call->groups, list, inserted);
+		check_all_created_once(call, &list, since);
+	}
+	groups_free_list(&list);
+}
+
+/*
+ * Report an error: the last INSERT did not create all rows.  With the key
+ * locked, only a trigger can have suppressed the INSERT.  Without it, the row
+ * was there, and a concurrent transaction has deleted it.
+ */
+static void
+give_up(UpsertMany *call)
+{
+	GroupList missing = groups_select(call->groups, GROUP_MISSING);
+	ErrorContextCallback callback;
+
+	Assert(missing.ngroups > 0);
+	groups_push_error_context(&callback, missing.groups[0]);
+	if (missing.groups[0]->key_locked)
+		error_insert_suppressed(target_relation(call->target));
+	error_serialization(target_relation(call->target));
+}
+
+/* ----------
+ * The calls
+ * ----------
+ */
+
+/* Return true if the key of a missing row is not locked yet. */
+static bool
+any_unlocked(const UpsertMany *call)
+{
+	GroupList unlocked = groups_select_unlocked(call->groups);
+	bool any = unlocked.ngroups > 0;
+
+	groups_free_list(&unlocked);
+	return any;
+}
+
+/*
+ * See to it that every group has a row.
+ *
+ * The order of locks is the order that the file's header gives.  Each round
+ * looks for rows that are missing with a snapshot that was taken after their
+ * keys' locks were granted, and then inserts them; see arbiter.h.
+ */
+static void
+find_or_create_all(UpsertMany *call)
 {
 	int max_yields = 0;
 	CommandId since = InvalidCommandId;
-	bool all_locked;
 
 	/*
-	 * An update locks all its keys before it locks a row; where there is no
-	 * order of rows that all batches share, one of them at a time.  Rows that
-	 * this transaction can see are told from newer ones by looking first.
+	 * Rows that this transaction can see are told from newer ones by looking
+	 * first, with its own snapshot.
 	 */
-	if (update)
-	{
-		target_check_privileges(batch->target, ACL_SELECT | ACL_UPDATE);
-		lock_keys_of(batch, select_groups(batch, GROUP_MISSING),
-					 batch->ngroups > 1 && !has_row_order(batch->target),
-					 function);
-	}
-	if (!update || IsolationUsesXactSnapshot())
-		look(batch, VIEW_OWN, GROUP_FOUND);
+	if (call->update)
+		lock_all_keys(call);
+	if (!call->update || IsolationUsesXactSnapshot())
+		look_for_missing(call, VIEW_OWN, GROUP_FOUND);
 
 	for (int round = 0;; round++)
 	{
-		look_under_lock(batch, since, function);
+		lock_missing(call);
+		look_again(call, since);
 		if (round == 0)
-			max_yields = arbiter_max_yields(batch->target);
-		if (update)
-			update_found_rows(batch);
-		if (!any_missing(batch, &all_locked))
+			max_yields = arbiter_max_yields(call->target);
+		if (call->update)
+			update_found_rows(call);
+		if (!any_in_state(call, GROUP_MISSING))
 			return;
 		if (round > max_yields)
-			give_up(batch);
+			give_up(call);
 
-		if (round == 0 && (target_may_divert_inserts(batch->target) ||
-						   target_runs_user_code_on_insert(batch->target)))
+		if (round == 0 && (target_may_divert_inserts(call->target) ||
+						   target_runs_user_code_on_insert(call->target)))
 			since = run_next_command();
-		insert_missing_rows(batch, round < max_yields, since);
-		if (!any_missing(batch, &all_locked))
+		insert_missing_rows(call, round < max_yields, since);
+		if (!any_in_state(call, GROUP_MISSING))
 			return;
-		/* Nothing to yield to: it will not be there next time either. */
-		if (all_locked && !arbiter_can_yield(batch->target, &batch->key))
+		if (!any_unlocked(call) &&
+			!arbiter_can_yield(call->target, groups_key(call->groups)))
 			round = max_yields;
 	}
 }
 
-/* One result row for each input row, in input order. */
+/* One result row for each input row, in the order of the input. */
 static void
-return_rows(FunctionCallInfo fcinfo, const Batch *batch)
+return_groups(FunctionCallInfo fcinfo, const KeyGroups *groups)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (int r = 0; r < batch->nrows; r++)
+	for (int r = 0; r < groups_count_input(groups); r++)
 	{
-		const BatchGroup *group = &batch->groups[batch->group_of_row[r]];
+		const KeyGroup *group = groups_of_input(groups, r);
 		Datum values[3];
 		bool nulls[3] = {false, false, false};
 
 		CHECK_FOR_INTERRUPTS();
+		Assert(group->state != GROUP_MISSING);
 		values[0] = Int64GetDatum((int64) r + 1);
-		values[1] = group->object;
+		values[1] = group->row;
 		values[2] = BoolGetDatum(group->state == GROUP_CREATED &&
 								 group->first == r);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 }
 
+/* What both functions do. */
 static Datum
 upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 {
-	Target *target;
-	Batch *batch;
+	UpsertMany call = {.function = function, .update = update};
 
-	if (PG_ARGISNULL(1))
-		error_null_argument("rows");
-	if (PG_ARGISNULL(2))
-		error_null_argument("key");
-
-	target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
-						 update ? RowExclusiveLock : AccessShareLock);
-	batch = batch_parse(target, PG_GETARG_JSONB_P(1), PG_GETARG_ARRAYTYPE_P(2),
-						update);
+	arguments_require(fcinfo, ARG_ROWS, "rows");
+	arguments_require(fcinfo, ARG_KEY, "key");
+	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, ARG_TARGET),
+							  update ? RowExclusiveLock : AccessShareLock);
+	call.groups = groups_parse(call.target, PG_GETARG_JSONB_P(ARG_ROWS),
+							   PG_GETARG_ARRAYTYPE_P(ARG_KEY), update);
 	run_begin();
-	find_or_insert(batch, update, function);
+	find_or_create_all(&call);
 	run_end();
 
-	return_rows(fcinfo, batch);
-	target_close(target);
+	return_groups(fcinfo, call.groups);
+	target_close(call.target);
 	PG_RETURN_VOID();
 }
 
