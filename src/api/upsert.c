@@ -3,12 +3,13 @@
  * upsert.c
  *	  get_or_create() and update_or_create().
  *
- * Both first try without any lock of ours.  Only where no row matches do they
- * lock the key, look again with a snapshot taken under the lock, and insert.
- * Whoever else goes through racefree waits at the lock, so one row is created
- * whether or not a unique index watches.  Against writers that do not, a
- * unique index over the key is the judge: the INSERT steps back from their
- * row, and we look once more.
+ * Both first try without a key lock.  Only if no row has the key do they lock
+ * the key, look again with a snapshot that is taken after the lock was granted,
+ * and insert.  Sessions that create rows by racefree wait for the key's lock, so
+ * one row is created whether or not there is a unique index.  Sessions that
+ * insert without racefree do not wait.  Against these, only a unique index over
+ * the key helps: the INSERT does nothing if it meets their row, and we look once
+ * more.
  *
  * What the calls allocate lives in the caller's memory context, which the
  * executor resets, or goes with run_end().
@@ -36,16 +37,26 @@
 PG_FUNCTION_INFO_V1(get_or_create);
 PG_FUNCTION_INFO_V1(update_or_create);
 
+/* Arguments: both functions have the first three, update_or_create() all. */
+enum
+{
+	ARG_TARGET,
+	ARG_KEY,
+	ARG_DEFAULTS,
+	ARG_CREATE_DEFAULTS
+};
+
 typedef struct Upsert
 {
 	const char *function; /* for messages: "get_or_create()" */
 	Target *target;
+	Jsonb *key_object;
 	ColumnValues *key;
-	ColumnValues *update;  /* what to set in a row found, or NULL */
-	ColumnValues *create;  /* what a new row takes, over the key */
-	Jsonb *create_object;  /* where create's values come from */
-	ColumnValues *stored;  /* the key's columns as a new row takes them */
-	bool leaves_key;	   /* does that differ from the key? */
+	ColumnValues *update;  /* what to set in a row that is found, or NULL */
+	ColumnValues *create;  /* what a new row has besides the key, or over it */
+	Jsonb *create_object;  /* the object that "create" is read from */
+	ColumnValues *stored;  /* the key's columns as a new row has them */
+	bool leaves_key;	   /* true if "stored" differs from the key */
 	MemoryContext context; /* where the result row goes */
 	Datum row;			   /* the result row, once there is one */
 } Upsert;
@@ -106,14 +117,14 @@ set_row(Upsert *upsert)
 }
 
 /*
- * Lock the row that matches the key, by looking first.  One that took its
- * place meanwhile is locked instead.  One that row security shows but forbids
- * to change is an error.  False if there is none.
+ * Lock the row that has the key, by looking first; see LOCK_ATTEMPTS.  False if
+ * there is none.  A row that row security shows but forbids to change is an
+ * error.
  */
 static bool
 look_and_lock_row(Upsert *upsert)
 {
-	for (int try = 0; try < LOCK_ATTEMPTS; try++)
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
 		if (!look_for_row(upsert, VIEW_OWN))
 			return false;
@@ -127,15 +138,17 @@ look_and_lock_row(Upsert *upsert)
 }
 
 /*
- * Set the row that matches the key, or lock it where there is nothing to set.
+ * Set the row that has the key, or only lock it if there is nothing to set.
  * False if there is none.
  *
- * Where a trigger can suppress the UPDATE, or row security hide rows from it
- * that it shows, look and lock first.  A trigger that suppresses the UPDATE
- * means the row to stay as it is, and so it is the result.
+ * If a trigger can suppress the UPDATE, or row security hide rows from it that
+ * it shows, an UPDATE that gives no row does not mean that there is none: look
+ * and lock first.  A trigger that suppresses the UPDATE means the row to stay
+ * as it is, and so the locked row is the result.
  *
- * Where several rows may have the key, look first: they are an error, and none
- * of them should be locked, out of order, for an error.
+ * If several rows may have the key, look first: they are an error, and an
+ * UPDATE would lock them in whatever order the plan finds them.  Two calls that
+ * do so can deadlock, each with an error to report anyway.
  */
 static bool
 update_row(Upsert *upsert)
@@ -160,10 +173,15 @@ update_row(Upsert *upsert)
 }
 
 /*
- * A row was found under the key lock.  It is another transaction's, committed
- * while we waited: under REPEATABLE READ and SERIALIZABLE our snapshot may be
- * too old to see it.  Otherwise it is the row to return, updated if asked.
- * False if it is gone by now.
+ * Return the row that was found under the key's lock, updated if asked.  False
+ * if it was deleted concurrently.
+ *
+ * The race: another session created the row, and committed while we waited for
+ * the key's lock.  Under REPEATABLE READ and SERIALIZABLE, the transaction's
+ * snapshot can be older than that commit.  Were the row returned all the same,
+ * the caller's next statements would not find it, and an UPDATE of ours would
+ * not either, and would be taken for one of a row that is gone: so the caller
+ * has to repeat the transaction.
  */
 static bool
 take_found_row(Upsert *upsert)
@@ -174,11 +192,12 @@ take_found_row(Upsert *upsert)
 }
 
 /*
- * A trigger may have changed the key on its way into the table.  Then the row
- * is not what was asked for, and the next call would create another one.
+ * Check that the new row has the key that it was inserted with.  If a trigger
+ * changed the key, the row is not what was asked for, and the next call would
+ * not find it and create another one.
  */
 static void
-check_created_key(Upsert *upsert, RowSet inserted)
+check_created_key(const Upsert *upsert, RowSet inserted)
 {
 	ColumnValues *created = rowset_values(&inserted, 0, upsert->stored);
 	AttrNumber changed = values_find_difference(upsert->target, upsert->stored,
@@ -191,14 +210,17 @@ check_created_key(Upsert *upsert, RowSet inserted)
 }
 
 /*
- * Code of the user's that took part in the INSERT, which is this command, may
- * have called us for the same key: we hold its lock, so that call did not
- * wait, and its row is one too many.  A row that is there without what we have
- * done is another session's, which did not ask for the lock.  On a remote
- * server nothing is hidden from us, our own row neither.
+ * Check that the INSERT, which was this command, created one row with the key.
+ *
+ * The race is with ourselves: code of the user's that took part in the INSERT
+ * can call us for the same key.  We hold the key's lock, so that call does not
+ * wait, does not see the row that is being inserted, and creates one of its
+ * own.  A row that is there without the changes since that command is another
+ * session's, which did not lock the key.  On a remote server nothing is hidden
+ * from us, not even our own row.
  */
 static void
-check_created_once(Upsert *upsert, CommandId insert)
+check_created_once(const Upsert *upsert, CommandId insert)
 {
 	const Target *target = upsert->target;
 	Snapshot snapshot = run_take_snapshot();
@@ -215,8 +237,13 @@ check_created_once(Upsert *upsert, CommandId insert)
 	run_release_snapshot(snapshot);
 }
 
+/*
+ * Insert a row with these values; with "yield", do nothing if a row has the key
+ * already.  "insert" is the command that this INSERT is, or the first one that
+ * was tried.  True if there is a new row.
+ */
 static bool
-insert_row(Upsert *upsert, bool yield, const ColumnValues *values,
+insert_row(Upsert *upsert, const ColumnValues *values, bool yield,
 		   CommandId insert)
 {
 	RowSet inserted = run_insert(upsert->target, upsert->stored, values, yield);
@@ -233,11 +260,13 @@ insert_row(Upsert *upsert, bool yield, const ColumnValues *values,
 }
 
 /*
- * Look for the row under the key lock, after an INSERT of ours gave none.  In
- * "ours", say whether what the INSERT did put it there: a trigger that diverts
- * the row, or other code that creates it.  One snapshot answers both, so that
- * another session's DELETE or INSERT in between is not taken for our own.  Of
- * another session's row and our own, the result is the other session's.
+ * Look for the row under the key's lock, after an INSERT of ours gave none.
+ * "ours" says whether the INSERT's triggers, or other code that it ran, put the
+ * row there.
+ *
+ * Both looks use one snapshot: with two, a row that another session inserts or
+ * deletes in between would be taken for our own.  If there are a row of another
+ * session and one of our own, the result is the other session's.
  */
 static bool
 look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
@@ -246,6 +275,7 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 	bool was_there;
 	RowSet found;
 
+	Assert(insert != InvalidCommandId);
 	*ours = false;
 	if (!target_may_divert_inserts(upsert->target) &&
 		!target_runs_user_code_on_insert(upsert->target))
@@ -268,13 +298,13 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 }
 
 /*
- * A row that the INSERT of ours put there, which gave none: is it the one that
- * was to be inserted, and which a trigger diverted?  Where a unique index
- * covers the key, the INSERT may have stepped back from a row that other code
- * of it had created before, with other values.
+ * Return true if the row that our INSERT put there, although it gave none, is
+ * the one that was to be inserted, because a trigger diverted it.  If a unique
+ * index covers the key, it can also be a row that other code of the INSERT
+ * created before, with other values, and for which the INSERT did nothing.
  */
 static bool
-is_our_row(const Upsert *upsert)
+is_diverted_row(const Upsert *upsert)
 {
 	const ColumnValues *key = upsert->key;
 
@@ -284,46 +314,36 @@ is_our_row(const Upsert *upsert)
 }
 
 /*
- * Return the row that matches the key under the key lock, creating it if
- * there is none.  True if it was created.
+ * Return the row that has the key, or create it: in rounds; see arbiter.h.  The
+ * caller holds the key's lock.  True if the row was created.
  *
- * Each round looks with a snapshot that is newer than the lock, and then
- * tries to insert.  What ends in neither (the row is deleted again, or hidden
- * by row security, or in conflict only because a trigger rewrites the key)
- * ends with the INSERT that reports its conflict.  Triggers that may divert
- * the INSERT should not be fired more often than it takes to find that out.
- * A new row that leaves the key has no row with the key to yield to.
+ * A new row that leaves the key meets no row that has the key, so there is
+ * nothing to yield to.
  */
 static bool
-find_or_insert(Upsert *upsert, const ColumnValues *values)
+find_or_create(Upsert *upsert, const ColumnValues *values)
 {
-	int max_yields = upsert->leaves_key ? 0
-										: arbiter_max_yields(upsert->target);
+	Yields yields = arbiter_begin(upsert->target, !upsert->leaves_key);
+	bool found = look_for_row(upsert, VIEW_LATEST);
 	CommandId insert = InvalidCommandId;
 
-	for (int round = 0;; round++)
+	for (;;)
 	{
-		bool last = round >= max_yields;
-		bool ours = false;
+		bool ours;
 
-		if (round == 0 ? look_for_row(upsert, VIEW_LATEST)
-					   : look_after_insert(upsert, insert, &ours))
-		{
-			if (ours && is_our_row(upsert))
-				return true;
-			if (take_found_row(upsert))
-				return false;
-		}
-		if (round > max_yields)
+		if (found && take_found_row(upsert))
+			return false;
+		if (arbiter_gave_up(&yields))
 			error_insert_suppressed(target_relation(upsert->target));
 
-		if (round == 0)
+		if (insert == InvalidCommandId)
 			insert = run_next_command();
-		if (insert_row(upsert, !last, values, insert))
+		if (insert_row(upsert, values, arbiter_yields(&yields), insert))
 			return true;
-		/* Nothing to yield to: it will not be there next time either. */
-		if (!arbiter_can_yield(upsert->target, upsert->stored))
-			round = max_yields;
+		arbiter_again(&yields, upsert->target, upsert->stored);
+		found = look_after_insert(upsert, insert, &ours);
+		if (found && ours && is_diverted_row(upsert))
+			return true;
 	}
 }
 
@@ -348,7 +368,7 @@ values_of_new_row(Upsert *upsert)
 	return values;
 }
 
-/* Wait until nobody else creates a row with the key. */
+/* Lock the key, so that no other session creates a row with it. */
 static void
 lock_key(Upsert *upsert)
 {
@@ -359,20 +379,21 @@ lock_key(Upsert *upsert)
 	keylock_acquire(&lock, 1);
 }
 
-/* Refuse to write where nothing may be written. */
+/* Report an error in a transaction that must not write. */
 static void
-check_writable(Upsert *upsert)
+check_writable(const Upsert *upsert)
 {
 	if (!target_relation(upsert->target)->rd_islocaltemp)
 		PreventCommandIfReadOnly(upsert->function);
 }
 
-/* No row matched: lock the key, then see. */
+/* No row has the key: lock the key, and find the row or create it. */
 static bool
 create_row(Upsert *upsert)
 {
 	ColumnValues *values;
 
+	/* A role that may not insert must not be able to block others. */
 	check_writable(upsert);
 	target_check_insert(upsert->target, upsert->key->attnums,
 						upsert->key->ncolumns, upsert->create->attnums,
@@ -380,17 +401,24 @@ create_row(Upsert *upsert)
 	json_convert(upsert->target, upsert->create_object, upsert->create);
 	values = values_of_new_row(upsert);
 	lock_key(upsert);
+
+	/*
+	 * Plans are revalidated only when they are fetched.  If we fetched the
+	 * INSERT's plan first and then waited for the table's lock, an ALTER TABLE
+	 * that committed meanwhile would leave us running a stale plan.  With the
+	 * lock held, no further invalidation can arrive.
+	 */
 	target_lock(upsert->target, RowExclusiveLock);
-	return find_or_insert(upsert, values);
+	return find_or_create(upsert, values);
 }
 
 /*
- * Set the row, or create it.  True if it was created.
+ * Set the row that has the key, or create it.  True if it was created.
  *
- * Who waits for a row while that is moved to another partition gets an error,
- * since the row cannot be followed there.  So calls for one key wait for each
- * other at its lock, where there are partitions, and then find the row where it
- * is.
+ * The race: a session that waits for a row while another one moves it to
+ * another partition gets an error, since the row cannot be followed there.  So
+ * where rows can move, calls for one key wait for each other at the key's lock,
+ * before they look for the row, and then find it where it is.
  */
 static bool
 update_or_create_row(Upsert *upsert)
@@ -404,13 +432,28 @@ update_or_create_row(Upsert *upsert)
 	return !update_row(upsert) && create_row(upsert);
 }
 
-/* The argument as a JSON object, which must not be NULL. */
-static Jsonb *
-get_object(FunctionCallInfo fcinfo, int argno, const char *argument)
+/* ----------
+ * The calls
+ * ----------
+ */
+
+/* Read what both functions are given, and open the table. */
+static void
+begin_upsert(Upsert *upsert, FunctionCallInfo fcinfo, const char *function,
+			 LOCKMODE lockmode)
 {
-	if (PG_ARGISNULL(argno))
-		error_null_argument(argument);
-	return PG_GETARG_JSONB_P(argno);
+	arguments_require(fcinfo, ARG_KEY, "key");
+	arguments_require(fcinfo, ARG_DEFAULTS, "defaults");
+	memset(upsert, 0, sizeof(Upsert));
+	upsert->function = function;
+	upsert->context = CurrentMemoryContext;
+	upsert->target =
+		target_open(get_fn_expr_argtype(fcinfo->flinfo, ARG_TARGET), lockmode);
+	upsert->key_object = PG_GETARG_JSONB_P(ARG_KEY);
+	upsert->key = json_columns(upsert->target, upsert->key_object, "key");
+	upsert->create_object = PG_GETARG_JSONB_P(ARG_DEFAULTS);
+	upsert->create = json_columns(upsert->target, upsert->create_object,
+								  "defaults");
 }
 
 /* The address by which the table's entry knows the result's type. */
@@ -418,7 +461,7 @@ static const char result_owner[] = "upsert result";
 
 /* The type of the result for tables of this row type. */
 static TupleDesc
-build_result(Oid row_type)
+build_upsert_result(Oid row_type)
 {
 	TupleDesc tupdesc = CreateTemplateTupleDesc(2);
 
@@ -427,16 +470,17 @@ build_result(Oid row_type)
 	return tupdesc;
 }
 
-/* The result record: the row, and whether it was created. */
+/* Close the table, and return the row and whether it was created. */
 static Datum
-finish(Upsert *upsert, bool created)
+end_upsert(Upsert *upsert, bool created)
 {
 	Datum values[2] = {upsert->row, BoolGetDatum(created)};
 	bool nulls[2] = {false, false};
 	Datum result;
 
-	result = arguments_form_record(upsert->target, result_owner, build_result,
-								   values, nulls);
+	Assert(DatumGetPointer(upsert->row) != NULL);
+	result = arguments_form_record(upsert->target, result_owner,
+								   build_upsert_result, values, nulls);
 	target_close(upsert->target);
 	return result;
 }
@@ -448,25 +492,18 @@ finish(Upsert *upsert, bool created)
 Datum
 get_or_create(PG_FUNCTION_ARGS)
 {
-	Jsonb *key = get_object(fcinfo, 1, "key");
-	Jsonb *defaults = get_object(fcinfo, 2, "defaults");
-	Upsert upsert = {.function = "get_or_create()"};
+	Upsert upsert;
 	bool created;
 
-	upsert.context = CurrentMemoryContext;
-	upsert.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
-								AccessShareLock);
-	upsert.key = json_columns(upsert.target, key, "key");
-	upsert.create = json_columns(upsert.target, defaults, "defaults");
-	upsert.create_object = defaults;
+	begin_upsert(&upsert, fcinfo, "get_or_create()", AccessShareLock);
 	arguments_check_disjoint(upsert.target, upsert.key, upsert.create,
 							 "defaults");
-	json_convert(upsert.target, key, upsert.key);
+	json_convert(upsert.target, upsert.key_object, upsert.key);
 
 	run_begin();
 	created = !look_for_row(&upsert, VIEW_OWN) && create_row(&upsert);
 	run_end();
-	PG_RETURN_DATUM(finish(&upsert, created));
+	return end_upsert(&upsert, created);
 }
 
 /*
@@ -477,29 +514,24 @@ get_or_create(PG_FUNCTION_ARGS)
 Datum
 update_or_create(PG_FUNCTION_ARGS)
 {
-	Jsonb *key = get_object(fcinfo, 1, "key");
-	Jsonb *defaults = get_object(fcinfo, 2, "defaults");
-	Upsert upsert = {.function = "update_or_create()"};
+	Upsert upsert;
+	Jsonb *defaults;
 	bool created;
 
-	upsert.context = CurrentMemoryContext;
-	upsert.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
-								RowExclusiveLock);
-	upsert.key = json_columns(upsert.target, key, "key");
-	upsert.update = json_columns(upsert.target, defaults, "defaults");
-	upsert.create = upsert.update;
-	upsert.create_object = defaults;
-	if (!PG_ARGISNULL(3))
+	begin_upsert(&upsert, fcinfo, "update_or_create()", RowExclusiveLock);
+	defaults = upsert.create_object;
+	upsert.update = upsert.create;
+	if (!PG_ARGISNULL(ARG_CREATE_DEFAULTS))
 	{
-		upsert.create_object = PG_GETARG_JSONB_P(3);
+		upsert.create_object = PG_GETARG_JSONB_P(ARG_CREATE_DEFAULTS);
 		upsert.create = json_columns(upsert.target, upsert.create_object,
 									 "create_defaults");
 	}
-	json_convert(upsert.target, key, upsert.key);
+	json_convert(upsert.target, upsert.key_object, upsert.key);
 	json_convert(upsert.target, defaults, upsert.update);
 
 	run_begin();
 	created = update_or_create_row(&upsert);
 	run_end();
-	PG_RETURN_DATUM(finish(&upsert, created));
+	return end_upsert(&upsert, created);
 }

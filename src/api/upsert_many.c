@@ -653,61 +653,72 @@ give_up(UpsertMany *call)
  * ----------
  */
 
-/* Return true if the key of a missing row is not locked yet. */
+/* Return true if an INSERT can put rows in the table that it does not give. */
 static bool
-any_unlocked(const UpsertMany *call)
+inserts_can_create_others(const Target *target)
 {
-	GroupList unlocked = groups_select_unlocked(call->groups);
-	bool any = unlocked.ngroups > 0;
-
-	groups_free_list(&unlocked);
-	return any;
+	return target_may_divert_inserts(target) ||
+		   target_runs_user_code_on_insert(target);
 }
 
 /*
- * See to it that every group has a row.
+ * What was to be inserted, for arbiter_again(): NULL if there are rows whose
+ * keys were not locked, and which the INSERT therefore did not try.
+ */
+static const ColumnValues *
+tried_key(const UpsertMany *call)
+{
+	GroupList unlocked = groups_select_unlocked(call->groups);
+	bool all = unlocked.ngroups == 0;
+
+	groups_free_list(&unlocked);
+	return all ? groups_key(call->groups) : NULL;
+}
+
+/*
+ * See to it that every group has a row: find it, update it if asked, or create
+ * it.  Locks are taken in the order that the file's header gives.
  *
- * The order of locks is the order that the file's header gives.  Each round
- * looks for rows that are missing with a snapshot that was taken after their
- * keys' locks were granted, and then inserts them; see arbiter.h.
+ * Rows that are missing are looked for and inserted in rounds; see arbiter.h.
+ * An update can find that rows were deleted concurrently: these are missing
+ * then, and their keys are locked for the next round.
  */
 static void
 find_or_create_all(UpsertMany *call)
 {
-	int max_yields = 0;
 	CommandId since = InvalidCommandId;
+	Yields yields;
 
 	/*
-	 * Rows that this transaction can see are told from newer ones by looking
-	 * first, with its own snapshot.
+	 * Under REPEATABLE READ and SERIALIZABLE, an update looks with the
+	 * transaction's snapshot, too, so that rows which the snapshot shows are
+	 * told from newer ones.
 	 */
 	if (call->update)
 		lock_all_keys(call);
 	if (!call->update || IsolationUsesXactSnapshot())
 		look_for_missing(call, VIEW_OWN, GROUP_FOUND);
+	lock_missing(call);
+	yields = arbiter_begin(call->target, true);
 
-	for (int round = 0;; round++)
+	for (;;)
 	{
-		lock_missing(call);
 		look_again(call, since);
-		if (round == 0)
-			max_yields = arbiter_max_yields(call->target);
 		if (call->update)
 			update_found_rows(call);
 		if (!any_in_state(call, GROUP_MISSING))
 			return;
-		if (round > max_yields)
+		if (arbiter_gave_up(&yields))
 			give_up(call);
 
-		if (round == 0 && (target_may_divert_inserts(call->target) ||
-						   target_runs_user_code_on_insert(call->target)))
+		if (since == InvalidCommandId &&
+			inserts_can_create_others(call->target))
 			since = run_next_command();
-		insert_missing_rows(call, round < max_yields, since);
+		insert_missing_rows(call, arbiter_yields(&yields), since);
 		if (!any_in_state(call, GROUP_MISSING))
 			return;
-		if (!any_unlocked(call) &&
-			!arbiter_can_yield(call->target, groups_key(call->groups)))
-			round = max_yields;
+		arbiter_again(&yields, call->target, tried_key(call));
+		lock_missing(call);
 	}
 }
 
