@@ -10,15 +10,14 @@
  *		field 2		the table's OID (of a partition: of the root)
  *		field 3		a hash of the key's columns and values, never 0;
  *					0 for the table's key space as a whole
- *		field 4		KEYLOCK_CLASS
+ *		field 4		the class, KEYLOCK_CLASS_KEY
  *
- * The SQL functions for advisory locks use 1 and 2 in field 4, so an
- * application's own locks are never in the way.  Keys that share a hash share
- * a lock: they wait for each other needlessly, and nothing worse.
+ * Keys that share a hash share a lock: their sessions wait for each other
+ * needlessly, and nothing worse.
  *
- * As with locks on tables and rows, whoever locks one key first announces it
- * on the whole.  RowExclusiveLock there lets others lock other keys;
- * ExclusiveLock keeps everybody out.
+ * As a session that locks a row first locks the table, a session that locks a
+ * key first locks the table's key space.  RowExclusiveLock on the key space lets
+ * other sessions lock other keys; ExclusiveLock keeps all of them out.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -36,22 +35,43 @@
 #include "base/locks.h"
 #include "keys/keylock.h"
 
-/* Field 4 of the tags of all locks that racefree takes. */
-#define KEYLOCK_CLASS 21062
+/*
+ * Field 4 of the tags of advisory locks.  PostgreSQL's lockfuncs.c uses 1 for
+ * locks on one bigint and 2 for locks on two integers; Citus uses small values
+ * beginning with 4.  So an application's advisory locks, and those of Citus, are
+ * never in the way of ours.
+ *
+ * If PostgreSQL or Citus should come to use our value, their locks and ours
+ * would be the same only where the other three fields agree as well, and
+ * sessions would wait for each other needlessly.  Then this value has to be
+ * changed, and with it the view racefree_locks, in an update script.  A server
+ * with both values loaded at the same time would not keep keys unique, so the
+ * update would need a restart.
+ */
+typedef enum KeyLockClass
+{
+	KEYLOCK_CLASS_KEY = 21062 /* also in the definition of racefree_locks */
+} KeyLockClass;
 
 /*
- * The lock manager's memory is shared by all sessions, and by default holds
- * some 14,000 locks.  So who locks more keys of one table than this in one
- * call, locks the table's keys as a whole instead; and who has locked more one
- * by one in one transaction, does if nobody else has keys locked.  The two
- * exclude each other exactly when they must, whoever runs them; the numbers are
- * fixed so that nobody has to know other sessions' settings to tell who waits
- * for whom.
+ * Escalation thresholds.  The lock manager's memory is shared by all sessions,
+ * and by default holds some 14,000 locks.  A call that needs more than
+ * MAX_KEYS_PER_CALL keys of a table takes the lock on the table's key space
+ * instead.  A transaction that has locked more than MAX_KEYS_PER_TRANSACTION
+ * keys of a table one by one tries to, without waiting.
+ *
+ * They are compile-time constants because what a call locks decides what it
+ * waits for: with a setting, one would have to know the settings of all sessions
+ * to tell which of them wait for each other.
  */
 #define MAX_KEYS_PER_CALL		 500
 #define MAX_KEYS_PER_TRANSACTION 4000
 
-/* How many keys of a table this transaction has locked, or a bit fewer. */
+/*
+ * How many keys of a table this transaction has locked, or more: keys that were
+ * locked twice, or in a subtransaction that was rolled back, are counted, too.
+ * Then the transaction tries earlier to lock the key space, which is harmless.
+ */
 typedef struct KeyCount
 {
 	Oid root; /* hash key */
@@ -61,15 +81,46 @@ typedef struct KeyCount
 /* Lives in the transaction's memory context, and goes with it. */
 static HTAB *key_counts = NULL;
 
-/* Take one lock, or return false if that would mean to wait. */
+/* ----------
+ * One lock
+ * ----------
+ */
+
+/* Fill in the tag of a lock. */
+static void
+keylock_tag(LOCKTAG *tag, Oid root, uint32 hash)
+{
+	Assert(OidIsValid(root));
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, root, hash, KEYLOCK_CLASS_KEY);
+}
+
+/*
+ * Take one lock, which lasts as long as the rows that are written under it; see
+ * locks.c.  Without "wait", return false if the lock is not available.
+ */
 static bool
-acquire(Oid root, uint32 hash, LOCKMODE mode, bool wait)
+keylock_take(Oid root, uint32 hash, LOCKMODE mode, bool wait)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
+	keylock_tag(&tag, root, hash);
 	return locks_acquire(&tag, mode, wait);
 }
+
+/* Return true if this transaction holds the lock so that it excludes others. */
+static bool
+keylock_is_held(Oid root, uint32 hash)
+{
+	LOCKTAG tag;
+
+	keylock_tag(&tag, root, hash);
+	return lock_held_by_me(&tag, ExclusiveLock);
+}
+
+/* ----------
+ * Which lock a key has
+ * ----------
+ */
 
 /*
  * Hash a key so that keys that are equal, by the columns' own equality and
@@ -117,6 +168,8 @@ keylock_of_hash(const Target *target, uint64 hash, bool complete)
 {
 	KeyLock lock = {target_lock_root(target), KEYLOCK_WHOLE};
 
+	Assert(OidIsValid(lock.root));
+
 	if (complete)
 	{
 		lock.hash = (uint32) (hash ^ (hash >> 32));
@@ -126,6 +179,7 @@ keylock_of_hash(const Target *target, uint64 hash, bool complete)
 	return lock;
 }
 
+/* The lock of a key. */
 KeyLock
 keylock_of(const Target *target, const ColumnValues *key)
 {
@@ -135,9 +189,14 @@ keylock_of(const Target *target, const ColumnValues *key)
 	return keylock_of_hash(target, hash, complete);
 }
 
-/* The order in which everybody takes locks: the order of their tags. */
+/* ----------
+ * Taking locks
+ * ----------
+ */
+
+/* qsort comparator: the order of tags, in which all sessions take locks. */
 static int
-compare_locks(const void *a, const void *b)
+compare_keylocks(const void *a, const void *b)
 {
 	const KeyLock *left = a;
 	const KeyLock *right = b;
@@ -149,40 +208,45 @@ compare_locks(const void *a, const void *b)
 	return 0;
 }
 
+/* Memory context callback: the counts go with the transaction. */
 static void
-forget_counts(void *arg)
+keylock_forget_counts(void *arg)
 {
 	key_counts = NULL;
 }
 
+/* Create the table of counts, for the rest of the transaction. */
+static void
+keylock_make_counts(void)
+{
+	MemoryContextCallback *callback;
+	HASHCTL ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(KeyCount);
+	ctl.hcxt = TopTransactionContext;
+	callback = MemoryContextAlloc(TopTransactionContext,
+								  sizeof(MemoryContextCallback));
+	callback->func = keylock_forget_counts;
+	callback->arg = NULL;
+	key_counts = hash_create("racefree key counts", 8, &ctl,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+}
+
 /*
  * Count keys that are about to be locked, and return how many the transaction
- * will have locked then.  Locks that a rolled back savepoint gave up are still
- * counted, which does no harm.
+ * will have locked then.
  */
 static int
-count_keys(Oid root, int nkeys)
+keylock_count(Oid root, int nkeys)
 {
 	KeyCount *count;
 	bool found;
 
 	if (key_counts == NULL)
-	{
-		MemoryContextCallback *callback;
-		HASHCTL ctl;
-
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = sizeof(Oid);
-		ctl.entrysize = sizeof(KeyCount);
-		ctl.hcxt = TopTransactionContext;
-		callback = MemoryContextAlloc(TopTransactionContext,
-									  sizeof(MemoryContextCallback));
-		callback->func = forget_counts;
-		callback->arg = NULL;
-		key_counts = hash_create("racefree key counts", 8, &ctl,
-								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		MemoryContextRegisterResetCallback(TopTransactionContext, callback);
-	}
+		keylock_make_counts();
 	count = hash_search(key_counts, &root, HASH_ENTER, &found);
 	if (!found)
 		count->nkeys = 0;
@@ -190,83 +254,88 @@ count_keys(Oid root, int nkeys)
 	return count->nkeys;
 }
 
-/* Does this transaction hold the lock, so that it keeps everybody out? */
-static bool
-holds(Oid root, uint32 hash)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, root, hash, KEYLOCK_CLASS);
-	return lock_held_by_me(&tag, ExclusiveLock);
-}
-
-/*
- * Does this transaction hold all of these keys, by themselves or with the
- * table's keys as a whole?
- */
-bool
-keylock_all_held(const KeyLock *locks, int nlocks)
-{
-	for (int i = 0; i < nlocks; i++)
-	{
-		if (!holds(locks[i].root, locks[i].hash) &&
-			!holds(locks[i].root, KEYLOCK_WHOLE))
-			return false;
-	}
-	return true;
-}
-
-/* Take the locks on one table's keys, which are in order. */
+/* Take the locks on one table's keys, which are sorted. */
 static void
-acquire_of_table(const KeyLock *locks, int nlocks)
+keylock_acquire_of_table(const KeyLock *locks, int nlocks)
 {
 	Oid root = locks[0].root;
 	int nkeys = 1;
 
+	Assert(nlocks > 0);
 	for (int i = 1; i < nlocks; i++)
 	{
+		Assert(compare_keylocks(&locks[i - 1], &locks[i]) <= 0);
+		Assert(locks[i].root == root);
 		if (locks[i].hash != locks[i - 1].hash)
 			nkeys++;
 	}
-	if (holds(root, KEYLOCK_WHOLE))
+	if (keylock_is_held(root, KEYLOCK_WHOLE))
 		return;
 	if (locks[0].hash == KEYLOCK_WHOLE || nkeys > MAX_KEYS_PER_CALL)
 	{
-		(void) acquire(root, KEYLOCK_WHOLE, ExclusiveLock, true);
+		(void) keylock_take(root, KEYLOCK_WHOLE, ExclusiveLock, true);
 		return;
 	}
-	/* Two that both wait for the whole, and both hold keys, would deadlock. */
-	if (count_keys(root, nkeys) > MAX_KEYS_PER_TRANSACTION &&
-		acquire(root, KEYLOCK_WHOLE, ExclusiveLock, false))
+
+	/*
+	 * Do not wait for the key space here: this transaction holds keys of it, and
+	 * so RowExclusiveLock on it.  Two transactions that each hold that and wait
+	 * for ExclusiveLock would deadlock, although neither needs a key of the
+	 * other one.  A call that takes the key space at once can be in the same
+	 * place if its transaction has locked keys before, but that is for the
+	 * caller to avoid, who can put all keys into one call.
+	 */
+	if (keylock_count(root, nkeys) > MAX_KEYS_PER_TRANSACTION &&
+		keylock_take(root, KEYLOCK_WHOLE, ExclusiveLock, false))
 		return;
-	(void) acquire(root, KEYLOCK_WHOLE, RowExclusiveLock, true);
+	(void) keylock_take(root, KEYLOCK_WHOLE, RowExclusiveLock, true);
 	for (int i = 0; i < nlocks; i++)
 	{
 		if (i == 0 || locks[i].hash != locks[i - 1].hash)
-			(void) acquire(root, locks[i].hash, ExclusiveLock, true);
+			(void) keylock_take(root, locks[i].hash, ExclusiveLock, true);
 	}
 }
 
 /*
- * Wait until no other transaction holds any of these keys, and hold them
- * until this transaction (or the savepoint in which they were taken) ends.
- * The array is sorted in place: whoever takes all its locks in one call
- * cannot deadlock with others that do.
+ * Wait until no other transaction holds any of these keys, and hold them until
+ * this transaction, or the subtransaction in which they are taken, ends.
  *
- * Rows that the former holders committed are visible only to snapshots taken
- * after this returns.
+ * The array is sorted in place.  Sessions that take all of their locks in one
+ * call cannot deadlock with each other, since all of them take locks in the
+ * order of their tags.
+ *
+ * Rows that the former holders committed are visible only to snapshots that are
+ * taken after this returns.
  */
 void
 keylock_acquire(KeyLock *locks, int nlocks)
 {
 	int start = 0;
 
-	qsort(locks, nlocks, sizeof(KeyLock), compare_locks);
+	Assert(nlocks >= 0);
+	qsort(locks, nlocks, sizeof(KeyLock), compare_keylocks);
 	for (int i = 1; i <= nlocks; i++)
 	{
 		if (i < nlocks && locks[i].root == locks[start].root)
 			continue;
-		acquire_of_table(&locks[start], i - start);
+		keylock_acquire_of_table(&locks[start], i - start);
 		start = i;
 	}
+}
+
+/*
+ * Return true if this transaction holds all of these keys, by themselves or
+ * with the table's key space as a whole.
+ */
+bool
+keylock_all_held(const KeyLock *locks, int nlocks)
+{
+	Assert(nlocks >= 0);
+	for (int i = 0; i < nlocks; i++)
+	{
+		if (!keylock_is_held(locks[i].root, locks[i].hash) &&
+			!keylock_is_held(locks[i].root, KEYLOCK_WHOLE))
+			return false;
+	}
+	return true;
 }

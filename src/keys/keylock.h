@@ -22,12 +22,22 @@ typedef struct KeyLock
 /* The lock is on the keys of the table as a whole. */
 #define KEYLOCK_WHOLE 0
 
+/* Which lock a key has */
+
+/* Hash a key; *complete is false if columns of it could not be hashed. */
 extern uint64 keylock_hash(const Target *target, const ColumnValues *key,
 						   bool *complete);
+/* The lock of a key with that hash. */
 extern KeyLock keylock_of_hash(const Target *target, uint64 hash,
 							   bool complete);
+/* The lock of a key. */
 extern KeyLock keylock_of(const Target *target, const ColumnValues *key);
-extern bool keylock_all_held(const KeyLock *locks, int nlocks);
+
+/* Taking locks */
+
+/* Take locks, which are sorted in place, until the (sub)transaction ends. */
 extern void keylock_acquire(KeyLock *locks, int nlocks);
+/* Return true if this transaction holds all of these locks. */
+extern bool keylock_all_held(const KeyLock *locks, int nlocks);
 
 #endif /* RACEFREE_KEYLOCK_H */
