@@ -4,6 +4,11 @@
  *	  lock_rows(): lock rows by their ids, all at once and in the order of the
  *	  primary key.
  *
+ * The statement takes the ids as an array, not as rows of values: an array goes
+ * to where the rows are.  postgres_fdw sends "id = ANY (...)" to the remote
+ * server, but of a join with local rows it fetches, and locks, the whole remote
+ * table.
+ *
  * What the calls allocate lives in the caller's memory context, which the
  * executor resets.
  *
@@ -14,7 +19,6 @@
 #include "postgres.h"
 
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -23,14 +27,22 @@
 
 #include "api/arguments.h"
 #include "base/errors.h"
-#include "keys/keylock.h"
 #include "run/run.h"
 #include "table/ids.h"
-#include "table/json.h"
 #include "table/target.h"
 #include "table/values.h"
 
 PG_FUNCTION_INFO_V1(lock_rows);
+
+/* Arguments */
+enum
+{
+	ARG_TARGET,
+	ARG_IDS,
+	ARG_MODE,
+	ARG_WAIT,
+	ARG_ID_COLUMN
+};
 
 /* A row that was locked, and the id by which it is found again. */
 typedef struct LockedRow
@@ -43,13 +55,16 @@ typedef struct LockRowsCall
 {
 	Target *target;
 	IdColumn id;
-	Datum *ids;
+	LockClauseStrength strength;
+	LockWaitPolicy wait;
+	MemoryContext context; /* where the rows go */
+	Datum *ids;			   /* as the caller gave them */
 	int nids;
-	LockedRow *rows; /* in id order */
+	LockedRow *rows; /* those that were locked, in id order */
 	int nrows;
 } LockRowsCall;
 
-/* The statement takes the ids as an array; there are no arrays of arrays. */
+/* Check that there are arrays of ids, as there are none of arrays. */
 static void
 check_id_type(const LockRowsCall *call)
 {
@@ -63,9 +78,9 @@ check_id_type(const LockRowsCall *call)
 				 errdetail("There is no array type for it.")));
 }
 
-/* Ids of the id column's base type in an array, for the statement. */
+/* An array of ids, for the statement. */
 static ArrayType *
-make_array(const LockRowsCall *call, Datum *ids, int nids)
+make_id_array(const LockRowsCall *call, Datum *ids, int nids)
 {
 	Oid type = call->id.type;
 	int16 typlen;
@@ -76,9 +91,9 @@ make_array(const LockRowsCall *call, Datum *ids, int nids)
 	return construct_array(ids, nids, type, typlen, typbyval, typalign);
 }
 
-/* The ids that the caller gave, as values of the id column's base type. */
+/* Read the ids, and convert them to the id column's base type. */
 static void
-convert_ids(LockRowsCall *call, ArrayType *array)
+read_ids(LockRowsCall *call, ArrayType *array)
 {
 	Oid from = ARR_ELEMTYPE(array);
 	Oid to = call->id.type;
@@ -100,60 +115,56 @@ convert_ids(LockRowsCall *call, ArrayType *array)
 	}
 }
 
+/* qsort and bsearch comparator: by id. */
 static int
-compare_rows(const void *a, const void *b, void *call)
+compare_locked_rows(const void *a, const void *b, void *call)
 {
 	return ids_compare(&((const LockRowsCall *) call)->id,
 					   ((const LockedRow *) a)->id,
 					   ((const LockedRow *) b)->id);
 }
 
-/* The row with that id, if it is locked. */
+/* The row with that id, or NULL if none is locked. */
 static LockedRow *
-find_row(LockRowsCall *call, Datum id)
+find_locked_row(LockRowsCall *call, Datum id)
 {
 	LockedRow wanted = {.id = id};
 
 	return bsearch_arg(&wanted, call->rows, call->nrows, sizeof(LockedRow),
-					   compare_rows, call);
+					   compare_locked_rows, call);
 }
 
-/*
- * Lock rows, and add them to those that are kept, in id order, in the given
- * memory context.  The result is their number.
- */
-static int
-lock_and_keep(LockRowsCall *call, LockClauseStrength strength,
-			  LockWaitPolicy wait, ArrayType *ids, MemoryContext context)
+/* Add rows to those that are locked.  Two rows with one id are an error. */
+static void
+keep_locked_rows(LockRowsCall *call, RowSet locked)
 {
 	Form_pg_attribute att = target_column(call->target, call->id.attnum);
-	RowSet locked = run_lock_ids(call->target, call->id.attnum, strength, wait,
-								 PointerGetDatum(ids));
-	MemoryContext old = MemoryContextSwitchTo(context);
+	MemoryContext old = MemoryContextSwitchTo(call->context);
 	Size size = sizeof(LockedRow) * (call->nrows + locked.nrows + 1);
 
-	call->rows = call->rows == NULL ? MemoryContextAllocHuge(context, size)
-									: repalloc_huge(call->rows, size);
+	call->rows = call->rows == NULL
+					 ? MemoryContextAllocHuge(call->context, size)
+					 : repalloc_huge(call->rows, size);
 	for (uint64 i = 0; i < locked.nrows; i++)
 	{
 		LockedRow *row = &call->rows[call->nrows++];
 		bool isnull;
-		Datum id;
+		Datum id = rowset_value(&locked, i, call->id.attnum, &isnull);
 
-		id = rowset_value(&locked, i, call->id.attnum, &isnull);
+		Assert(!isnull);
 		row->id = datumCopy(id, att->attbyval, att->attlen);
 		row->row = rowset_form_row(&locked, i);
 	}
 	MemoryContextSwitchTo(old);
 
-	qsort_arg(call->rows, call->nrows, sizeof(LockedRow), compare_rows, call);
+	qsort_arg(call->rows, call->nrows, sizeof(LockedRow), compare_locked_rows,
+			  call);
 	for (int i = 1; i < call->nrows; i++)
 	{
-		if (compare_rows(&call->rows[i - 1], &call->rows[i], call) == 0)
+		if (compare_locked_rows(&call->rows[i - 1], &call->rows[i], call) == 0)
 			ids_error_not_unique(call->target, call->id.attnum,
 								 call->rows[i].id);
 	}
-	return locked.nrows;
 }
 
 /* The ids of which no row is locked; NULL if there are none. */
@@ -170,48 +181,48 @@ missing_ids(LockRowsCall *call)
 									 sizeof(Datum) * call->nids);
 	for (int i = 0; i < call->nids; i++)
 	{
-		if (find_row(call, call->ids[i]) == NULL)
+		if (find_locked_row(call, call->ids[i]) == NULL)
 			missing[nmissing++] = call->ids[i];
 	}
-	return nmissing > 0 ? make_array(call, missing, nmissing) : NULL;
+	return nmissing > 0 ? make_id_array(call, missing, nmissing) : NULL;
 }
 
 /*
- * Lock the rows, and keep them in the given memory context.  While we waited
- * for one, another session may have deleted it and inserted another one with
- * the same id: look again for those that are missing, with a newer snapshot.
- * That can lock rows out of order, if rarely: then PostgreSQL may have to end a
- * circle.
+ * Lock the rows; see LOCK_ATTEMPTS.  A round after the first that locks nothing
+ * shows that the rows which are missing do not exist.  A caller that does not
+ * want to wait was not made to, so its rows were not replaced meanwhile.
  */
 static void
-lock_all(LockRowsCall *call, LockClauseStrength strength, LockWaitPolicy wait,
-		 MemoryContext context)
+lock_rows_by_id(LockRowsCall *call)
 {
 	ArrayType *ids;
 
 	run_begin();
-	ids = make_array(call, call->ids, call->nids);
-	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	ids = make_id_array(call, call->ids, call->nids);
+	for (int i = 0; i < LOCK_ATTEMPTS && ids != NULL; i++)
 	{
-		int nlocked = lock_and_keep(call, strength, wait, ids, context);
+		RowSet locked = run_lock_ids(call->target, call->id.attnum,
+									 call->strength, call->wait,
+									 PointerGetDatum(ids));
 
-		if (wait != LockWaitBlock || (i > 0 && nlocked == 0) ||
-			(ids = missing_ids(call)) == NULL)
+		keep_locked_rows(call, locked);
+		if (call->wait != LockWaitBlock || (i > 0 && locked.nrows == 0))
 			break;
+		ids = missing_ids(call);
 	}
 	run_end();
 }
 
 /* Return the rows in the order in which their ids were given. */
 static void
-return_rows(FunctionCallInfo fcinfo, LockRowsCall *call)
+return_locked_rows(FunctionCallInfo fcinfo, LockRowsCall *call)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < call->nids; i++)
 	{
-		LockedRow *found = find_row(call, call->ids[i]);
+		LockedRow *found = find_locked_row(call, call->ids[i]);
 		HeapTupleData tuple;
 
 		if (found == NULL)
@@ -224,12 +235,9 @@ return_rows(FunctionCallInfo fcinfo, LockRowsCall *call)
 	}
 }
 
-/*
- * lock_rows(target anyelement, ids anycompatiblearray, mode text, wait text,
- *			 id_column name) RETURNS SETOF anyelement
- */
-Datum
-lock_rows(PG_FUNCTION_ARGS)
+/* How strongly to lock, in the words of SELECT's locking clause. */
+static LockClauseStrength
+read_mode(FunctionCallInfo fcinfo)
 {
 	static const char *const modes[] = {"update", "no key update", "share",
 										"key share"};
@@ -237,33 +245,50 @@ lock_rows(PG_FUNCTION_ARGS)
 												   LCS_FORNOKEYUPDATE,
 												   LCS_FORSHARE,
 												   LCS_FORKEYSHARE};
+
+	StaticAssertStmt(lengthof(modes) == lengthof(strengths),
+					 "each mode has a strength");
+	return strengths[arguments_choose(
+		"mode", arguments_get_text(fcinfo, ARG_MODE), modes, lengthof(modes))];
+}
+
+/* What to do about rows that others have locked. */
+static LockWaitPolicy
+read_wait(FunctionCallInfo fcinfo)
+{
 	static const char *const waits[] = {"wait", "nowait", "skip locked"};
 	static const LockWaitPolicy policies[] = {LockWaitBlock, LockWaitError,
 											  LockWaitSkip};
-	LockRowsCall call = {0};
-	LockClauseStrength strength;
-	LockWaitPolicy wait;
 
-	if (PG_ARGISNULL(1))
-		error_null_argument("ids");
-	if (PG_ARGISNULL(2))
-		error_null_argument("mode");
-	if (PG_ARGISNULL(3))
-		error_null_argument("wait");
-	strength = strengths[arguments_choose(
-		"mode", text_to_cstring(PG_GETARG_TEXT_PP(2)), modes, lengthof(modes))];
-	wait =
-		policies[arguments_choose("wait", text_to_cstring(PG_GETARG_TEXT_PP(3)),
-								  waits, lengthof(waits))];
+	StaticAssertStmt(lengthof(waits) == lengthof(policies),
+					 "each word has a policy");
+	return policies[arguments_choose(
+		"wait", arguments_get_text(fcinfo, ARG_WAIT), waits, lengthof(waits))];
+}
 
-	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, 0),
+/*
+ * lock_rows(target anyelement, ids anycompatiblearray, mode text, wait text,
+ *			 id_column name) RETURNS SETOF anyelement
+ */
+Datum
+lock_rows(PG_FUNCTION_ARGS)
+{
+	LockRowsCall call = {.context = CurrentMemoryContext};
+
+	arguments_require(fcinfo, ARG_IDS, "ids");
+	arguments_require(fcinfo, ARG_MODE, "mode");
+	arguments_require(fcinfo, ARG_WAIT, "wait");
+	call.strength = read_mode(fcinfo);
+	call.wait = read_wait(fcinfo);
+	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, ARG_TARGET),
 							  RowShareLock);
-	ids_resolve(&call.id, call.target, arguments_get_name(fcinfo, 4));
+	ids_resolve(&call.id, call.target,
+				arguments_get_name(fcinfo, ARG_ID_COLUMN));
 	check_id_type(&call);
-	convert_ids(&call, PG_GETARG_ARRAYTYPE_P(1));
+	read_ids(&call, PG_GETARG_ARRAYTYPE_P(ARG_IDS));
 
-	lock_all(&call, strength, wait, CurrentMemoryContext);
-	return_rows(fcinfo, &call);
+	lock_rows_by_id(&call);
+	return_locked_rows(fcinfo, &call);
 	target_close(call.target);
 	PG_RETURN_VOID();
 }
