@@ -4,9 +4,13 @@
  *	  key_guard(): a trigger that keeps a key unique where no unique index
  *	  can.
  *
- * Every writer takes the key lock that get_or_create() would take, and then
- * looks for another row with the key: in the whole partition or inheritance
- * tree, with a snapshot that is newer than the lock, NULLs being equal.
+ * Each INSERT or UPDATE of a key takes the key lock that get_or_create() would
+ * take, and then looks for another row with the key: in the whole partition or
+ * inheritance tree, NULLs being equal, with a snapshot that is taken after the
+ * lock was granted.
+ *
+ * What the calls allocate lives in the memory context of triggers, which the
+ * executor resets for each row, or goes with run_end().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -26,9 +30,9 @@
 
 PG_FUNCTION_INFO_V1(key_guard);
 
-/* Is this called as the trigger that it is? */
+/* Check that we were called as BEFORE INSERT OR UPDATE FOR EACH ROW. */
 static void
-check_trigger(FunctionCallInfo fcinfo)
+check_guard_call(FunctionCallInfo fcinfo)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
@@ -57,7 +61,7 @@ check_trigger(FunctionCallInfo fcinfo)
 
 /*
  * The column that one of the trigger's arguments names.  The arguments are text
- * and do not follow when a column is renamed, so say what to do then.
+ * and do not change when a column is renamed, so the error says what to do.
  */
 static AttrNumber
 guarded_column(const Target *target, const Trigger *trigger, const char *name)
@@ -114,12 +118,14 @@ guarded_columns(const Target *target, const Trigger *trigger)
 	return key;
 }
 
+/* Read the key's values from a row. */
 static void
-read_key(const Target *target, HeapTuple tuple, ColumnValues *key)
+read_guarded_key(const Target *target, HeapTuple tuple, ColumnValues *key)
 {
+	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
+
 	for (int i = 0; i < key->ncolumns; i++)
-		key->values[i] = heap_getattr(tuple, key->attnums[i],
-									  RelationGetDescr(target_relation(target)),
+		key->values[i] = heap_getattr(tuple, key->attnums[i], tupdesc,
 									  &key->nulls[i]);
 }
 
@@ -140,14 +146,28 @@ key_of_root(const Target *target, const ColumnValues *key, const Target *root)
 	return root_key;
 }
 
+/* Return true if the old row has the same key as the new one. */
+static bool
+keeps_key(const Target *target, HeapTuple old_row, const ColumnValues *key)
+{
+	ColumnValues *old = values_merge(key, key);
+
+	read_guarded_key(target, old_row, old);
+	return values_find_difference(target, old, key) == InvalidAttrNumber;
+}
+
 /*
- * Refuse a key that another row has.  The caller holds the key's lock.  Under
- * REPEATABLE READ and SERIALIZABLE, a row that this transaction cannot see is
- * a conflict of serialization.
+ * Report an error if another row has the key.  The caller holds the key's lock.
+ *
+ * The race: another session inserts the key and commits while we wait for the
+ * key's lock.  A snapshot that is older than the lock's grant does not show
+ * that row, and both rows would stay, so the latest one is used at any isolation
+ * level.  If the transaction's own snapshot does not show the row, the conflict
+ * is one of serialization: a repeated transaction will see it.
  */
 static void
-check_unique(const Target *root, const ColumnValues *key,
-			 const TriggerData *trigger)
+check_unique_key(const Target *root, const ColumnValues *key,
+				 const TriggerData *trigger)
 {
 	bool found;
 	bool visible = true;
@@ -170,6 +190,23 @@ check_unique(const Target *root, const ColumnValues *key,
 				 errtable(trigger->tg_relation)));
 }
 
+/* Lock the key, and check that no other row of the tree has it. */
+static void
+guard_key(Target *target, const ColumnValues *key, const TriggerData *trigger)
+{
+	Target *root;
+	KeyLock lock;
+
+	target_hold_root(target);
+	lock = keylock_of(target, key);
+	keylock_acquire(&lock, 1);
+
+	root = target_open(get_rel_type_id(target_lock_root(target)),
+					   AccessShareLock);
+	check_unique_key(root, key_of_root(target, key, root), trigger);
+	target_close(root);
+}
+
 /*
  * key_guard('column', ...) RETURNS trigger
  */
@@ -177,15 +214,14 @@ Datum
 key_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple tuple;
+	HeapTuple row;
 	Target *target;
-	Target *root;
 	ColumnValues *key;
-	KeyLock lock;
+	bool update;
 
-	check_trigger(fcinfo);
-	tuple = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple
-													   : trigger->tg_trigtuple;
+	check_guard_call(fcinfo);
+	update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	row = update ? trigger->tg_newtuple : trigger->tg_trigtuple;
 	target = target_open(trigger->tg_relation->rd_rel->reltype,
 						 RowExclusiveLock);
 	if (target_has_several_parents(target))
@@ -196,27 +232,9 @@ key_guard(PG_FUNCTION_ARGS)
 						trigger->tg_trigger->tgname,
 						RelationGetRelationName(trigger->tg_relation))));
 	key = guarded_columns(target, trigger->tg_trigger);
-	read_key(target, tuple, key);
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-	{
-		ColumnValues *old = values_merge(key, key);
-
-		read_key(target, trigger->tg_trigtuple, old);
-		if (values_find_difference(target, old, key) == InvalidAttrNumber)
-		{
-			target_close(target);
-			return PointerGetDatum(tuple);
-		}
-	}
-
-	target_hold_root(target);
-	lock = keylock_of(target, key);
-	keylock_acquire(&lock, 1);
-
-	root = target_open(get_rel_type_id(target_lock_root(target)),
-					   AccessShareLock);
-	check_unique(root, key_of_root(target, key, root), trigger);
-	target_close(root);
+	read_guarded_key(target, row, key);
+	if (!update || !keeps_key(target, trigger->tg_trigtuple, key))
+		guard_key(target, key, trigger);
 	target_close(target);
-	return PointerGetDatum(tuple);
+	return PointerGetDatum(row);
 }

@@ -11,7 +11,6 @@
  *
  *-------------------------------------------------------------------------
  */
-
 #include "postgres.h"
 
 #include "miscadmin.h"
@@ -21,11 +20,16 @@
 #include "utils/memutils.h"
 
 #include "api/arguments.h"
-#include "base/errors.h"
 #include "keys/keylock.h"
 #include "table/json.h"
 
 PG_FUNCTION_INFO_V1(lock_keys);
+
+/* Arguments */
+enum
+{
+	ARG_KEYS
+};
 
 /* The locks that lock_keys() collects. */
 typedef struct KeyLockList
@@ -35,6 +39,7 @@ typedef struct KeyLockList
 	int size;
 } KeyLockList;
 
+/* Add a lock to the list. */
 static void
 add_lock(KeyLockList *list, KeyLock lock)
 {
@@ -46,15 +51,15 @@ add_lock(KeyLockList *list, KeyLock lock)
 	list->locks[list->nlocks++] = lock;
 }
 
-/* The row type of a table that is named as regclass takes it. */
+/* The row type of a table, from a name as regclass takes it. */
 static Oid
-row_type_of(const char *name)
+row_type_of_name(const char *name)
 {
 	Oid relid = DatumGetObjectId(
 		DirectFunctionCall1(regclassin, CStringGetDatum(name)));
 	Oid row_type = get_rel_type_id(relid);
 
-	/* regclass takes any number, too. */
+	/* regclass also takes any number, be there a table or not. */
 	if (get_rel_name(relid) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation \"%s\" does not exist", name)));
@@ -64,16 +69,26 @@ row_type_of(const char *name)
 	return row_type;
 }
 
-/* Add the locks of one table's keys: an array of objects. */
+/* The lock of the key that an object gives. */
+static KeyLock
+lock_of_object(const Target *target, const char *name, JsonbValue *value)
+{
+	Jsonb *object = JsonbValueToJsonb(value);
+	ColumnValues *key = json_columns(target, object, name);
+
+	target_check_insert(target, key->attnums, key->ncolumns, NULL, 0);
+	json_convert(target, object, key);
+	return keylock_of(target, key);
+}
+
+/* Add the locks of one table's keys, which are an array of objects. */
 static void
-add_table(KeyLockList *list, const char *name, JsonbValue *keys)
+add_locks_of_table(KeyLockList *list, const char *name, JsonbValue *keys)
 {
 	Target *target;
 	JsonbIterator *it;
-	JsonbIteratorToken token;
 	JsonbValue element;
 	MemoryContext scratch;
-	MemoryContext old;
 
 	if (keys->type != jbvBinary || !JsonContainerIsArray(keys->val.binary.data))
 		ereport(ERROR,
@@ -81,7 +96,8 @@ add_table(KeyLockList *list, const char *name, JsonbValue *keys)
 				 errmsg("keys of table \"%s\" must be a JSON array of objects",
 						name)));
 
-	target = target_open(row_type_of(name), AccessShareLock);
+	/* A role that may not insert must not be able to block others. */
+	target = target_open(row_type_of_name(name), AccessShareLock);
 	target_check_privileges(target, ACL_SELECT | ACL_INSERT);
 	target_hold_root(target);
 
@@ -89,20 +105,16 @@ add_table(KeyLockList *list, const char *name, JsonbValue *keys)
 									ALLOCSET_DEFAULT_SIZES);
 	it = JsonbIteratorInit(keys->val.binary.data);
 	(void) JsonbIteratorNext(&it, &element, false);
-	while ((token = JsonbIteratorNext(&it, &element, true)) == WJB_ELEM)
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
 	{
-		Jsonb *object;
-		ColumnValues *key;
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		KeyLock lock;
 
 		CHECK_FOR_INTERRUPTS();
-		old = MemoryContextSwitchTo(scratch);
-		object = JsonbValueToJsonb(&element);
-		key = json_columns(target, object, name);
-		target_check_insert(target, key->attnums, key->ncolumns, NULL, 0);
-		json_convert(target, object, key);
-		add_lock(list, keylock_of(target, key));
+		lock = lock_of_object(target, name, &element);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(scratch);
+		add_lock(list, lock);
 	}
 	MemoryContextDelete(scratch);
 	target_close(target);
@@ -124,9 +136,8 @@ lock_keys(PG_FUNCTION_ARGS)
 	JsonbValue value;
 	char *table = NULL;
 
-	if (PG_ARGISNULL(0))
-		error_null_argument("keys");
-	keys = PG_GETARG_JSONB_P(0);
+	arguments_require(fcinfo, ARG_KEYS, "keys");
+	keys = PG_GETARG_JSONB_P(ARG_KEYS);
 	if (!JB_ROOT_IS_OBJECT(keys))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -141,7 +152,7 @@ lock_keys(PG_FUNCTION_ARGS)
 		if (token == WJB_KEY)
 			table = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE)
-			add_table(&list, table, &value);
+			add_locks_of_table(&list, table, &value);
 	}
 	keylock_acquire(list.locks, list.nlocks);
 	PG_RETURN_VOID();
