@@ -18,7 +18,7 @@
 
 #include "ledger/reports.h"
 #include "run/run.h"
-#include "run/statements.h"
+#include "run/sql.h"
 
 /* ----------
  * Balances
@@ -32,9 +32,8 @@ balance_append_last(Statement *stmt, const AttrNumber *columns, bool before)
 	const char *direction = before ? "" : " DESC";
 
 	appendStringInfo(&stmt->text, " ORDER BY r.%s%s, r.%s%s LIMIT 1",
-					 statement_column(stmt, columns[JOURNAL_CREATED_AT]),
-					 direction, statement_column(stmt, columns[JOURNAL_ID]),
-					 direction);
+					 sql_column(stmt, columns[JOURNAL_CREATED_AT]), direction,
+					 sql_column(stmt, columns[JOURNAL_ID]), direction);
 }
 
 /* r.from_id = $1 AND r.created_at <= $2 */
@@ -43,14 +42,13 @@ balance_append_where(Statement *stmt, const AttrNumber *columns,
 					 AttrNumber side, bool before)
 {
 	Oid type = getBaseType(target_column(stmt->target, side)->atttypid);
-	const char *name = psprintf("r.%s", statement_column(stmt, side));
-	const char *param = psprintf("$%d", statement_add_param(stmt, type));
+	const char *name = psprintf("r.%s", sql_column(stmt, side));
+	const char *param = sql_param(stmt, type);
 
-	statement_append_equality(stmt, side, name, param, type);
-	appendStringInfo(&stmt->text, " AND r.%s OPERATOR(pg_catalog.%s) $%d",
-					 statement_column(stmt, columns[JOURNAL_CREATED_AT]),
-					 before ? ">" : "<=",
-					 statement_add_param(stmt, TIMESTAMPTZOID));
+	sql_append_equality(stmt, side, name, param, type);
+	appendStringInfo(&stmt->text, " AND r.%s OPERATOR(pg_catalog.%s) %s",
+					 sql_column(stmt, columns[JOURNAL_CREATED_AT]),
+					 before ? ">" : "<=", sql_param(stmt, TIMESTAMPTZOID));
 }
 
 /*
@@ -70,17 +68,17 @@ balance_append_side(Statement *stmt, const AttrNumber *columns, bool payer,
 
 	appendStringInfo(&stmt->text,
 					 "(SELECT r.%s, r.%s, r.%s::pg_catalog.numeric",
-					 statement_column(stmt, columns[JOURNAL_CREATED_AT]),
-					 statement_column(stmt, columns[JOURNAL_ID]),
-					 statement_column(stmt, balance));
+					 sql_column(stmt, columns[JOURNAL_CREATED_AT]),
+					 sql_column(stmt, columns[JOURNAL_ID]),
+					 sql_column(stmt, balance));
 	if (before)
 		appendStringInfo(&stmt->text,
 						 " OPERATOR(pg_catalog.%c) r.%s::pg_catalog.numeric",
 						 payer ? '+' : '-',
-						 statement_column(stmt, columns[JOURNAL_AMOUNT]));
-	appendStringInfoString(&stmt->text, " AS racefree_balance FROM ");
-	statement_append_table(stmt);
-	appendStringInfoString(&stmt->text, " r WHERE ");
+						 sql_column(stmt, columns[JOURNAL_AMOUNT]));
+	sql_append(stmt, " AS racefree_balance FROM ");
+	sql_append_table(stmt);
+	sql_append(stmt, " r WHERE ");
 	balance_append_where(stmt, columns, side, before);
 	balance_append_last(stmt, columns, before);
 	appendStringInfoChar(&stmt->text, ')');
@@ -93,11 +91,11 @@ balance_append_side(Statement *stmt, const AttrNumber *columns, bool payer,
 static void
 balance_write(Statement *stmt, const AttrNumber *columns, bool before)
 {
-	appendStringInfoString(&stmt->text, "SELECT r.racefree_balance FROM (");
+	sql_append(stmt, "SELECT r.racefree_balance FROM (");
 	balance_append_side(stmt, columns, true, before);
-	appendStringInfoString(&stmt->text, " UNION ALL ");
+	sql_append(stmt, " UNION ALL ");
 	balance_append_side(stmt, columns, false, before);
-	appendStringInfoString(&stmt->text, ") r");
+	sql_append(stmt, ") r");
 	balance_append_last(stmt, columns, before);
 }
 
@@ -115,14 +113,14 @@ balance_write_before(Statement *stmt, const AttrNumber *columns)
 	balance_write(stmt, columns, true);
 }
 
-static const RunQuery balance_at_query = {balance_write_at, NUM_JOURNAL_COLUMNS,
+static const SqlQuery balance_at_query = {balance_write_at, NUM_JOURNAL_COLUMNS,
 										  4};
-static const RunQuery balance_before_query = {balance_write_before,
+static const SqlQuery balance_before_query = {balance_write_before,
 											  NUM_JOURNAL_COLUMNS, 4};
 
 /* The balance that the query gives; NULL if it gives none. */
 static Numeric
-balance_read(const Journal *journal, const RunQuery *query, Datum *values)
+balance_read(const Journal *journal, const SqlQuery *query, Datum *values)
 {
 	RowSet found = run_query(journal->table, query, journal->columns, values);
 	bool isnull;
@@ -170,22 +168,21 @@ reports_balance_at(const Journal *journal, Oid id_type, Datum id,
 static void
 over_reversed_write(Statement *stmt, const AttrNumber *columns)
 {
-	const char *id = statement_column(stmt, columns[JOURNAL_ID]);
-	const char *reverses = statement_column(stmt, columns[JOURNAL_REVERSES]);
+	const char *id = sql_column(stmt, columns[JOURNAL_ID]);
+	const char *reverses = sql_column(stmt, columns[JOURNAL_REVERSES]);
 	const char *amount = psprintf("%s::pg_catalog.numeric",
-								  statement_column(stmt,
-												   columns[JOURNAL_AMOUNT]));
+								  sql_column(stmt, columns[JOURNAL_AMOUNT]));
 
 	appendStringInfo(&stmt->text,
 					 "SELECT s.%s::pg_catalog.int8, t.%s, s.racefree_total"
 					 " FROM (SELECT r.%s, pg_catalog.sum(r.%s) AS"
 					 " racefree_total FROM ",
 					 reverses, amount, reverses, amount);
-	statement_append_table(stmt);
+	sql_append_table(stmt);
 	appendStringInfo(&stmt->text,
 					 " r WHERE r.%s IS NOT NULL GROUP BY r.%s) s LEFT JOIN ",
 					 reverses, reverses);
-	statement_append_table(stmt);
+	sql_append_table(stmt);
 	appendStringInfo(&stmt->text,
 					 " t ON t.%s OPERATOR(pg_catalog.=) s.%s"
 					 " WHERE t.%s IS NULL OR s.racefree_total"
@@ -193,7 +190,7 @@ over_reversed_write(Statement *stmt, const AttrNumber *columns)
 					 id, reverses, id, amount, reverses);
 }
 
-static const RunQuery over_reversed_query = {over_reversed_write,
+static const SqlQuery over_reversed_query = {over_reversed_write,
 											 NUM_JOURNAL_COLUMNS, 0};
 
 /* A number in a row of a result, or NULL: so is a sum of nothing but NULLs. */

@@ -49,6 +49,27 @@
 /* Above this many tables, forget those whose plans are all invalid. */
 #define TABLES_BEFORE_SWEEP 256
 
+/*
+ * What tells a statement from others on the same table.  It is compared byte by
+ * byte, so it is zeroed before it is filled in.
+ */
+typedef struct PlanKey
+{
+	const SqlQuery *query;
+	int16 kind;
+	int16 strength;
+	int16 wait;
+	int16 size;		  /* of the rows of values, or 0 */
+	int16 table_size; /* of the table, where there are rows of values */
+	bool by_index;
+	bool whole;	   /* does it give all live columns? */
+	int16 nkey;	   /* columns of the key, negative where it is NULL */
+	int16 ndata;   /* columns of the data, negative where not always given */
+	int16 nresult; /* columns to give, unless all */
+	int16 nquery;  /* columns that the query can name, which may be invalid */
+	AttrNumber columns[FLEXIBLE_ARRAY_MEMBER]; /* all of these, in this order */
+} PlanKey;
+
 typedef struct PlanEntry
 {
 	dlist_node node; /* in PlanTable.plans, or in retired */
@@ -56,8 +77,8 @@ typedef struct PlanEntry
 	int running;	/* how often now */
 	int generation; /* of a plan by an index that was made in advance, or 0 */
 	uint64 names;	/* the names in its text, as of this time */
-	int nshape;
-	int16 shape[FLEXIBLE_ARRAY_MEMBER];
+	Size size;		/* of the key */
+	PlanKey key;
 } PlanEntry;
 
 typedef struct PlanTable
@@ -225,28 +246,6 @@ plan_table(Oid relid)
 	return table;
 }
 
-/* What SPI says of a statement that ran. */
-static int
-expected_result(StatementKind kind)
-{
-	switch (kind)
-	{
-		case STMT_INSERT:
-		case STMT_INSERT_OR_YIELD:
-		case STMT_BATCH_INSERT:
-		case STMT_BATCH_INSERT_OR_YIELD:
-			return SPI_OK_INSERT_RETURNING;
-		case STMT_UPDATE:
-		case STMT_ADD:
-		case STMT_ADD_ABOVE:
-		case STMT_ADD_BELOW:
-		case STMT_BATCH_UPDATE:
-			return SPI_OK_UPDATE_RETURNING;
-		default:
-			return SPI_OK_SELECT;
-	}
-}
-
 /*
  * Refuse a table of which a rule turns the command into something else: what
  * the statement would return then says nothing about the table.
@@ -284,10 +283,8 @@ plan_prepare(const Target *target, const StatementSpec *spec)
 	Statement stmt;
 	SPIPlanPtr plan;
 
-	if (expected_result(spec->kind) == SPI_OK_INSERT_RETURNING)
-		check_no_instead_rule(target_relation(target), CMD_INSERT);
-	if (expected_result(spec->kind) == SPI_OK_UPDATE_RETURNING)
-		check_no_instead_rule(target_relation(target), CMD_UPDATE);
+	check_no_instead_rule(target_relation(target),
+						  statement_info(spec->kind)->command);
 	statement_build(&stmt, target, spec);
 	plan = SPI_prepare_cursor(stmt.text.data, stmt.nparams, stmt.types,
 							  plan_in_advance(target, spec)
@@ -301,55 +298,60 @@ plan_prepare(const Target *target, const StatementSpec *spec)
 	return plan;
 }
 
-/*
- * What tells this statement from others on the same table, as numbers: the
- * kind, how rows are locked, how many there are (and then how large the table
- * is), the key's columns (negative where they are asked to be NULL), the data's
- * columns (negative where not every row gives them), the result's columns, a
- * query with its columns.  Zeros stand between them.
- */
-static int16 *
-plan_shape(const Target *target, const StatementSpec *spec, int *nshape)
+/* The room that the key of a statement takes. */
+static Size
+plan_key_size(int ncolumns)
 {
-	const ColumnValues *key = spec->key;
-	const ColumnValues *data = spec->data;
-	int ndata = data ? data->ncolumns : 0;
-	int nresult = spec->result ? spec->result->ncolumns : 0;
-	int nquery = spec->query ? spec->query->ncolumns : 0;
-	int16 *shape = palloc(sizeof(int16) *
-							  (key->ncolumns + ndata + nresult + nquery + 9) +
-						  sizeof(spec->query));
-	int n = 0;
-
-	shape[n++] = spec->kind;
-	shape[n++] = spec->strength;
-	shape[n++] = spec->wait;
-	shape[n++] = spec->size;
-	/* What was planned for a small table does not serve a large one. */
-	shape[n++] = spec->size > 0 ? target_size(target) : 0;
-	shape[n++] = spec->by_index;
-	for (int i = 0; i < key->ncolumns; i++)
-		shape[n++] = key->nulls[i] ? -key->attnums[i] : key->attnums[i];
-	shape[n++] = 0;
-	for (int i = 0; i < ndata; i++)
-		shape[n++] = spec->partial && spec->partial[i] ? -data->attnums[i]
-													   : data->attnums[i];
-	shape[n++] = 0;
-	for (int i = 0; i < nresult; i++)
-		shape[n++] = spec->result->attnums[i];
-	shape[n++] = spec->result ? 1 : 0;
-	memcpy(&shape[n], &spec->query, sizeof(spec->query));
-	n += sizeof(spec->query) / sizeof(int16);
-	for (int i = 0; i < nquery; i++)
-		shape[n++] = spec->columns[i];
-	*nshape = n;
-	return shape;
+	return offsetof(PlanKey, columns) + sizeof(AttrNumber) * ncolumns;
 }
 
-/* The kept plan of that shape, if it is still valid. */
+/* Append the columns to a key, which says in its fixed part how many. */
+static int16
+plan_key_append(PlanKey *key, int *n, const ColumnValues *columns,
+				const bool *negate)
+{
+	if (columns == NULL)
+		return 0;
+	for (int i = 0; i < columns->ncolumns; i++)
+		key->columns[(*n)++] = negate != NULL && negate[i]
+								   ? -columns->attnums[i]
+								   : columns->attnums[i];
+	return columns->ncolumns;
+}
+
+/* The key of a statement, in the current memory context. */
+static PlanKey *
+plan_make_key(const Target *target, const StatementSpec *spec, Size *size)
+{
+	int most = spec->key->ncolumns + (spec->data ? spec->data->ncolumns : 0) +
+			   (spec->result ? spec->result->ncolumns : 0) +
+			   (spec->query ? spec->query->ncolumns : 0);
+	PlanKey *key = palloc0(plan_key_size(most));
+	int n = 0;
+
+	key->kind = spec->kind;
+	key->strength = spec->strength;
+	key->wait = spec->wait;
+	key->size = spec->size;
+	/* What was planned for a small table does not serve a large one. */
+	key->table_size = spec->size > 0 ? target_size(target) : 0;
+	key->by_index = spec->by_index;
+	key->whole = spec->result == NULL;
+	key->query = spec->query;
+	key->nkey = plan_key_append(key, &n, spec->key, spec->key->nulls);
+	key->ndata = plan_key_append(key, &n, spec->data, spec->partial);
+	key->nresult = plan_key_append(key, &n, spec->result, NULL);
+	key->nquery = spec->query ? spec->query->ncolumns : 0;
+	for (int i = 0; i < key->nquery; i++)
+		key->columns[n++] = spec->columns[i];
+	Assert(n == most);
+	*size = plan_key_size(n);
+	return key;
+}
+
+/* The kept plan with that key, if it is still good. */
 static PlanEntry *
-plan_find(const Target *target, PlanTable *table, const int16 *shape,
-		  int nshape)
+plan_find(const Target *target, PlanTable *table, const PlanKey *key, Size size)
 {
 	dlist_mutable_iter iter;
 
@@ -357,8 +359,7 @@ plan_find(const Target *target, PlanTable *table, const int16 *shape,
 	{
 		PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
-		if (entry->nshape != nshape ||
-			memcmp(entry->shape, shape, sizeof(int16) * nshape) != 0)
+		if (entry->size != size || memcmp(&entry->key, key, size) != 0)
 			continue;
 		if (plan_is_good(target, entry))
 		{
@@ -373,17 +374,17 @@ plan_find(const Target *target, PlanTable *table, const int16 *shape,
 
 /* Keep a plan that was just prepared. */
 static PlanEntry *
-plan_keep(PlanTable *table, SPIPlanPtr plan, const int16 *shape, int nshape)
+plan_keep(PlanTable *table, SPIPlanPtr plan, const PlanKey *key, Size size)
 {
 	PlanEntry *entry;
 
-	entry = MemoryContextAlloc(TopMemoryContext, offsetof(PlanEntry, shape) +
-													 sizeof(int16) * nshape);
+	entry = MemoryContextAlloc(TopMemoryContext,
+							   offsetof(PlanEntry, key) + size);
 	entry->plan = plan;
 	entry->running = 0;
 	entry->generation = 0;
-	entry->nshape = nshape;
-	memcpy(entry->shape, shape, sizeof(int16) * nshape);
+	entry->size = size;
+	memcpy(&entry->key, key, size);
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
 
@@ -440,9 +441,9 @@ static PlanEntry *
 plan_fetch(const Target *target, const StatementSpec *spec)
 {
 	Oid relid = RelationGetRelid(target_relation(target));
-	int nshape;
-	int16 *shape = plan_shape(target, spec, &nshape);
-	PlanEntry *entry = plan_find(target, plan_table(relid), shape, nshape);
+	Size size;
+	PlanKey *key = plan_make_key(target, spec, &size);
+	PlanEntry *entry = plan_find(target, plan_table(relid), key, size);
 
 	if (entry == NULL)
 	{
@@ -450,19 +451,19 @@ plan_fetch(const Target *target, const StatementSpec *spec)
 		SPIPlanPtr plan = plan_prepare(target, spec);
 
 		/* Preparing may have run code that swept the tables. */
-		entry = plan_keep(plan_table(relid), plan, shape, nshape);
+		entry = plan_keep(plan_table(relid), plan, key, size);
 		entry->names = names;
 		if (plan_in_advance(target, spec))
 			plan_make(entry);
 	}
-	pfree(shape);
+	pfree(key);
 	return entry;
 }
 
-/* Add the values that the statement takes, in the order of its text. */
+/* Add values that the statement takes, in the order of its text. */
 static int
-bind(const ColumnValues *columns, bool skip_nulls, int n, Datum *values,
-	 char *nulls)
+plan_add_params(const ColumnValues *columns, bool skip_nulls, int n,
+				Datum *values, char *nulls)
 {
 	for (int i = 0; i < columns->ncolumns; i++)
 	{
@@ -477,8 +478,14 @@ bind(const ColumnValues *columns, bool skip_nulls, int n, Datum *values,
 static void
 check_result(const StatementSpec *spec, int result)
 {
-	if (result != expected_result(spec->kind))
-		elog(ERROR, "SPI returned %s", SPI_result_code_string(result));
+	const StatementInfo *info = statement_info(spec->kind);
+	int expected = info->command == CMD_SELECT	 ? SPI_OK_SELECT
+				   : info->command == CMD_INSERT ? SPI_OK_INSERT_RETURNING
+												 : SPI_OK_UPDATE_RETURNING;
+
+	if (result != expected)
+		elog(ERROR, "SPI returned %s for statement \"%s\"",
+			 SPI_result_code_string(result), info->name);
 }
 
 /* Run a plan, which is not freed meanwhile, and return what SPI says. */
@@ -542,38 +549,31 @@ key_has_index(const Target *target, const ColumnValues *key)
 								key->nulls);
 }
 
-/* Run a statement whose parameters are data, key and bound. */
+/* Run a statement whose parameters are data, key and value. */
 static uint64
-plan_run_with(const Target *target, StatementSpec *spec, Datum bound, View view)
+plan_run_with(const Target *target, StatementSpec *spec, View view)
 {
+	const StatementInfo *info = statement_info(spec->kind);
 	int ndata = spec->data ? spec->data->ncolumns : 0;
 	int max_params = spec->key->ncolumns + ndata + 1;
 	Datum *values = palloc(sizeof(Datum) * max_params);
 	char *nulls = palloc(max_params);
 	uint64 nrows;
-	long limit;
 	int n = 0;
 
-	if (spec->data != NULL)
-		n = bind(spec->data, false, n, values, nulls);
-	if (spec->kind != STMT_INSERT && spec->kind != STMT_INSERT_OR_YIELD)
+	if (info->takes & STMT_TAKES_DATA)
+		n = plan_add_params(spec->data, false, n, values, nulls);
+	if (info->takes & STMT_TAKES_KEY)
 	{
-		n = bind(spec->key, true, n, values, nulls);
+		n = plan_add_params(spec->key, true, n, values, nulls);
 		spec->by_index |= key_has_index(target, spec->key);
 	}
-	if (spec->kind == STMT_ADD_ABOVE || spec->kind == STMT_ADD_BELOW)
+	if (info->takes & STMT_TAKES_VALUE)
 	{
-		values[n] = bound;
+		values[n] = spec->value;
 		nulls[n++] = ' ';
 	}
-	/*
-	 * One row is what everybody wants, of a pair two; one more tells of more.
-	 * Who only counts can tell a few apart.
-	 */
-	limit = spec->kind == STMT_LOCK_PAIR ? 3
-			: spec->kind == STMT_EXISTS	 ? 8
-										 : 2;
-	nrows = plan_execute(target, spec, values, nulls, view, limit);
+	nrows = plan_execute(target, spec, values, nulls, view, info->limit);
 	pfree(nulls);
 	pfree(values);
 	return nrows;
@@ -593,7 +593,7 @@ plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
 {
 	StatementSpec spec = {.kind = kind, .key = key, .data = data};
 
-	return plan_run_with(target, &spec, (Datum) 0, view);
+	return plan_run_with(target, &spec, view);
 }
 
 /*
@@ -608,7 +608,7 @@ plan_probe(const Target *target, const ColumnValues *key, View view)
 						  .by_index = target_has_index(target,
 													   key->attnums[0])};
 
-	return plan_run_with(target, &spec, (Datum) 0, view);
+	return plan_run_with(target, &spec, view);
 }
 
 /*
@@ -619,9 +619,12 @@ uint64
 plan_run_bounded(const Target *target, StatementKind kind,
 				 const ColumnValues *key, const ColumnValues *data, Datum bound)
 {
-	StatementSpec spec = {.kind = kind, .key = key, .data = data};
+	StatementSpec spec = {.kind = kind,
+						  .key = key,
+						  .data = data,
+						  .value = bound};
 
-	return plan_run_with(target, &spec, bound, VIEW_OWN);
+	return plan_run_with(target, &spec, VIEW_OWN);
 }
 
 /*

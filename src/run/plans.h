@@ -13,6 +13,16 @@
 #include "run/statements.h"
 #include "run/view.h"
 
+/* Former names, for callers that do without the verbs. */
+#define STMT_BATCH_LOOK			   STMT_MANY_LOOK
+#define STMT_BATCH_PROBE		   STMT_MANY_PROBE
+#define STMT_BATCH_LOCK			   STMT_MANY_LOCK
+#define STMT_BATCH_LOCK_KEYS	   STMT_MANY_LOCK_KEYS
+#define STMT_BATCH_LOCK_IDS		   STMT_MANY_LOCK_IDS
+#define STMT_BATCH_INSERT		   STMT_MANY_INSERT
+#define STMT_BATCH_INSERT_OR_YIELD STMT_MANY_INSERT_OR_YIELD
+#define STMT_BATCH_UPDATE		   STMT_MANY_UPDATE
+
 extern void plan_init(void);
 
 extern uint64 plan_run(const Target *target, StatementKind kind,

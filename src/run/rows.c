@@ -29,6 +29,10 @@
 #include "utils/tuplestore.h"
 
 #include "run/rows.h"
+#include "run/sql.h"
+
+/* The number of the last row, which is none of the caller's. */
+#define ROWS_END (-1)
 
 /* Kinds of columns: k, d, g and p. */
 #define NUM_ROW_KINDS 4
@@ -48,16 +52,16 @@ struct Rows
 };
 
 /* The letters that columns are named by, in the order of "first". */
-static const char kinds[] = "kdgp";
+static const char row_kinds[] = "kdgp";
 
 /* The place of a kind's first value in the arrays of values. */
 static AttrNumber *
 first_of_kind(Rows *rows, char kind)
 {
-	const char *found = strchr(kinds, kind);
+	const char *found = strchr(row_kinds, kind);
 
 	Assert(kind != '\0' && found != NULL);
-	return &rows->first[found - kinds];
+	return &rows->first[found - row_kinds];
 }
 
 /*
@@ -141,7 +145,9 @@ rows_add_flags(Rows *rows)
 void
 rows_put(Rows *rows, Datum *values, bool *nulls)
 {
-	Assert(rows->nrows < rows->most && !nulls[0]);
+	Assert(rows->nrows < rows->most);
+	/* rows_append_turn() would leave out a row with a negative number. */
+	Assert(!nulls[0] && DatumGetInt32(values[0]) >= 0);
 	Assert(rows->ncolumns == rows->relation.md.tupdesc->natts);
 	rows->numbers[rows->nrows++] = DatumGetInt32(values[0]);
 	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
@@ -203,13 +209,18 @@ rows_put_end(Rows *rows)
 	bool *nulls = palloc(sizeof(bool) * ncolumns);
 
 	memset(nulls, true, sizeof(bool) * ncolumns);
-	values[0] = Int32GetDatum(-1);
+	values[0] = Int32GetDatum(ROWS_END);
 	nulls[0] = false;
 	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
 						 values, nulls);
 	pfree(nulls);
 	pfree(values);
 }
+
+/* ----------
+ * Running statements over them
+ * ----------
+ */
 
 /*
  * Let statements see the rows as ROWS_RELATION until rows_unregister().  The
@@ -218,6 +229,7 @@ rows_put_end(Rows *rows)
 void
 rows_register(Rows *rows)
 {
+	Assert(rows->ncolumns == rows->relation.md.tupdesc->natts);
 	if (SPI_register_relation(&rows->relation) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "SPI_register_relation failed");
 }
@@ -228,10 +240,104 @@ rows_unregister(Rows *rows)
 {
 	if (SPI_unregister_relation(ROWS_RELATION) != SPI_OK_REL_UNREGISTER)
 		elog(ERROR, "SPI_unregister_relation failed");
+	rows_free(rows);
+}
+
+/* Free rows that no statement sees. */
+void
+rows_free(Rows *rows)
+{
 	tuplestore_end(rows->relation.reldata);
 	FreeTupleDesc(rows->relation.md.tupdesc);
 	pfree(rows->numbers);
 	pfree(rows->values);
 	pfree(rows->nulls);
 	pfree(rows);
+}
+
+/* ----------
+ * Which row an INSERT or UPDATE is at
+ *
+ * An error in one of many rows should name the row.  The executor does not say
+ * which row it is at, but it evaluates the condition r.n >= $1 once for each
+ * row that it reads, and asks for the value of $1, which is 0, each time: so
+ * the rows that were read can be counted.
+ *
+ * The last row that was read is the one being written if the plan writes each
+ * row before it reads the next one.  A plan may also read all rows before it
+ * writes, say for a hash join, and every error would then seem to be one in the
+ * last row.  So behind the caller's rows comes one of which the condition is
+ * false: once that was read, no row is named.
+ * ----------
+ */
+
+/* r.n OPERATOR(pg_catalog.>=) $1 */
+void
+rows_append_turn(Statement *stmt)
+{
+	sql_append(stmt, "r.n OPERATOR(pg_catalog.>=) ");
+	sql_append(stmt, sql_param(stmt, INT4OID));
+	/* It is the only parameter, since rows_fetch_param() knows no other. */
+	Assert(stmt->nparams == 1);
+}
+
+/* ParamFetch hook: count the row for which the executor asks. */
+static ParamExternData *
+rows_fetch_param(ParamListInfo params, int id, bool speculative,
+				 ParamExternData *workspace)
+{
+	RowsTurns *turns = params->paramFetchArg;
+
+	Assert(id == 1);
+	if (!speculative)
+		turns->turn++;
+	workspace->value = Int32GetDatum(0);
+	workspace->isnull = false;
+	workspace->pflags = 0;
+	workspace->ptype = INT4OID;
+	return workspace;
+}
+
+/* Error context callback: give the row's number to the caller's callback. */
+static void
+rows_error_context(void *arg)
+{
+	RowsTurns *turns = arg;
+	int number;
+
+	if (rows_number_of_turn(turns->rows, turns->turn, &number))
+		turns->context(number, turns->arg);
+}
+
+/*
+ * Begin to count the rows that a statement reads, and to give errors the
+ * context of the row that it is at.  The result has the statement's parameter.
+ * No more rows can be put.
+ */
+ParamListInfo
+rows_begin_turns(RowsTurns *turns, Rows *rows, RowErrorContext context,
+				 void *arg)
+{
+	ParamListInfo params = makeParamList(1);
+
+	params->paramFetch = rows_fetch_param;
+	params->paramFetchArg = turns;
+	rows_put_end(rows);
+	turns->rows = rows;
+	turns->turn = 0;
+	turns->context = context;
+	turns->arg = arg;
+	turns->callback.callback = rows_error_context;
+	turns->callback.arg = turns;
+	turns->callback.previous = error_context_stack;
+	error_context_stack = &turns->callback;
+	return params;
+}
+
+/* End it.  An error ends it, too. */
+void
+rows_end_turns(RowsTurns *turns)
+{
+	Assert(error_context_stack == &turns->callback);
+	error_context_stack = turns->callback.previous;
 }

@@ -248,7 +248,7 @@ run_scan(const Target *target, const ColumnValues *order,
 
 /* Run a query of another room's. */
 RowSet
-run_query(const Target *target, const RunQuery *query,
+run_query(const Target *target, const struct SqlQuery *query,
 		  const AttrNumber *columns, Datum *values)
 {
 	ColumnValues no_key = {0};
@@ -300,9 +300,7 @@ RowSet
 run_rows_look(const Target *target, Rows *rows, const ColumnValues *key,
 			  const ColumnValues *result, View view)
 {
-	StatementSpec spec = {.kind = STMT_BATCH_LOOK,
-						  .key = key,
-						  .result = result};
+	StatementSpec spec = {.kind = STMT_MANY_LOOK, .key = key, .result = result};
 
 	return run_select_rows(target, rows, &spec, view, false);
 }
@@ -313,7 +311,7 @@ run_rows_find(const Target *target, Rows *rows, const ColumnValues *key,
 			  const ColumnValues *result, View view)
 {
 	bool by_index = target_has_index(target, key->attnums[0]);
-	StatementSpec spec = {.kind = by_index ? STMT_BATCH_PROBE : STMT_BATCH_LOOK,
+	StatementSpec spec = {.kind = by_index ? STMT_MANY_PROBE : STMT_MANY_LOOK,
 						  .key = key,
 						  .result = result,
 						  .by_index = by_index};
@@ -328,7 +326,7 @@ run_rows_count(const Target *target, Rows *rows, const ColumnValues *key,
 			   View view)
 {
 	ColumnValues no_columns = {0};
-	StatementSpec spec = {.kind = STMT_BATCH_LOOK,
+	StatementSpec spec = {.kind = STMT_MANY_LOOK,
 						  .key = key,
 						  .result = &no_columns};
 
@@ -341,9 +339,9 @@ run_rows_lock(const Target *target, Rows *rows, const ColumnValues *key,
 			  const ColumnValues *result, RowsOrder order)
 {
 	static const StatementKind kinds[] = {
-		[ROWS_BY_PRIMARY_KEY] = STMT_BATCH_LOCK,
-		[ROWS_BY_ID] = STMT_BATCH_LOCK_IDS,
-		[ROWS_BY_NUMBER] = STMT_BATCH_LOCK_KEYS,
+		[ROWS_BY_PRIMARY_KEY] = STMT_MANY_LOCK,
+		[ROWS_BY_ID] = STMT_MANY_LOCK_IDS,
+		[ROWS_BY_NUMBER] = STMT_MANY_LOCK_KEYS,
 	};
 	StatementSpec spec = {.kind = kinds[order], .key = key, .result = result};
 
@@ -384,7 +382,7 @@ run_write_rows(const Target *target, Rows *rows, StatementSpec *spec,
 	ErrorContextCallback callback = {.callback = run_error_context,
 									 .arg = &run};
 	RowSet set = run_result(target, 0, spec->result == NULL,
-							spec->kind == STMT_BATCH_UPDATE);
+							spec->kind == STMT_MANY_UPDATE);
 
 	spec->size = plan_batch_size(nrows);
 	rows_put_end(rows);
@@ -409,8 +407,8 @@ run_rows_insert(const Target *target, Rows *rows, const ColumnValues *key,
 				const ColumnValues *data, const ColumnValues *result,
 				bool yield, RowErrorContext context, void *arg)
 {
-	StatementSpec spec = {.kind = yield ? STMT_BATCH_INSERT_OR_YIELD
-										: STMT_BATCH_INSERT,
+	StatementSpec spec = {.kind = yield ? STMT_MANY_INSERT_OR_YIELD
+										: STMT_MANY_INSERT,
 						  .key = key,
 						  .data = data,
 						  .result = result};
@@ -424,7 +422,7 @@ run_rows_update(const Target *target, Rows *rows, const ColumnValues *key,
 				const ColumnValues *data, const bool *partial,
 				const ColumnValues *result, RowErrorContext context, void *arg)
 {
-	StatementSpec spec = {.kind = STMT_BATCH_UPDATE,
+	StatementSpec spec = {.kind = STMT_MANY_UPDATE,
 						  .key = key,
 						  .data = data,
 						  .partial = partial,

@@ -23,7 +23,7 @@
 #include "run/rowset.h"
 #include "run/view.h"
 
-struct Statement;
+struct SqlQuery; /* see sql.h */
 
 /*
  * How often to lock a row, look, and lock again.  A statement that waits for a
@@ -44,18 +44,6 @@ typedef enum AddBound
 	ADD_BELOW  /* not above the bound */
 } AddBound;
 
-/*
- * A SELECT of a room's own, which is kept like the verbs' statements.  It is
- * known by its address, so it is a static constant.
- */
-typedef struct RunQuery
-{
-	/* Write the text; see the end of statements.h. */
-	void (*write)(struct Statement *stmt, const AttrNumber *columns);
-	int ncolumns; /* of the table that the text can name */
-	int nparams;  /* that the text declares */
-} RunQuery;
-
 /* Called with each row of a scan; it may free nothing of the set. */
 typedef void (*RunTake)(const RowSet *set, uint64 i, void *arg);
 
@@ -66,9 +54,6 @@ typedef enum RowsOrder
 	ROWS_BY_ID,			 /* rows found by an id, in primary key order */
 	ROWS_BY_NUMBER		 /* rows found by their keys, in input order */
 } RowsOrder;
-
-/* Called for errors with the number of the row that is being written. */
-typedef void (*RowErrorContext)(int number, void *arg);
 
 /* Beginning and end */
 
@@ -139,8 +124,8 @@ extern Numeric run_sum(const Target *target, const ColumnValues *key,
  */
 extern void run_scan(const Target *target, const ColumnValues *order,
 					 const ColumnValues *result, RunTake take, void *arg);
-/* Run a query.  Its columns may be invalid where the text can do without. */
-extern RowSet run_query(const Target *target, const RunQuery *query,
+/* Run a query; "columns" are those that its text names. */
+extern RowSet run_query(const Target *target, const struct SqlQuery *query,
 						const AttrNumber *columns, Datum *values);
 /* Lock the rows whose id is in the array, in primary key order. */
 extern RowSet run_lock_ids(const Target *target, AttrNumber id,

@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * statements.c
- *	  The text of the statements that racefree runs.
+ *	  The kinds of statements that the verbs run, and their texts.
  *
- * All names are quoted and schema-qualified, all operators qualified, all
- * values parameters: a statement means the same under any search_path.  It
- * names its columns, so that the result's layout is known.
+ * A new kind is a function that writes its text, and a row of the table at the
+ * end.  A statement names its columns, so that the result's layout is known.
  *
  * Everything is allocated in the current memory context.
  *
@@ -15,194 +14,36 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "run/arbiter.h"
 #include "run/rows.h"
 #include "run/statements.h"
 
-/* Declare the next parameter.  Domains are checked where a value is stored. */
-int
-statement_add_param(Statement *stmt, Oid type)
-{
-	stmt->types[stmt->nparams++] = getBaseType(type);
-	return stmt->nparams;
-}
-
-/* A column's name, quoted. */
-const char *
-statement_column(const Statement *stmt, AttrNumber attnum)
-{
-	return quote_identifier(
-		NameStr(target_column(stmt->target, attnum)->attname));
-}
-
-/* The table's name, qualified and quoted. */
-void
-statement_append_table(Statement *stmt)
-{
-	Relation rel = target_relation(stmt->target);
-	char *schema = get_namespace_name(RelationGetNamespace(rel));
-
-	appendStringInfoString(
-		&stmt->text,
-		quote_qualified_identifier(schema, RelationGetRelationName(rel)));
-}
-
-/* All live columns, in order, each with the prefix. */
-static void
-append_columns(Statement *stmt, const char *prefix)
-{
-	TupleDesc tupdesc = RelationGetDescr(target_relation(stmt->target));
-	bool any = false;
-
-	for (AttrNumber attnum = 1; attnum <= tupdesc->natts; attnum++)
-	{
-		if (target_column(stmt->target, attnum)->attisdropped)
-			continue;
-		appendStringInfo(&stmt->text, "%s%s%s", any ? ", " : "", prefix,
-						 statement_column(stmt, attnum));
-		any = true;
-	}
-	/* A table need not have columns, but RETURNING must name something. */
-	if (!any)
-		appendStringInfoString(&stmt->text, "NULL");
-}
-
-/* The columns that the statement gives. */
-static void
-append_result(Statement *stmt, const StatementSpec *spec, const char *prefix)
-{
-	if (spec->result == NULL)
-	{
-		append_columns(stmt, prefix);
-		return;
-	}
-	for (int i = 0; i < spec->result->ncolumns; i++)
-		appendStringInfo(&stmt->text, "%s%s%s", i > 0 ? ", " : "", prefix,
-						 statement_column(stmt, spec->result->attnums[i]));
-	if (spec->result->ncolumns == 0)
-		appendStringInfoString(&stmt->text, "NULL");
-}
-
-/* COLLATE "schema"."collation", where the column has one. */
-static void
-append_collation(Statement *stmt, AttrNumber attnum)
-{
-	Oid collation = target_column(stmt->target, attnum)->attcollation;
-
-	if (OidIsValid(collation))
-		appendStringInfo(&stmt->text, " COLLATE %s",
-						 target_collation_name(collation));
-}
-
-/* OPERATOR(schema.=) */
-static void
-append_operator(Statement *stmt, Oid operator)
-{
-	HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	Form_pg_operator form;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	appendStringInfo(&stmt->text, "OPERATOR(%s.%s)",
-					 quote_identifier(get_namespace_name(form->oprnamespace)),
-					 NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-}
-
-/*
- * A column or value of a column's type, cast to the base type if that is a
- * domain and the operator takes any array, enum or range: the parser does not
- * look behind a domain there.  Without a domain nothing is to be cast.
+/* ----------
+ * One row
+ * ----------
  */
-static const char *
-polymorphic_operand(Statement *stmt, AttrNumber attnum, const char *operand)
-{
-	Oid type = target_column(stmt->target, attnum)->atttypid;
-	Oid base = getBaseType(type);
 
-	if (type == base)
-		return operand;
-	/* Not character[], which would be read as character(1)[]. */
-	return psprintf("%s::%s", operand,
-					format_type_extended(base, -1,
-										 FORMAT_TYPE_TYPEMOD_GIVEN |
-											 FORMAT_TYPE_FORCE_QUALIFY));
-}
-
-/* Does the operator take arrays, enums or ranges of any type? */
-static bool
-is_polymorphic(Oid operator)
-{
-	Oid left;
-	Oid right;
-
-	op_input_types(operator, & left, &right);
-	return IsPolymorphicType(left);
-}
-
-/*
- * column OPERATOR(schema.=) value COLLATE "schema"."collation"
- *
- * The value is of the column's type, or of its base type.
- */
-void
-statement_append_equality(Statement *stmt, AttrNumber attnum,
-						  const char *column, const char *value, Oid value_type)
-{
-	Oid eq_opr = target_column_type(stmt->target, attnum, 0)->eq_opr;
-
-	if (is_polymorphic(eq_opr))
-	{
-		appendStringInfo(&stmt->text, "%s ",
-						 polymorphic_operand(stmt, attnum, column));
-		append_operator(stmt, eq_opr);
-		appendStringInfo(&stmt->text, " %s",
-						 polymorphic_operand(stmt, attnum, value));
-	}
-	else
-		generate_operator_clause(&stmt->text, column,
-								 target_column(stmt->target, attnum)->atttypid,
-								 eq_opr, value, value_type);
-	append_collation(stmt, attnum);
-}
-
-/*
- * column = value, in such a form that no row is missed where the type's hash
- * does not agree with its equality: a hash join would miss some, and so would
- * the choice of a partition by hash.  (column = value) IS TRUE lends itself to
- * neither.
- */
+/* SELECT a, b, c FROM schema.table */
 static void
-append_sure_equality(Statement *stmt, AttrNumber attnum, const char *column,
-					 const char *value, Oid value_type)
+append_select(Statement *stmt, const ColumnValues *result)
 {
-	bool misleads = target_hash_misleads(stmt->target, attnum);
-
-	if (misleads)
-		appendStringInfoChar(&stmt->text, '(');
-	statement_append_equality(stmt, attnum, column, value, value_type);
-	if (misleads)
-		appendStringInfoString(&stmt->text, ") IS TRUE");
+	sql_append(stmt, "SELECT ");
+	sql_append_columns(stmt, result, "");
+	sql_append(stmt, " FROM ");
+	sql_append_table(stmt);
 }
 
-/*
- * value IS NOT DISTINCT FROM NULL
- *
- * For a composite type, IS NULL would also find a row of NULLs, which is
- * another value.
- */
+/* RETURNING a, b, c */
 static void
-append_is_null(Statement *stmt, const char *value)
+append_returning(Statement *stmt, const ColumnValues *result,
+				 const char *prefix)
 {
-	appendStringInfo(&stmt->text, "%s IS NOT DISTINCT FROM NULL", value);
+	sql_append(stmt, " RETURNING ");
+	sql_append_columns(stmt, result, prefix);
 }
 
 /* WHERE a = $1 AND b IS NOT DISTINCT FROM NULL; nothing for the empty key. */
@@ -215,24 +56,20 @@ append_where(Statement *stmt, const ColumnValues *key)
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		AttrNumber attnum = key->attnums[i];
-		const char *name = statement_column(stmt, attnum);
+		const char *name = sql_column(stmt, attnum);
 		Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 
-		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
+		sql_append(stmt, i == 0 ? " WHERE " : " AND ");
 		/* A type without equality is no key, not even to ask for NULL. */
 		(void) target_column_type(stmt->target, attnum, 0);
 		if (key->nulls[i])
-			append_is_null(stmt, name);
+			sql_append_is_null(stmt, name);
+		else if (partitioned)
+			sql_append_sure_equality(stmt, attnum, name, sql_param(stmt, type),
+									 type);
 		else
-		{
-			const char *value = psprintf("$%d",
-										 statement_add_param(stmt, type));
-
-			if (partitioned)
-				append_sure_equality(stmt, attnum, name, value, type);
-			else
-				statement_append_equality(stmt, attnum, name, value, type);
-		}
+			sql_append_equality(stmt, attnum, name, sql_param(stmt, type),
+								type);
 	}
 }
 
@@ -241,26 +78,40 @@ append_where(Statement *stmt, const ColumnValues *key)
  *		[ FOR NO KEY UPDATE ]
  */
 static void
-build_select(Statement *stmt, const ColumnValues *key, bool lock)
+build_look(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_columns(stmt, "");
-	appendStringInfoString(&stmt->text, " FROM ");
-	statement_append_table(stmt);
-	append_where(stmt, key);
-	if (lock)
-		appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
+	append_select(stmt, NULL);
+	append_where(stmt, spec->key);
+	if (spec->kind == STMT_LOCK)
+		sql_append(stmt, " FOR NO KEY UPDATE");
 }
 
 /*
  * SELECT FROM schema.table WHERE a = $1 AND b IS NOT DISTINCT FROM NULL
  */
 static void
-build_exists(Statement *stmt, const ColumnValues *key)
+build_exists(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "SELECT FROM ");
-	statement_append_table(stmt);
-	append_where(stmt, key);
+	sql_append(stmt, "SELECT FROM ");
+	sql_append_table(stmt);
+	append_where(stmt, spec->key);
+}
+
+/* (a, b) VALUES ($1, $2) */
+static void
+append_insert_values(Statement *stmt, const ColumnValues *data)
+{
+	for (int i = 0; i < data->ncolumns; i++)
+		appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
+						 sql_column(stmt, data->attnums[i]));
+	for (int i = 0; i < data->ncolumns; i++)
+	{
+		Oid type = target_column(stmt->target, data->attnums[i])->atttypid;
+
+		appendStringInfo(&stmt->text, "%s%s", i == 0 ? ") VALUES (" : ", ",
+						 sql_param(stmt, type));
+	}
+	sql_append(stmt, data->ncolumns == 0 ? " DEFAULT VALUES" : ")");
 }
 
 /*
@@ -268,54 +119,37 @@ build_exists(Statement *stmt, const ColumnValues *key)
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  */
 static void
-build_insert(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
-			 bool yield)
+build_insert(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "INSERT INTO ");
-	statement_append_table(stmt);
-	if (data->ncolumns == 0)
-		appendStringInfoString(&stmt->text, " DEFAULT VALUES");
-	else
-	{
-		for (int i = 0; i < data->ncolumns; i++)
-			appendStringInfo(&stmt->text, "%s%s", i == 0 ? " (" : ", ",
-							 statement_column(stmt, data->attnums[i]));
-		appendStringInfoString(&stmt->text, ") VALUES (");
-		for (int i = 0; i < data->ncolumns; i++)
-		{
-			Oid type = target_column(stmt->target, data->attnums[i])->atttypid;
-
-			appendStringInfo(&stmt->text, "%s$%d", i == 0 ? "" : ", ",
-							 statement_add_param(stmt, type));
-		}
-		appendStringInfoChar(&stmt->text, ')');
-	}
-	if (yield)
-		(void) arbiter_clause(stmt->target, &stmt->text, key);
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt, "");
+	sql_append(stmt, "INSERT INTO ");
+	sql_append_table(stmt);
+	append_insert_values(stmt, spec->data);
+	if (spec->kind == STMT_INSERT_OR_YIELD)
+		(void) arbiter_clause(stmt->target, &stmt->text, spec->key);
+	append_returning(stmt, NULL, "");
 }
 
 /*
  * UPDATE schema.table SET b = $1 WHERE a = $2 RETURNING a, b, c
  */
 static void
-build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
+build_update(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "UPDATE ");
-	statement_append_table(stmt);
+	const ColumnValues *data = spec->data;
+
+	Assert(data->ncolumns > 0);
+	sql_append(stmt, "UPDATE ");
+	sql_append_table(stmt);
 	for (int i = 0; i < data->ncolumns; i++)
 	{
 		AttrNumber attnum = data->attnums[i];
 		Oid type = target_column(stmt->target, attnum)->atttypid;
 
-		appendStringInfo(&stmt->text, "%s%s = $%d", i == 0 ? " SET " : ", ",
-						 statement_column(stmt, attnum),
-						 statement_add_param(stmt, type));
+		appendStringInfo(&stmt->text, "%s%s = %s", i == 0 ? " SET " : ", ",
+						 sql_column(stmt, attnum), sql_param(stmt, type));
 	}
-	append_where(stmt, key);
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt, "");
+	append_where(stmt, spec->key);
+	append_returning(stmt, NULL, "");
 }
 
 /*
@@ -326,46 +160,44 @@ build_update(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
  * The bound is on the old value.
  */
 static void
-build_add(Statement *stmt, const ColumnValues *key, const ColumnValues *data,
-		  StatementKind kind)
+build_add(Statement *stmt, const StatementSpec *spec)
 {
-	Oid type = getBaseType(
-		target_column(stmt->target, data->attnums[0])->atttypid);
-	const char *name = statement_column(stmt, data->attnums[0]);
+	AttrNumber attnum = spec->data->attnums[0];
+	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
+	const char *name = sql_column(stmt, attnum);
 
-	appendStringInfoString(&stmt->text, "UPDATE ");
-	statement_append_table(stmt);
-	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) $%d",
+	sql_append(stmt, "UPDATE ");
+	sql_append_table(stmt);
+	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) %s",
 					 name, name, format_type_be_qualified(type),
-					 statement_add_param(stmt, type));
-	append_where(stmt, key);
-	if (kind != STMT_ADD)
+					 sql_param(stmt, type));
+	append_where(stmt, spec->key);
+	if (spec->kind != STMT_ADD)
 		appendStringInfo(
 			&stmt->text,
-			" AND %s::pg_catalog.numeric OPERATOR(pg_catalog.%s) $%d", name,
-			kind == STMT_ADD_ABOVE ? ">=" : "<=",
-			statement_add_param(stmt, NUMERICOID));
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_columns(stmt, "");
+			" AND %s::pg_catalog.numeric OPERATOR(pg_catalog.%s) %s", name,
+			spec->kind == STMT_ADD_ABOVE ? ">=" : "<=",
+			sql_param(stmt, NUMERICOID));
+	append_returning(stmt, NULL, "");
 }
 
-/* column COLLATE "schema"."collation" USING OPERATOR(schema.<) */
+/*
+ * SELECT pg_catalog.sum(b::pg_catalog.numeric) FROM schema.table WHERE a = $1
+ */
 static void
-append_order(Statement *stmt, AttrNumber attnum, const char *prefix)
+build_sum(Statement *stmt, const StatementSpec *spec)
 {
-	TypeCacheEntry *type = target_column_type(stmt->target, attnum,
-											  TYPECACHE_LT_OPR);
-
-	const char *column = psprintf("%s%s", prefix,
-								  statement_column(stmt, attnum));
-
-	if (is_polymorphic(type->lt_opr))
-		column = polymorphic_operand(stmt, attnum, column);
-	appendStringInfoString(&stmt->text, column);
-	append_collation(stmt, attnum);
-	appendStringInfoString(&stmt->text, " USING ");
-	append_operator(stmt, type->lt_opr);
+	appendStringInfo(&stmt->text,
+					 "SELECT pg_catalog.sum(%s::pg_catalog.numeric) FROM ",
+					 sql_column(stmt, spec->data->attnums[0]));
+	sql_append_table(stmt);
+	append_where(stmt, spec->key);
 }
+
+/* ----------
+ * Rows by their ids, and all rows
+ * ----------
+ */
 
 /*
  * ORDER BY a USING OPERATOR(schema.<), b USING OPERATOR(schema.<)
@@ -380,14 +212,14 @@ append_lock_order(Statement *stmt, AttrNumber id_attnum, const char *prefix)
 	const AttrNumber *columns;
 	int ncolumns = target_primary_key(stmt->target, &columns);
 
-	appendStringInfoString(&stmt->text, " ORDER BY ");
+	sql_append(stmt, " ORDER BY ");
 	if (ncolumns == 0)
-		append_order(stmt, id_attnum, prefix);
+		sql_append_order(stmt, id_attnum, prefix);
 	for (int i = 0; i < ncolumns; i++)
 	{
 		if (i > 0)
-			appendStringInfoString(&stmt->text, ", ");
-		append_order(stmt, columns[i], prefix);
+			sql_append(stmt, ", ");
+		sql_append_order(stmt, columns[i], prefix);
 	}
 }
 
@@ -396,25 +228,20 @@ append_lock_order(Statement *stmt, AttrNumber id_attnum, const char *prefix)
  *		ORDER BY a USING OPERATOR(schema.<) FOR NO KEY UPDATE
  */
 static void
-build_lock_pair(Statement *stmt, const ColumnValues *key)
+build_lock_pair(Statement *stmt, const StatementSpec *spec)
 {
-	AttrNumber attnum = key->attnums[0];
+	AttrNumber attnum = spec->key->attnums[0];
 	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_columns(stmt, "");
-	appendStringInfoString(&stmt->text, " FROM ");
-	statement_append_table(stmt);
+	append_select(stmt, NULL);
 	for (int i = 0; i < 2; i++)
 	{
-		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " OR ");
-		statement_append_equality(stmt, attnum, statement_column(stmt, attnum),
-								  psprintf("$%d",
-										   statement_add_param(stmt, type)),
-								  type);
+		sql_append(stmt, i == 0 ? " WHERE " : " OR ");
+		sql_append_equality(stmt, attnum, sql_column(stmt, attnum),
+							sql_param(stmt, type), type);
 	}
 	append_lock_order(stmt, attnum, "");
-	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE");
+	sql_append(stmt, " FOR NO KEY UPDATE");
 }
 
 static const char *
@@ -459,39 +286,15 @@ static void
 build_lock_ids(Statement *stmt, const StatementSpec *spec)
 {
 	AttrNumber attnum = spec->key->attnums[0];
-	Form_pg_attribute att = target_column(stmt->target, attnum);
-	TypeCacheEntry *type = target_column_type(stmt->target, attnum, 0);
-	const char *column = statement_column(stmt, attnum);
+	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_columns(stmt, "");
-	appendStringInfoString(&stmt->text, " FROM ");
-	statement_append_table(stmt);
-	if (is_polymorphic(type->eq_opr))
-		column = polymorphic_operand(stmt, attnum, column);
-	appendStringInfo(&stmt->text, " WHERE %s ", column);
-	append_operator(stmt, type->eq_opr);
-	appendStringInfo(&stmt->text, " ANY ($%d",
-					 statement_add_param(stmt, get_array_type(getBaseType(
-												   att->atttypid))));
-	append_collation(stmt, attnum);
-	appendStringInfoChar(&stmt->text, ')');
+	append_select(stmt, NULL);
+	sql_append(stmt, " WHERE ");
+	sql_append_any(stmt, attnum, sql_column(stmt, attnum),
+				   sql_param(stmt, get_array_type(type)));
 	append_lock_order(stmt, attnum, "");
-	appendStringInfoString(&stmt->text, strength_clause(spec->strength));
-	appendStringInfoString(&stmt->text, wait_clause(spec->wait));
-}
-
-/*
- * SELECT pg_catalog.sum(b::pg_catalog.numeric) FROM schema.table WHERE a = $1
- */
-static void
-build_sum(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
-{
-	appendStringInfo(&stmt->text,
-					 "SELECT pg_catalog.sum(%s::pg_catalog.numeric) FROM ",
-					 statement_column(stmt, data->attnums[0]));
-	statement_append_table(stmt);
-	append_where(stmt, key);
+	sql_append(stmt, strength_clause(spec->strength));
+	sql_append(stmt, wait_clause(spec->wait));
 }
 
 /*
@@ -500,14 +303,11 @@ build_sum(Statement *stmt, const ColumnValues *key, const ColumnValues *data)
 static void
 build_scan(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_result(stmt, spec, "");
-	appendStringInfoString(&stmt->text, " FROM ");
-	statement_append_table(stmt);
+	append_select(stmt, spec->result);
 	for (int i = 0; i < spec->key->ncolumns; i++)
 	{
-		appendStringInfoString(&stmt->text, i == 0 ? " ORDER BY " : ", ");
-		append_order(stmt, spec->key->attnums[i], "");
+		sql_append(stmt, i == 0 ? " ORDER BY " : ", ");
+		sql_append_order(stmt, spec->key->attnums[i], "");
 	}
 }
 
@@ -519,53 +319,53 @@ build_scan(Statement *stmt, const StatementSpec *spec)
  * ----------
  */
 
+/* t.a = r.k1, found by no misleading hash */
 static void
-append_batch(Statement *stmt)
+append_rows_equality(Statement *stmt, AttrNumber attnum, const char *value)
 {
-	appendStringInfoString(&stmt->text, ROWS_RELATION " r");
+	sql_append_sure_equality(stmt, attnum,
+							 psprintf("t.%s", sql_column(stmt, attnum)), value,
+							 target_column(stmt->target, attnum)->atttypid);
 }
 
 /* WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL */
 static void
-append_batch_where(Statement *stmt, const ColumnValues *key)
+append_rows_where(Statement *stmt, const ColumnValues *key)
 {
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		AttrNumber attnum = key->attnums[i];
-		const char *name = psprintf("t.%s", statement_column(stmt, attnum));
 
-		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
+		sql_append(stmt, i == 0 ? " WHERE " : " AND ");
 		/* A type without equality is no key, not even to ask for NULL. */
 		(void) target_column_type(stmt->target, attnum, 0);
 		if (key->nulls[i])
-			append_is_null(stmt, name);
+			sql_append_is_null(stmt,
+							   psprintf("t.%s", sql_column(stmt, attnum)));
 		else
-			append_sure_equality(stmt, attnum, name, psprintf("r.k%d", i + 1),
-								 target_column(stmt->target, attnum)->atttypid);
+			append_rows_equality(stmt, attnum, psprintf("r.k%d", i + 1));
 	}
 }
 
 /* SELECT t.a, t.b, t.c, r.n FROM racefree_batch r, schema.table t */
 static void
-append_batch_select(Statement *stmt, const StatementSpec *spec)
+append_rows_select(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_result(stmt, spec, "t.");
-	appendStringInfoString(&stmt->text, ", r.n FROM ");
-	append_batch(stmt);
-	appendStringInfoString(&stmt->text, ", ");
-	statement_append_table(stmt);
-	appendStringInfoString(&stmt->text, " t");
+	sql_append(stmt, "SELECT ");
+	sql_append_columns(stmt, spec->result, "t.");
+	sql_append(stmt, ", r.n FROM " ROWS_RELATION " r, ");
+	sql_append_table(stmt);
+	sql_append(stmt, " t");
 }
 
 /*
  * SELECT ... WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL
  */
 static void
-build_batch_look(Statement *stmt, const StatementSpec *spec)
+build_many_look(Statement *stmt, const StatementSpec *spec)
 {
-	append_batch_select(stmt, spec);
-	append_batch_where(stmt, spec->key);
+	append_rows_select(stmt, spec);
+	append_rows_where(stmt, spec->key);
 }
 
 /*
@@ -577,19 +377,17 @@ build_batch_look(Statement *stmt, const StatementSpec *spec)
  * larger than memory likes.
  */
 static void
-build_batch_probe(Statement *stmt, const StatementSpec *spec)
+build_many_probe(Statement *stmt, const StatementSpec *spec)
 {
-	appendStringInfoString(&stmt->text, "SELECT ");
-	append_result(stmt, spec, "t.");
-	appendStringInfoString(&stmt->text, ", r.n FROM ");
-	append_batch(stmt);
-	appendStringInfoString(&stmt->text, ", LATERAL (SELECT ");
-	append_result(stmt, spec, "t.");
-	appendStringInfoString(&stmt->text, " FROM ");
-	statement_append_table(stmt);
-	appendStringInfoString(&stmt->text, " t");
-	append_batch_where(stmt, spec->key);
-	appendStringInfoString(&stmt->text, " OFFSET 0) t");
+	sql_append(stmt, "SELECT ");
+	sql_append_columns(stmt, spec->result, "t.");
+	sql_append(stmt, ", r.n FROM " ROWS_RELATION " r, LATERAL (SELECT ");
+	sql_append_columns(stmt, spec->result, "t.");
+	sql_append(stmt, " FROM ");
+	sql_append_table(stmt);
+	sql_append(stmt, " t");
+	append_rows_where(stmt, spec->key);
+	sql_append(stmt, " OFFSET 0) t");
 }
 
 /*
@@ -597,12 +395,40 @@ build_batch_probe(Statement *stmt, const StatementSpec *spec)
  *		FOR NO KEY UPDATE OF t
  */
 static void
-build_batch_lock_ids(Statement *stmt, const StatementSpec *spec)
+build_many_lock_ids(Statement *stmt, const StatementSpec *spec)
 {
-	append_batch_select(stmt, spec);
-	append_batch_where(stmt, spec->key);
+	append_rows_select(stmt, spec);
+	append_rows_where(stmt, spec->key);
 	append_lock_order(stmt, spec->key->attnums[0], "t.");
-	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
+	sql_append(stmt, " FOR NO KEY UPDATE OF t");
+}
+
+/*
+ * SELECT ... WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL
+ *		ORDER BY r.n FOR NO KEY UPDATE OF t
+ */
+static void
+build_many_lock_keys(Statement *stmt, const StatementSpec *spec)
+{
+	append_rows_select(stmt, spec);
+	append_rows_where(stmt, spec->key);
+	sql_append(stmt, " ORDER BY r.n FOR NO KEY UPDATE OF t");
+}
+
+/* AND (t.a = r.k1 OR t.a IS NOT DISTINCT FROM NULL AND r.k1 IS NOT ...) */
+static void
+append_rows_still_match(Statement *stmt, AttrNumber attnum, const char *value)
+{
+	const char *name = psprintf("t.%s", sql_column(stmt, attnum));
+
+	sql_append(stmt, " AND (");
+	sql_append_equality(stmt, attnum, name, value,
+						target_column(stmt->target, attnum)->atttypid);
+	sql_append(stmt, " OR ");
+	sql_append_is_null(stmt, name);
+	sql_append(stmt, " AND ");
+	sql_append_is_null(stmt, value);
+	sql_append(stmt, ")");
 }
 
 /*
@@ -613,54 +439,54 @@ build_batch_lock_ids(Statement *stmt, const StatementSpec *spec)
  *
  * The rows were found before; their primary keys give the order in which
  * lock_rows() and transfer() lock, too, whatever NULLs are in their keys.
- * Where there is no primary key, or it is NULL in a row of a child, they are
- * found by their keys again:
- *
- * SELECT ... WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL
- *		ORDER BY r.n FOR NO KEY UPDATE OF t
+ * Without a primary key, rows are found by their keys again.
  */
 static void
-build_batch_lock(Statement *stmt, const StatementSpec *spec)
+build_many_lock(Statement *stmt, const StatementSpec *spec)
 {
 	const ColumnValues *key = spec->key;
-	const AttrNumber *columns = NULL;
-	int ncolumns = spec->kind == STMT_BATCH_LOCK
-					   ? target_primary_key(stmt->target, &columns)
-					   : 0;
+	const AttrNumber *columns;
+	int ncolumns = target_primary_key(stmt->target, &columns);
 
-	append_batch_select(stmt, spec);
 	if (ncolumns == 0)
-		append_batch_where(stmt, key);
+	{
+		build_many_lock_keys(stmt, spec);
+		return;
+	}
+	append_rows_select(stmt, spec);
 	for (int i = 0; i < ncolumns; i++)
 	{
-		appendStringInfoString(&stmt->text, i == 0 ? " WHERE " : " AND ");
-		append_sure_equality(stmt, columns[i],
-							 psprintf("t.%s",
-									  statement_column(stmt, columns[i])),
-							 psprintf("r.p%d", i + 1),
-							 target_column(stmt->target, columns[i])->atttypid);
+		sql_append(stmt, i == 0 ? " WHERE " : " AND ");
+		append_rows_equality(stmt, columns[i], psprintf("r.p%d", i + 1));
 	}
-	for (int i = 0; ncolumns > 0 && i < key->ncolumns; i++)
-	{
-		const char *name = psprintf("t.%s",
-									statement_column(stmt, key->attnums[i]));
+	for (int i = 0; i < key->ncolumns; i++)
+		append_rows_still_match(stmt, key->attnums[i],
+								psprintf("r.k%d", i + 1));
+	append_lock_order(stmt, InvalidAttrNumber, "t.");
+	sql_append(stmt, " FOR NO KEY UPDATE OF t");
+}
 
-		appendStringInfoString(&stmt->text, " AND (");
-		statement_append_equality(
-			stmt, key->attnums[i], name, psprintf("r.k%d", i + 1),
-			target_column(stmt->target, key->attnums[i])->atttypid);
-		appendStringInfoString(&stmt->text, " OR ");
-		append_is_null(stmt, name);
-		appendStringInfoString(&stmt->text, " AND ");
-		append_is_null(stmt, psprintf("r.k%d", i + 1));
-		appendStringInfoChar(&stmt->text, ')');
-	}
+/* (a, b) SELECT r.k1, r.d1 */
+static void
+append_insert_select(Statement *stmt, const ColumnValues *key,
+					 const ColumnValues *data)
+{
+	const char *sep = " (";
 
-	if (ncolumns == 0)
-		appendStringInfoString(&stmt->text, " ORDER BY r.n");
-	else
-		append_lock_order(stmt, InvalidAttrNumber, "t.");
-	appendStringInfoString(&stmt->text, " FOR NO KEY UPDATE OF t");
+	for (int i = 0; i < key->ncolumns; i++, sep = ", ")
+		appendStringInfo(&stmt->text, "%s%s", sep,
+						 sql_column(stmt, key->attnums[i]));
+	for (int i = 0; i < data->ncolumns; i++, sep = ", ")
+		appendStringInfo(&stmt->text, "%s%s", sep,
+						 sql_column(stmt, data->attnums[i]));
+	if (key->ncolumns + data->ncolumns > 0)
+		sql_append(stmt, ")");
+	sql_append(stmt, " SELECT");
+	sep = " ";
+	for (int i = 0; i < key->ncolumns; i++, sep = ", ")
+		appendStringInfo(&stmt->text, "%sr.k%d", sep, i + 1);
+	for (int i = 0; i < data->ncolumns; i++, sep = ", ")
+		appendStringInfo(&stmt->text, "%sr.d%d", sep, i + 1);
 }
 
 /*
@@ -668,43 +494,20 @@ build_batch_lock(Statement *stmt, const StatementSpec *spec)
  *		WHERE r.n OPERATOR(pg_catalog.>=) $1
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  *
- * The rows go in, and come back, in the order in which the groups were
- * registered.  The condition holds for all of them; it is there so that the
- * fetching of $1 tells which row it is the turn of.
+ * The rows go in, and come back, in the order in which they were put.  The
+ * condition is that of rows_append_turn().
  */
 static void
-build_batch_insert(Statement *stmt, const StatementSpec *spec, bool yield)
+build_many_insert(Statement *stmt, const StatementSpec *spec)
 {
-	const ColumnValues *key = spec->key;
-	const ColumnValues *data = spec->data;
-	int ncolumns = key->ncolumns + data->ncolumns;
-
-	appendStringInfoString(&stmt->text, "INSERT INTO ");
-	statement_append_table(stmt);
-	for (int i = 0; i < ncolumns; i++)
-		appendStringInfo(
-			&stmt->text, "%s%s", i == 0 ? " (" : ", ",
-			statement_column(stmt, i < key->ncolumns
-									   ? key->attnums[i]
-									   : data->attnums[i - key->ncolumns]));
-	appendStringInfoString(&stmt->text,
-						   ncolumns > 0 ? ") SELECT " : " SELECT ");
-	for (int i = 0; i < ncolumns; i++)
-	{
-		bool is_key = i < key->ncolumns;
-
-		appendStringInfo(&stmt->text, "%sr.%c%d", i == 0 ? "" : ", ",
-						 is_key ? 'k' : 'd',
-						 (is_key ? i : i - key->ncolumns) + 1);
-	}
-	appendStringInfoString(&stmt->text, " FROM ");
-	append_batch(stmt);
-	appendStringInfo(&stmt->text, " WHERE r.n OPERATOR(pg_catalog.>=) $%d",
-					 statement_add_param(stmt, INT4OID));
-	if (yield)
-		(void) arbiter_clause(stmt->target, &stmt->text, key);
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_result(stmt, spec, "");
+	sql_append(stmt, "INSERT INTO ");
+	sql_append_table(stmt);
+	append_insert_select(stmt, spec->key, spec->data);
+	sql_append(stmt, " FROM " ROWS_RELATION " r WHERE ");
+	rows_append_turn(stmt);
+	if (spec->kind == STMT_MANY_INSERT_OR_YIELD)
+		(void) arbiter_clause(stmt->target, &stmt->text, spec->key);
+	append_returning(stmt, spec->result, "");
 }
 
 /*
@@ -714,21 +517,21 @@ build_batch_insert(Statement *stmt, const StatementSpec *spec, bool yield)
  *		FROM racefree_batch r WHERE t.a = r.k1
  *		AND r.n OPERATOR(pg_catalog.>=) $1 RETURNING t.a, t.b, t.c, r.n
  *
- * The last condition is as in the INSERT.
+ * The last condition is that of rows_append_turn().
  */
 static void
-build_batch_update(Statement *stmt, const StatementSpec *spec)
+build_many_update(Statement *stmt, const StatementSpec *spec)
 {
 	const ColumnValues *data = spec->data;
 
-	appendStringInfoString(&stmt->text, "UPDATE ");
-	statement_append_table(stmt);
-	appendStringInfoString(&stmt->text, " t");
+	sql_append(stmt, "UPDATE ");
+	sql_append_table(stmt);
+	sql_append(stmt, " t");
 	for (int i = 0; i < data->ncolumns; i++)
 	{
-		const char *name = statement_column(stmt, data->attnums[i]);
+		const char *name = sql_column(stmt, data->attnums[i]);
 
-		appendStringInfoString(&stmt->text, i == 0 ? " SET " : ", ");
+		sql_append(stmt, i == 0 ? " SET " : ", ");
 		if (spec->partial != NULL && spec->partial[i])
 			appendStringInfo(&stmt->text,
 							 "%s = CASE WHEN pg_catalog.get_bit(r.g, %d)"
@@ -738,105 +541,94 @@ build_batch_update(Statement *stmt, const StatementSpec *spec)
 		else
 			appendStringInfo(&stmt->text, "%s = r.d%d", name, i + 1);
 	}
-	appendStringInfoString(&stmt->text, " FROM ");
-	append_batch(stmt);
-	append_batch_where(stmt, spec->key);
-	appendStringInfo(&stmt->text, "%sr.n OPERATOR(pg_catalog.>=) $%d",
-					 spec->key->ncolumns > 0 ? " AND " : " WHERE ",
-					 statement_add_param(stmt, INT4OID));
-	appendStringInfoString(&stmt->text, " RETURNING ");
-	append_result(stmt, spec, "t.");
-	appendStringInfoString(&stmt->text, ", r.n");
+	sql_append(stmt, " FROM " ROWS_RELATION " r");
+	append_rows_where(stmt, spec->key);
+	sql_append(stmt, spec->key->ncolumns > 0 ? " AND " : " WHERE ");
+	rows_append_turn(stmt);
+	append_returning(stmt, spec->result, "t.");
+	sql_append(stmt, ", r.n");
 }
 
-/* The statements over many rows. */
+/* ----------
+ * The kinds
+ * ----------
+ */
+
+/* A query of another room's. */
 static void
-build_batch(Statement *stmt, const StatementSpec *spec)
+build_query(Statement *stmt, const StatementSpec *spec)
 {
-	switch (spec->kind)
-	{
-		case STMT_BATCH_LOOK:
-			build_batch_look(stmt, spec);
-			break;
-		case STMT_BATCH_PROBE:
-			build_batch_probe(stmt, spec);
-			break;
-		case STMT_BATCH_LOCK:
-		case STMT_BATCH_LOCK_KEYS:
-			build_batch_lock(stmt, spec);
-			break;
-		case STMT_BATCH_LOCK_IDS:
-			build_batch_lock_ids(stmt, spec);
-			break;
-		case STMT_BATCH_INSERT:
-		case STMT_BATCH_INSERT_OR_YIELD:
-			build_batch_insert(stmt, spec,
-							   spec->kind == STMT_BATCH_INSERT_OR_YIELD);
-			break;
-		case STMT_BATCH_UPDATE:
-			build_batch_update(stmt, spec);
-			break;
-		default:
-			elog(ERROR, "unrecognized statement: %d", (int) spec->kind);
-	}
+	spec->query->write(stmt, spec->columns);
+	Assert(stmt->nparams == spec->query->nparams);
 }
 
 /*
- * Write the statement.
+ * Of one row, one more is asked for than there should be, which says that there
+ * are several.  Those who count them tell a few apart.
  */
+static const StatementInfo statement_kinds[] = {
+	[STMT_LOOK] = {"look", CMD_SELECT, build_look, STMT_TAKES_KEY, 2},
+	[STMT_LOCK] = {"lock", CMD_SELECT, build_look, STMT_TAKES_KEY, 2},
+	[STMT_LOCK_PAIR] = {"lock pair", CMD_SELECT, build_lock_pair,
+						STMT_TAKES_KEY, 3},
+	[STMT_EXISTS] = {"exists", CMD_SELECT, build_exists, STMT_TAKES_KEY, 8},
+	[STMT_INSERT] = {"insert", CMD_INSERT, build_insert, STMT_TAKES_DATA, 2},
+	[STMT_INSERT_OR_YIELD] = {"insert or yield", CMD_INSERT, build_insert,
+							  STMT_TAKES_DATA, 2},
+	[STMT_UPDATE] = {"update", CMD_UPDATE, build_update,
+					 STMT_TAKES_DATA | STMT_TAKES_KEY, 2},
+	[STMT_ADD] = {"add", CMD_UPDATE, build_add,
+				  STMT_TAKES_DATA | STMT_TAKES_KEY, 2},
+	[STMT_ADD_ABOVE] = {"add above", CMD_UPDATE, build_add,
+						STMT_TAKES_DATA | STMT_TAKES_KEY | STMT_TAKES_VALUE, 2},
+	[STMT_ADD_BELOW] = {"add below", CMD_UPDATE, build_add,
+						STMT_TAKES_DATA | STMT_TAKES_KEY | STMT_TAKES_VALUE, 2},
+	[STMT_LOCK_IDS] = {"lock ids", CMD_SELECT, build_lock_ids, STMT_TAKES_VALUE,
+					   0},
+	[STMT_SUM] = {"sum", CMD_SELECT, build_sum, STMT_TAKES_KEY, 0},
+	[STMT_SCAN] = {"scan", CMD_SELECT, build_scan, 0, 0},
+	[STMT_QUERY] = {"query", CMD_SELECT, build_query, 0, 0},
+	[STMT_MANY_LOOK] = {"look many", CMD_SELECT, build_many_look, 0,
+						STMT_ROWS_AND_ONE},
+	[STMT_MANY_COUNT] = {"count many", CMD_SELECT, build_many_look, 0, 0},
+	[STMT_MANY_PROBE] = {"probe many", CMD_SELECT, build_many_probe, 0,
+						 STMT_ROWS_AND_ONE},
+	[STMT_MANY_LOCK] = {"lock many", CMD_SELECT, build_many_lock, 0,
+						STMT_ROWS_AND_ONE},
+	[STMT_MANY_LOCK_KEYS] = {"lock many keys", CMD_SELECT, build_many_lock_keys,
+							 0, STMT_ROWS_AND_ONE},
+	[STMT_MANY_LOCK_IDS] = {"lock many ids", CMD_SELECT, build_many_lock_ids, 0,
+							STMT_ROWS_AND_ONE},
+	[STMT_MANY_INSERT] = {"insert many", CMD_INSERT, build_many_insert,
+						  STMT_TAKES_TURN, 0},
+	[STMT_MANY_INSERT_OR_YIELD] = {"insert or yield many", CMD_INSERT,
+								   build_many_insert, STMT_TAKES_TURN, 0},
+	[STMT_MANY_UPDATE] = {"update many", CMD_UPDATE, build_many_update,
+						  STMT_TAKES_TURN, STMT_ROWS_AND_ONE},
+};
+
+StaticAssertDecl(lengthof(statement_kinds) == NUM_STATEMENT_KINDS,
+				 "each kind of statement has its row");
+
+/* What the kind is. */
+const StatementInfo *
+statement_info(StatementKind kind)
+{
+	Assert(kind < NUM_STATEMENT_KINDS);
+	return &statement_kinds[kind];
+}
+
+/* Write the statement's text. */
 void
 statement_build(Statement *stmt, const Target *target,
 				const StatementSpec *spec)
 {
-	const ColumnValues *key = spec->key;
-	const ColumnValues *data = spec->data;
-	int max_params = key->ncolumns + (data ? data->ncolumns : 0) + 4 +
-					 (spec->query ? spec->query->nparams : 0);
+	int max_params = spec->key->ncolumns + 1;
 
-	stmt->target = target;
-	stmt->nparams = 0;
-	stmt->types = palloc(sizeof(Oid) * max_params);
-	initStringInfo(&stmt->text);
-
-	switch (spec->kind)
-	{
-		case STMT_LOOK:
-		case STMT_LOCK:
-			build_select(stmt, key, spec->kind == STMT_LOCK);
-			break;
-		case STMT_LOCK_PAIR:
-			build_lock_pair(stmt, key);
-			break;
-		case STMT_EXISTS:
-			build_exists(stmt, key);
-			break;
-		case STMT_INSERT:
-		case STMT_INSERT_OR_YIELD:
-			build_insert(stmt, key, data, spec->kind == STMT_INSERT_OR_YIELD);
-			break;
-		case STMT_UPDATE:
-			build_update(stmt, key, data);
-			break;
-		case STMT_ADD:
-		case STMT_ADD_ABOVE:
-		case STMT_ADD_BELOW:
-			build_add(stmt, key, data, spec->kind);
-			break;
-		case STMT_LOCK_IDS:
-			build_lock_ids(stmt, spec);
-			break;
-		case STMT_SUM:
-			build_sum(stmt, key, data);
-			break;
-		case STMT_SCAN:
-			build_scan(stmt, spec);
-			break;
-		case STMT_QUERY:
-			spec->query->write(stmt, spec->columns);
-			Assert(stmt->nparams == spec->query->nparams);
-			break;
-		default:
-			build_batch(stmt, spec);
-			break;
-	}
+	if (spec->data != NULL)
+		max_params += spec->data->ncolumns;
+	if (spec->query != NULL)
+		max_params += spec->query->nparams;
+	sql_begin(stmt, target, max_params);
+	statement_info(spec->kind)->build(stmt, spec);
 }

@@ -1,7 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * statements.h
- *	  The text of the statements that racefree runs.
+ *	  The kinds of statements that the verbs run, and their texts.
+ *
+ * For this storey only.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -10,11 +12,10 @@
 #ifndef RACEFREE_STATEMENTS_H
 #define RACEFREE_STATEMENTS_H
 
-#include "lib/stringinfo.h"
 #include "nodes/lockoptions.h"
+#include "nodes/nodes.h"
 
-#include "run/run.h"
-#include "table/values.h"
+#include "run/sql.h"
 
 typedef enum StatementKind
 {
@@ -31,58 +32,65 @@ typedef enum StatementKind
 	STMT_LOCK_IDS,		  /* SELECT by ids FOR some lock, in order */
 	STMT_SUM,			  /* SELECT the sum of a column by key */
 	STMT_SCAN,			  /* SELECT, in the order of the key */
-	STMT_QUERY,			  /* SELECT that another room writes; see run.h */
+	STMT_QUERY,			  /* SELECT that another room writes; see sql.h */
 
 	/* Statements over many rows of values; see rows.h. */
-	STMT_BATCH_LOOK,			/* SELECT by key */
-	STMT_BATCH_PROBE,			/* the same, by the index on its column */
-	STMT_BATCH_LOCK,			/* SELECT by key FOR NO KEY UPDATE, in order */
-	STMT_BATCH_LOCK_KEYS,		/* the same, in the order of the keys */
-	STMT_BATCH_LOCK_IDS,		/* the same, where the key is an id */
-	STMT_BATCH_INSERT,			/* INSERT, conflicts are errors */
-	STMT_BATCH_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
-	STMT_BATCH_UPDATE			/* UPDATE by key */
+	STMT_MANY_LOOK,			   /* SELECT by key */
+	STMT_MANY_COUNT,		   /* SELECT no column by key */
+	STMT_MANY_PROBE,		   /* SELECT by the index on the key's column */
+	STMT_MANY_LOCK,			   /* SELECT FOR NO KEY UPDATE, in order */
+	STMT_MANY_LOCK_KEYS,	   /* the same, in the order of the keys */
+	STMT_MANY_LOCK_IDS,		   /* the same, where the key is an id */
+	STMT_MANY_INSERT,		   /* INSERT, conflicts are errors */
+	STMT_MANY_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
+	STMT_MANY_UPDATE		   /* UPDATE by key */
 } StatementKind;
 
-/* Which statement is wanted; what a kind does not need is NULL or zero. */
+#define NUM_STATEMENT_KINDS (STMT_MANY_UPDATE + 1)
+
+/*
+ * Which statement is wanted.  What a kind does not need is NULL or zero, but
+ * for the key, which may be empty.
+ */
 typedef struct StatementSpec
 {
 	StatementKind kind;
 	const ColumnValues *key;
 	const ColumnValues *data;
+	Datum value;				 /* STMT_ADD_*: the bound; STMT_LOCK_IDS: ids */
 	LockClauseStrength strength; /* STMT_LOCK_IDS */
 	LockWaitPolicy wait;		 /* STMT_LOCK_IDS */
-	const bool *partial;		 /* STMT_BATCH_UPDATE: not given everywhere? */
-	int size;					 /* STMT_BATCH_*: order of magnitude */
+	const bool *partial;		 /* STMT_MANY_UPDATE: not given by every row */
+	int size;					 /* STMT_MANY_*: order of magnitude */
 	const ColumnValues *result;	 /* columns to give, instead of all */
-	const RunQuery *query;		 /* STMT_QUERY */
+	const SqlQuery *query;		 /* STMT_QUERY */
 	const AttrNumber *columns;	 /* STMT_QUERY: those that it can name */
-	bool by_index; /* rather not read the whole table, whatever it costs */
+	bool by_index;				 /* prefer an index, whatever the costs say */
 } StatementSpec;
 
-/* A statement's text, and the types of its parameters. */
-typedef struct Statement
-{
-	const Target *target;
-	StringInfoData text;
-	int nparams;
-	Oid *types;
-} Statement;
+/* The parameters of a kind of statement: these, in this order. */
+#define STMT_TAKES_DATA	 0x01 /* the data */
+#define STMT_TAKES_KEY	 0x02 /* the key but for NULLs */
+#define STMT_TAKES_VALUE 0x04 /* the value */
+#define STMT_TAKES_TURN	 0x08 /* what rows.h counts turns by */
 
+/* As many rows as there are rows of values, and one. */
+#define STMT_ROWS_AND_ONE (-1)
+
+/* What a kind of statement is. */
+typedef struct StatementInfo
+{
+	const char *name; /* for errors */
+	CmdType command;
+	void (*build)(Statement *stmt, const StatementSpec *spec);
+	int takes;	/* STMT_TAKES_* */
+	long limit; /* rows wanted at most, 0 for all */
+} StatementInfo;
+
+/* What the kind is. */
+extern const StatementInfo *statement_info(StatementKind kind);
+/* Write the statement's text. */
 extern void statement_build(Statement *stmt, const Target *target,
 							const StatementSpec *spec);
-
-/* For rooms that write a query of their own */
-
-/* The table's name, qualified and quoted. */
-extern void statement_append_table(Statement *stmt);
-/* A column's name, quoted. */
-extern const char *statement_column(const Statement *stmt, AttrNumber attnum);
-/* Declare the next parameter, and return its number. */
-extern int statement_add_param(Statement *stmt, Oid type);
-/* column = value, by the column's own equality and collation. */
-extern void statement_append_equality(Statement *stmt, AttrNumber attnum,
-									  const char *column, const char *value,
-									  Oid value_type);
 
 #endif /* RACEFREE_STATEMENTS_H */
