@@ -6,7 +6,7 @@
 # what they need, and work on a copy of the PostgreSQL tree in a temporary
 # folder.  "make help" lists them.
 
-TASKS = help demo psql test fuzz bench format format-check
+TASKS = help demo psql test matrix fuzz bench format format-check
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -66,6 +66,7 @@ help:
 	@echo 'make test               every test suite'
 	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
 	@echo '     KEEP=1                                leave the folder behind'
+	@echo 'make matrix             every suite on every major version, each in a system of its own'
 	@echo 'make fuzz               random calls, for a minute'
 	@echo '     FUZZ_SECONDS=600                      or longer'
 	@echo '     FUZZ_SEED=n                           the same cases as another run'
@@ -79,6 +80,9 @@ demo psql:
 
 test:
 	@test/run
+
+matrix:
+	@test/matrix
 
 fuzz:
 	@test/fuzz/run

@@ -8,6 +8,7 @@
 #   test     pgTAP, and what PostgreSQL's own Perl test modules need
 #   demo     a Python that has psycopg2
 #   format   clang-format
+#   debootstrap   debootstrap, which makes Debian systems
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -82,7 +83,8 @@ check_test()
 {
 	local ok=0
 
-	! have "$PG_CONFIG" || [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] ||
+	! have "$PG_CONFIG" || ! wants_pgtap ||
+		[ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] ||
 		lack "pgTAP for $("$PG_CONFIG" --version)" || ok=1
 	have prove || lack "prove (Perl's test runner)" || ok=1
 	perl -MIPC::Run -e 1 2>/dev/null || lack "Perl's module IPC::Run" || ok=1
@@ -98,6 +100,15 @@ check_format()
 {
 	[ -n "$(clang_format)" ] ||
 		lack "clang-format $clang_format_major (other versions lay out differently; CLANG_FORMAT=... to insist on one)"
+}
+
+# Only its own suite needs pgTAP, which comes later than a new server.
+wants_pgtap() { [[ " ${SUITE:-pgtap} " == *" pgtap "* ]]; }
+
+check_debootstrap()
+{
+	have debootstrap || lack "debootstrap" || return
+	have unshare || lack "unshare (util-linux)"
 }
 
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
@@ -202,10 +213,13 @@ missing_packages()
 				;;
 			test)
 				packages+=(perl libipc-run-perl)
-				[ -z "$major" ] || packages+=("postgresql-$major-pgtap")
+				[ -z "$major" ] || ! wants_pgtap || packages+=("postgresql-$major-pgtap")
 				;;
 			demo)
 				packages+=(python3 python3-psycopg2)
+				;;
+			debootstrap)
+				packages+=(debootstrap debian-archive-keyring)
 				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")

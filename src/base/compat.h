@@ -17,6 +17,11 @@
 #error "racefree needs PostgreSQL 15 or later"
 #endif
 
+/* PostgreSQL 16 moves VARSIZE() and the like out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* PostgreSQL 18 spells the attribute as a prefix and drops the old macro. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
