@@ -689,6 +689,7 @@ build_result(Oid row_type)
 	TupleDescInitEntry(tupdesc, 3, "amount", NUMERICOID, -1, 0);
 	TupleDescInitEntry(tupdesc, 4, "replayed", BOOLOID, -1, 0);
 	TupleDescInitEntry(tupdesc, 5, "entry", JSONBOID, -1, 0);
+	TupleDescFinalize(tupdesc);
 	return tupdesc;
 }
 

@@ -467,6 +467,7 @@ build_upsert_result(Oid row_type)
 
 	TupleDescInitEntry(tupdesc, 1, "object", row_type, -1, 0);
 	TupleDescInitEntry(tupdesc, 2, "created", BOOLOID, -1, 0);
+	TupleDescFinalize(tupdesc);
 	return tupdesc;
 }
 

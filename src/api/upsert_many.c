@@ -31,6 +31,7 @@
 #include "access/xact.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/tuplestore.h"
 
 #include "api/arguments.h"
 #include "base/errors.h"

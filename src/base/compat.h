@@ -63,4 +63,14 @@
 #define function_reads_any_type(oid) false
 #endif
 
+/* PostgreSQL 19 wants to be told when a descriptor has all its columns. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(tupdesc) ((void) (tupdesc))
+#endif
+
+/* PostgreSQL 19 gives the number of a system cache a type. */
+#if PG_VERSION_NUM < 190000
+typedef int SysCacheIdentifier;
+#endif
+
 #endif /* RACEFREE_COMPAT_H */

@@ -100,7 +100,8 @@ static HTAB *tables = NULL;
 static dlist_head retired = DLIST_STATIC_INIT(retired);
 
 static void plan_at_xact_end(XactEvent event, void *arg);
-static void plan_names_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void plan_names_changed(Datum arg, SysCacheIdentifier cacheid,
+							   uint32 hashvalue);
 
 /* Prepare to keep plans.  Called once, when the module loads. */
 void
@@ -124,7 +125,7 @@ plan_init(void)
  * name.
  */
 static void
-plan_names_changed(Datum arg, int cacheid, uint32 hashvalue)
+plan_names_changed(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue)
 {
 	if (cacheid == COLLOID)
 		collations_changed++;

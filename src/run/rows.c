@@ -28,6 +28,7 @@
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
+#include "base/compat.h"
 #include "run/rows.h"
 #include "run/sql.h"
 
@@ -64,6 +65,16 @@ first_of_kind(Rows *rows, char kind)
 	return &rows->first[found - row_kinds];
 }
 
+/* Count the column that was described; the last one completes the descriptor. */
+static void
+column_described(Rows *rows)
+{
+	TupleDesc tupdesc = rows->relation.md.tupdesc;
+
+	if (++rows->ncolumns == tupdesc->natts)
+		TupleDescFinalize(tupdesc);
+}
+
 /*
  * Begin a relation of so many columns, "n" among them, and of about
  * so many rows.  All columns are to be added before rows are put.
@@ -85,7 +96,8 @@ rows_begin(int ncolumns, int nrows)
 	rows->most = nrows;
 	rows->values = palloc0(sizeof(Datum) * ncolumns);
 	rows->nulls = palloc0(sizeof(bool) * ncolumns);
-	TupleDescInitEntry(md->tupdesc, ++rows->ncolumns, "n", INT4OID, -1, 0);
+	TupleDescInitEntry(md->tupdesc, 1, "n", INT4OID, -1, 0);
+	column_described(rows);
 	return rows;
 }
 
@@ -99,9 +111,10 @@ add_column(Rows *rows, char kind, int number, Oid type, int32 typmod,
 	if (number == 1)
 		*first_of_kind(rows, kind) = rows->ncolumns;
 	Assert(*first_of_kind(rows, kind) + number - 1 == rows->ncolumns);
-	TupleDescInitEntry(tupdesc, ++rows->ncolumns,
+	TupleDescInitEntry(tupdesc, rows->ncolumns + 1,
 					   psprintf("%c%d", kind, number), type, typmod, 0);
-	TupleDescInitEntryCollation(tupdesc, rows->ncolumns, collation);
+	TupleDescInitEntryCollation(tupdesc, rows->ncolumns + 1, collation);
+	column_described(rows);
 }
 
 /* Add a column of values that are converted to the type of a table's column. */
@@ -137,8 +150,9 @@ void
 rows_add_flags(Rows *rows)
 {
 	*first_of_kind(rows, 'g') = rows->ncolumns;
-	TupleDescInitEntry(rows->relation.md.tupdesc, ++rows->ncolumns, "g",
+	TupleDescInitEntry(rows->relation.md.tupdesc, rows->ncolumns + 1, "g",
 					   BYTEAOID, -1, 0);
+	column_described(rows);
 }
 
 /* Add a row; the first value is its number. */

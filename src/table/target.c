@@ -117,7 +117,8 @@ static HTAB *targets = NULL;
 static uint64 invalidations = 0;
 
 static void target_invalidate(Datum arg, Oid relid);
-static void target_invalidate_domains(Datum arg, int cache, uint32 hash);
+static void target_invalidate_domains(Datum arg, SysCacheIdentifier cache,
+									  uint32 hash);
 static void target_release_pins(ResourceReleasePhase phase, bool is_commit,
 								bool is_top_level, void *arg);
 static TargetInfo *target_build(Relation rel);
@@ -150,7 +151,7 @@ target_init(void)
  * domains alone.
  */
 static void
-target_invalidate_domains(Datum arg, int cache, uint32 hash)
+target_invalidate_domains(Datum arg, SysCacheIdentifier cache, uint32 hash)
 {
 	HASH_SEQ_STATUS status;
 	TargetCacheEntry *entry;
