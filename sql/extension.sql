@@ -1,10 +1,10 @@
 -- The extension itself: what it declares, and that it can be moved, dropped
 -- and created again.
 \set SHOW_CONTEXT never
--- what belongs to it
+-- what belongs to it; that a view's row type does is recorded from 17 on
 SELECT regexp_replace(pg_describe_object(classid, objid, objsubid), '\s+', ' ', 'g') AS object
   FROM pg_depend
- WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND classid <> 'pg_type'::regclass
    AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'racefree')
  ORDER BY 1;
 SELECT proname, provolatile, proparallel, proisstrict, prosecdef, proleakproof, proretset, prorettype::regtype

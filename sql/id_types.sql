@@ -31,7 +31,7 @@ BEGIN
 END $$;
 SELECT type, id, idt_try(type, id) FROM (VALUES
   ('inet', '10.0.0.1/32'), ('idt_host', '10.0.0.1/32'), ('cidr', '10.0.0.0/8'), ('macaddr', '08-00-2b-01-02-03'),
-  ('macaddr8', '08:00:2b:01:02:03'), ('oid', '01'), ('boolean', 'yes'), ('idt_color', 'red'), ('bit(3)', '101'), ('pg_lsn', '0/0A'),
+  ('macaddr8', '08:00:2b:01:02:03'), ('oid', '01'), ('boolean', 'yes'), ('idt_color', 'red'), ('bit(3)', '101'), ('pg_lsn', '00/abcdef01'),
   ('jsonb', '{"a":1}'), ('idt_pair', '(01,"x")'), ('integer[]', '{1, 02}'), ('int4range', '[1,2]'),
   ('text', ' x '), ('char(5)', 'abc  '), ('uuid', 'A0EEBC999C0B4EF8BB6D6BB9BD380A11'), ('numeric', '1.50'),
   -- these lose something, but not always

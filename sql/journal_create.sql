@@ -11,7 +11,8 @@ SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull, attidentit
        pg_get_expr(adbin, adrelid) AS def
   FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
  WHERE attrelid = 'j'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'j'::regclass ORDER BY contype, 2;
+-- from 18 on, NOT NULL is a constraint, too
+SELECT contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'j'::regclass AND contype <> 'n' ORDER BY contype, 2;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'j'::regclass ORDER BY 1;
 SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'j'::regclass AND NOT tgisinternal ORDER BY tgname;
 SELECT relkind, relpersistence, pg_get_userbyid(relowner) = current_user AS mine FROM pg_class WHERE oid = 'j'::regclass;

@@ -118,8 +118,12 @@ SELECT lock_keys('{"lk": [{"j": 1}]}');
 \echo :SQLSTATE
 SELECT lock_keys('{"nope": [{"k": "a"}]}');
 \echo :SQLSTATE
-SELECT lock_keys('{"nope.lk": [{"k": "a"}]}');
-\echo :SQLSTATE
+-- the code depends on the major version
+DO $$BEGIN
+  PERFORM lock_keys('{"nope.lk": [{"k": "a"}]}');
+EXCEPTION WHEN invalid_schema_name OR undefined_table THEN
+  RAISE NOTICE 'no such schema, or table';
+END$$;
 SELECT lock_keys('{"a.b.c.d": [{"k": "a"}]}');
 \echo :SQLSTATE
 SELECT lock_keys('{"": [{"k": "a"}]}');

@@ -125,14 +125,17 @@ INSERT INTO wallet VALUES
 	('Ann', '00000000-0000-0000-0000-00000000000a', 100, 1),
 	('Bob', '00000000-0000-0000-0000-00000000000b', 32000, 1);
 
--- Run a query as in a read-only transaction.
-CREATE FUNCTION read_only(query text) RETURNS text
-	LANGUAGE plpgsql SET transaction_read_only = on AS
+-- Run a query as in a read-only transaction.  The end of a subtransaction that
+-- fails makes it writable again; what has no such end may not set it.
+CREATE FUNCTION read_only(query text) RETURNS text LANGUAGE plpgsql AS
 $$
 DECLARE
 	answer text;
 BEGIN
+	SET LOCAL transaction_read_only = on;
 	EXECUTE query INTO answer;
+	RAISE SQLSTATE 'READY';
+EXCEPTION WHEN SQLSTATE 'READY' THEN
 	RETURN answer;
 END
 $$;
