@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * racefree.c
- *	  Module entry: says that this is a PostgreSQL module and wakes the rooms
- *	  that listen for cache invalidations and transaction ends.
+ *	  Entry point of the module: the magic block, and the registration of
+ *	  callbacks.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -20,6 +20,10 @@ RACEFREE_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 
+/*
+ * Called when a session loads the module.  What is kept of tables and
+ * statements is registered for invalidations, and for the end of transactions.
+ */
 void
 _PG_init(void)
 {

@@ -11,11 +11,17 @@
 #include "postgres.h"
 
 #include "catalog/heap.h"
+#include "catalog/pg_class.h"
 #include "utils/builtins.h"
 
 #include "base/errors.h"
 
-/* A required argument is NULL. */
+/* ----------
+ * Arguments
+ * ----------
+ */
+
+/* Report that a required argument is NULL. */
 void
 error_null_argument(const char *argument)
 {
@@ -24,7 +30,29 @@ error_null_argument(const char *argument)
 			 errmsg("argument \"%s\" must not be null", argument)));
 }
 
-/* An argument says what to book, but not where. */
+/* Report that an array argument has a NULL among its elements. */
+void
+error_null_element(const char *argument)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument \"%s\" must not contain nulls", argument)));
+}
+
+/* Report that an array argument has more or fewer elements than another one. */
+void
+error_element_count(const char *argument, int nelements, const char *other,
+					int nothers)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument \"%s\" must have as many elements as \"%s\"",
+					argument, other),
+			 errdetail("It has %d, and \"%s\" has %d.",
+					   nelements, other, nothers)));
+}
+
+/* Report that an argument is about what is booked, but no journal is given. */
 void
 error_needs_journal(const char *argument)
 {
@@ -35,7 +63,53 @@ error_needs_journal(const char *argument)
 					 "\"journal\".")));
 }
 
-/* No live user column of the table has that name. */
+/* Report that a trigger function was called in another way. */
+void
+error_not_trigger(const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"%s\" was not called by trigger manager",
+					function)));
+}
+
+/* ----------
+ * Tables, columns and types
+ * ----------
+ */
+
+/* Report that a relation is of a kind that holds no rows of its own. */
+void
+error_not_table(const char *relation, char relkind)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("\"%s\" is not a table", relation),
+			 errdetail_relkind_not_supported(relkind),
+			 errhint("Name the table that holds the rows.")));
+}
+
+/*
+ * Report that a type does not exist.  If it was to be the row type of a table,
+ * a prepared statement holds its OID.
+ */
+void
+error_undefined_type(Oid type, bool is_row_type)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("type with OID %u does not exist", type),
+			 is_row_type
+				 ? errdetail("The table was dropped after the statement was "
+							 "prepared.")
+				 : 0,
+			 is_row_type
+				 ? errhint("Prepare the statement again; in PL/pgSQL, use "
+						   "EXECUTE.")
+				 : 0));
+}
+
+/* Report that no live user column of the table has that name. */
 void
 error_undefined_column(Relation rel, const char *column)
 {
@@ -48,7 +122,7 @@ error_undefined_column(Relation rel, const char *column)
 				 : 0));
 }
 
-/* Rows cannot be found by a value of this type. */
+/* Report that rows cannot be found by a value of this type. */
 void
 error_no_equality(Oid type)
 {
@@ -59,7 +133,12 @@ error_no_equality(Oid type)
 			 errhint("Rows cannot be found by a column of this type.")));
 }
 
-/* Several rows match a key: which one is meant, nobody can say. */
+/* ----------
+ * Rows that a statement finds, creates or updates
+ * ----------
+ */
+
+/* Report that several rows match a key, which should name one. */
 void
 error_several_rows(Relation rel, const char *key)
 {
@@ -70,7 +149,7 @@ error_several_rows(Relation rel, const char *key)
 			 errdetail("%s is not unique.", key)));
 }
 
-/* Row-level security shows the row, but forbids to change it. */
+/* Report that row-level security shows the row, but forbids to change it. */
 void
 error_update_denied(Relation rel, const char *key)
 {
@@ -83,8 +162,8 @@ error_update_denied(Relation rel, const char *key)
 }
 
 /*
- * The row that was created does not have the key that was asked for, so the
- * next call would create another one.
+ * Report that the row that was created does not have the key that was asked
+ * for, so that the next call would create another one.
  */
 void
 error_key_changed(Relation rel, const char *column)
@@ -99,8 +178,8 @@ error_key_changed(Relation rel, const char *column)
 }
 
 /*
- * After an INSERT of ours there are several rows with the key: code that ran
- * during the INSERT created one, too.
+ * Report that there are several rows with the key after the INSERT, since code
+ * that ran during the INSERT created one, too.
  */
 void
 error_created_twice(Relation rel, const char *key)
@@ -116,7 +195,7 @@ error_created_twice(Relation rel, const char *key)
 					 "unique index on the key.")));
 }
 
-/* The row was neither created nor is it to be found. */
+/* Report that the INSERT did not create a row, and that there is none. */
 void
 error_insert_suppressed(Relation rel)
 {
@@ -128,7 +207,10 @@ error_insert_suppressed(Relation rel)
 			 errhint("A trigger on the table seems to suppress the insert.")));
 }
 
-/* A rule turned the statement into another one: its result says nothing. */
+/*
+ * Report that a rule would turn the statement into another one, whose result
+ * says nothing about the table.
+ */
 void
 error_rewritten(Relation rel)
 {
@@ -140,8 +222,8 @@ error_rewritten(Relation rel)
 }
 
 /*
- * Another transaction made or changed a row that this transaction's snapshot
- * cannot see.
+ * Report that a concurrent transaction created or changed a row that this
+ * transaction's snapshot does not see.
  */
 void
 error_serialization(Relation rel)

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * settings.c
- *	  Settings that hold for a moment.
+ *	  Settings that are changed for some statements.
  *
- * They are changed as SET LOCAL does within a function that has a SET clause:
- * an error restores them when the (sub)transaction aborts.
+ * They are changed as a function's SET clause does it: until settings_end(),
+ * or, after an error, until the (sub)transaction is rolled back.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -16,14 +16,14 @@
 
 #include "base/settings.h"
 
-/* Begin to change settings. */
+/* Begin to change settings: the result is for settings_end(). */
 int
 settings_begin(void)
 {
 	return NewGUCNestLevel();
 }
 
-/* Change a setting until settings_end(), or until an error. */
+/* Change a setting, as the current user may do. */
 void
 settings_set(const char *name, const char *value)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * settings.h
- *	  Settings that hold for a moment.
+ *	  Settings that are changed for some statements.
  *
  * Copyright (c) 2026, the racefree developers
  *

@@ -24,7 +24,10 @@
 #include "table/ids.h"
 #include "table/values.h"
 
-/* Describe a column that the caller knows already. */
+/*
+ * Describe a column that the caller has resolved.  Its type must have an order,
+ * since rows are locked, and ids searched, in that order.
+ */
 void
 ids_of_column(IdColumn *id, const Target *table, AttrNumber attnum)
 {
@@ -77,9 +80,9 @@ ids_compare(const IdColumn *id, Datum a, Datum b)
 }
 
 /*
- * True for the types that keep all that the text of an id says.  Other types
- * may cut or round what they are given, so that two texts, of which each means
- * another id, could become one value.
+ * Return true for the types that keep all that the text of an id says.  Other
+ * types may cut or round what they are given, so that the texts of two ids
+ * could become the same value.
  */
 bool
 ids_type_keeps_text(Oid type)
@@ -103,22 +106,25 @@ ids_type_keeps_text(Oid type)
 
 /* The text of a number as a numeric, which keeps all its digits. */
 static Datum
-number_of(const char *text)
+ids_number_of(const char *text)
 {
 	return DirectFunctionCall3(numeric_in, CStringGetDatum(text),
 							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
-/* True if the text is nothing but a decimal number. */
+/* Return true if the text is nothing but a decimal number. */
 static bool
-is_decimal(const char *text)
+ids_is_decimal(const char *text)
 {
 	return text[0] != '\0' && text[strspn(text, "+-0123456789.")] == '\0';
 }
 
-/* Is that what was printed, apart from zeros at the end, and from the T? */
+/*
+ * Return true if a time's printed form is the text, apart from zeros at the end
+ * of either, and from a T between date and time.
+ */
 static bool
-is_same_time(const char *printed, const char *text)
+ids_is_same_time(const char *printed, const char *text)
 {
 	const char *zeros = " 0:.";
 
@@ -134,11 +140,11 @@ is_same_time(const char *printed, const char *text)
 }
 
 /*
- * True for the base types of core that cut or round what they are given, or
- * leave out some of it, and for those with such a part.
+ * Return true for the base types of core that cut or round what they are given,
+ * or leave out some of it, and for types with such a part.
  */
 static bool
-loses_text(Oid type)
+ids_type_loses_text(Oid type)
 {
 	TupleDesc tupdesc;
 	bool loses = false;
@@ -161,11 +167,11 @@ loses_text(Oid type)
 			break;
 	}
 	if (OidIsValid(get_element_type(type)))
-		return loses_text(getBaseType(get_element_type(type)));
+		return ids_type_loses_text(getBaseType(get_element_type(type)));
 	if (type_is_multirange(type))
 		type = get_multirange_range(type);
 	if (type_is_range(type))
-		return loses_text(getBaseType(get_range_subtype(type)));
+		return ids_type_loses_text(getBaseType(get_range_subtype(type)));
 	if (!type_is_rowtype(type) || type == RECORDOID)
 		return false;
 	tupdesc = lookup_rowtype_tupdesc(type, -1);
@@ -173,23 +179,24 @@ loses_text(Oid type)
 	{
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 
-		loses = !att->attisdropped && loses_text(getBaseType(att->atttypid));
+		loses = !att->attisdropped &&
+				ids_type_loses_text(getBaseType(att->atttypid));
 	}
 	ReleaseTupleDesc(tupdesc);
 	return loses;
 }
 
 /*
- * True if a value of the base type that was made of the text has lost nothing
- * of what that says.  Of dates and times, the text must mean the same in every
- * session.
+ * Return true if a value of the base type that was made of the text keeps all
+ * that the text says.  The text of a date or time must also be read the same in
+ * every session, whatever its settings are.
  */
 bool
 ids_is_exact(Oid type, Datum value, const char *text)
 {
 	const char *printed;
 
-	if (ids_type_keeps_text(type) || !loses_text(type))
+	if (ids_type_keeps_text(type) || !ids_type_loses_text(type))
 		return true;
 	printed = values_print_exactly(type, value);
 	if (strcmp(printed, text) == 0)
@@ -199,16 +206,16 @@ ids_is_exact(Oid type, Datum value, const char *text)
 		case FLOAT4OID:
 		case FLOAT8OID:
 			return DatumGetBool(DirectFunctionCall2(numeric_eq,
-													number_of(printed),
-													number_of(text)));
+													ids_number_of(printed),
+													ids_number_of(text)));
 		case CASHOID:
-			return is_decimal(text) &&
+			return ids_is_decimal(text) &&
 				   DatumGetBool(DirectFunctionCall2(
 					   numeric_eq, DirectFunctionCall1(cash_numeric, value),
-					   number_of(text)));
+					   ids_number_of(text)));
 		case TIMEOID:
 		case TIMESTAMPOID:
-			return is_same_time(printed, text);
+			return ids_is_same_time(printed, text);
 		case INTERVALOID:
 			/* Only fractions are rounded. */
 			return strchr(text, '.') == NULL;
@@ -218,11 +225,11 @@ ids_is_exact(Oid type, Datum value, const char *text)
 }
 
 /*
- * Make an id of its text form.  One that the type cuts or rounds would name
- * another account.
+ * Make an id of its text form.  An id that the type cuts or rounds could name
+ * another account, so it is an error.
  */
 static Datum
-id_from_text(Oid type, char *text)
+ids_from_text(Oid type, char *text)
 {
 	Oid function;
 	Oid io_param;
@@ -230,7 +237,10 @@ id_from_text(Oid type, char *text)
 
 	getTypeInputInfo(type, &function, &io_param);
 	id = OidInputFunctionCall(function, text, io_param, -1);
-	/* What a timestamptz rounds off is less than a microsecond. */
+	/*
+	 * A timestamptz rounds off less than a microsecond, and the text of one
+	 * depends on the time zone, so it would be refused needlessly.
+	 */
 	if (type != TIMESTAMPTZOID && !ids_is_exact(type, id, text))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -242,8 +252,8 @@ id_from_text(Oid type, char *text)
 }
 
 /*
- * An id as a value of the id column's base type: as it is where the types
- * agree, else by its text form, so that ids from drivers that send text work.
+ * An id as a value of the id column's base type: as it is if the types agree,
+ * else by its text form, so that ids from drivers that send text work.
  */
 Datum
 ids_convert(Oid from, Oid to, Datum id)
@@ -258,7 +268,7 @@ ids_convert(Oid from, Oid to, Datum id)
 		return Int64GetDatum(DatumGetInt32(id));
 	else
 		id = CStringGetDatum(values_print_exactly(from, id));
-	return id_from_text(to, DatumGetCString(id));
+	return ids_from_text(to, DatumGetCString(id));
 }
 
 /* An id's text form, for messages. */
@@ -268,7 +278,7 @@ ids_print(const Target *target, AttrNumber attnum, Datum id)
 	return values_print(target_column(target, attnum)->atttypid, id);
 }
 
-/* Several rows have an id that should name one. */
+/* Report that several rows have an id that should name one. */
 void
 ids_error_not_unique(const Target *target, AttrNumber attnum, Datum id)
 {

@@ -48,6 +48,7 @@ target_index_agrees(const Target *target, Relation index, int i)
 	TypeCacheEntry *type;
 	Oid equality;
 
+	Assert(i >= 0 && i < index->rd_index->indnkeyatts);
 	type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR);
 	equality = get_opfamily_member(index->rd_opfamily[i],
 								   index->rd_opcintype[i],
@@ -112,6 +113,7 @@ indexes_look_at(const Target *target, Relation index, IndexFacts *facts)
 	{
 		Size size = sizeof(AttrNumber) * form->indnkeyatts;
 
+		Assert(form->indisunique && facts->primary_key == NULL);
 		facts->primary_key_length = form->indnkeyatts;
 		facts->primary_key = palloc(size);
 		memcpy(facts->primary_key, form->indkey.values, size);

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * json.c
- *	  JSON objects to typed values in column order.
+ *	  JSON objects to typed values in column order, and rows to JSON objects.
  *
- * Names are resolved first, values converted only when they are needed: a
- * call that finds its row never looks at what it would have inserted.  The
+ * Names are resolved first, and values converted only when they are needed: a
+ * call that finds its row does not convert what it would have inserted.  The
  * conversion is core's own, jsonb_populate_record().
  *
  * Everything is allocated in the current memory context.  Values point into
- * the row that the conversion made, which lives there too.  What the
- * conversion itself keeps from call to call hangs on the table's entry.
+ * the row that the conversion made, which lives there too.  What core's
+ * functions keep from call to call is kept with the table.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -45,8 +45,8 @@ typedef struct Conversion
 } Conversion;
 
 /* The addresses by which the table's entry knows what is kept. */
-static const char conversion_owner[] = "json conversion";
-static const char to_jsonb_owner[] = "json to_jsonb";
+static const char json_conversion_owner[] = "json conversion";
+static const char json_to_jsonb_owner[] = "json to_jsonb";
 
 /* A row of the table that is NULL in every column. */
 static Datum
@@ -71,7 +71,7 @@ static Conversion *
 json_conversion(const Target *target)
 {
 	MemoryContext context;
-	void **kept = target_keep(target, conversion_owner, &context);
+	void **kept = target_keep(target, json_conversion_owner, &context);
 
 	if (*kept == NULL)
 	{
@@ -111,7 +111,10 @@ json_prepare_call(const Target *target, Oid function, Oid result_type,
 	MemoryContextSwitchTo(old);
 }
 
-/* The same for jsonb_populate_record(), with a memory context of its own. */
+/*
+ * Prepare to call jsonb_populate_record(), in a memory context of its own,
+ * which is a child of the current one.
+ */
 static Populate *
 json_prepare_populate(const Target *target)
 {
@@ -127,6 +130,7 @@ json_prepare_populate(const Target *target)
 	return populate;
 }
 
+/* Call jsonb_populate_record(). */
 static HeapTupleHeader
 json_call_populate(Datum null_row, FmgrInfo *populate, Jsonb *object)
 {
@@ -224,18 +228,17 @@ json_convert(const Target *target, Jsonb *object, ColumnValues *columns)
 {
 	HeapTupleHeader row = json_populate(target, object);
 
+	Assert(columns->ncolumns == JB_ROOT_COUNT(object));
 	values_read_row(target, row, columns->ncolumns, columns->attnums,
 					columns->values, columns->nulls);
 }
 
-/*
- * A row of the table as a JSON object, as to_jsonb() makes it.
- */
+/* A row of the table as a JSON object, as to_jsonb() makes it. */
 Datum
 json_from_row(const Target *target, Datum row)
 {
 	MemoryContext context;
-	void **kept = target_keep(target, to_jsonb_owner, &context);
+	void **kept = target_keep(target, json_to_jsonb_owner, &context);
 
 	if (*kept == NULL)
 	{

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json.h
- *	  JSON objects to typed values in column order.
+ *	  JSON objects to typed values in column order, and rows to JSON objects.
  *
  * Copyright (c) 2026, the racefree developers
  *

@@ -44,16 +44,16 @@
 #include "table/tree.h"
 #include "table/usercode.h"
 
-/* Above this many tables, forget those that were invalidated, say dropped. */
+/* With this many tables, forget those that were invalidated, say dropped. */
 #define TARGETS_BEFORE_SWEEP 256
 
 /* What another room keeps with a table. */
-typedef struct KeptItem
+typedef struct TargetKept
 {
 	slist_node node;
-	const void *owner;
-	void *value;
-} KeptItem;
+	const void *owner; /* an address that belongs to the room */
+	void *value;	   /* NULL until the room sets it */
+} TargetKept;
 
 typedef struct TargetCacheEntry TargetCacheEntry;
 
@@ -70,7 +70,7 @@ typedef struct TargetInfo
 	bool insert_code;		 /* an INSERT can run code of the user's */
 	Oid lock_root;			 /* table under which keys are locked */
 	bool several_parents;	 /* that table has more than one */
-	slist_head kept;		 /* what other rooms keep, of KeptItem */
+	slist_head kept;		 /* what other rooms keep, of TargetKept */
 } TargetInfo;
 
 /*
@@ -83,7 +83,7 @@ struct TargetCacheEntry
 	Oid relid;			   /* hash key */
 	TargetInfo *info;	   /* the current one, never NULL */
 	MemoryContext context; /* of what is kept through changes, or NULL */
-	slist_head kept;	   /* that, of KeptItem */
+	slist_head kept;	   /* that, of TargetKept */
 };
 
 struct Target
@@ -111,10 +111,11 @@ static TargetPin *target_pins = NULL;
 static int target_npins = 0;
 static int target_max_pins = 0;
 
+/* What is kept of tables, by their OID. */
 static HTAB *targets = NULL;
 
-/* Counts the invalidations that tables were told of. */
-static uint64 invalidations = 0;
+/* Counts the calls of the two callbacks that invalidate. */
+static uint64 target_invalidations = 0;
 
 static void target_invalidate(Datum arg, Oid relid);
 static void target_invalidate_domains(Datum arg, SysCacheIdentifier cache,
@@ -145,10 +146,10 @@ target_init(void)
 }
 
 /*
- * Syscache callback for constraints and types: ALTER DOMAIN changes what
- * storing a row runs, its constraints or its default, and invalidates no
- * table.  Every new table has a new type, so types matter to tables with
- * domains alone.
+ * Syscache callback for constraints and types.  ALTER DOMAIN invalidates no
+ * table, but changes what runs when a row is stored: the constraints of a
+ * column's domain, or its default.  Every new table has a new type, so types
+ * matter only to tables with domains.
  */
 static void
 target_invalidate_domains(Datum arg, SysCacheIdentifier cache, uint32 hash)
@@ -156,7 +157,7 @@ target_invalidate_domains(Datum arg, SysCacheIdentifier cache, uint32 hash)
 	HASH_SEQ_STATUS status;
 	TargetCacheEntry *entry;
 
-	invalidations++;
+	target_invalidations++;
 	hash_seq_init(&status, targets);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -167,9 +168,10 @@ target_invalidate_domains(Datum arg, SysCacheIdentifier cache, uint32 hash)
 }
 
 /*
- * Relcache callback: InvalidOid means every table.  A column's type may have
- * parts that are relations themselves, and a table may have ancestors, so
- * such tables mind every invalidation.  Nothing is freed here.
+ * Relcache callback; InvalidOid means every table.  A column's type may have
+ * parts that are relations themselves, and a table may have ancestors, which
+ * are not all known: for such a table, every invalidation counts.  Nothing is
+ * freed here, since callers up the stack may be using it.
  */
 static void
 target_invalidate(Datum arg, Oid relid)
@@ -177,7 +179,7 @@ target_invalidate(Datum arg, Oid relid)
 	HASH_SEQ_STATUS status;
 	TargetCacheEntry *entry;
 
-	invalidations++;
+	target_invalidations++;
 	hash_seq_init(&status, targets);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
@@ -326,34 +328,40 @@ target_enter(Oid relid, TargetInfo *info)
 }
 
 /*
- * What is kept of the open table, built anew if it may have changed.  The table
- * was locked before, so this is checked against every change that was committed
- * when the lock was granted.
+ * What is kept of the open table, built anew if the table may have changed.
+ *
+ * The table must be locked already.  Taking the lock processes the
+ * invalidations of all changes that were committed before the lock was
+ * granted.  If we looked first and locked then, a change that another session
+ * committed while we waited for the lock would go unnoticed: we would, say,
+ * take a key for unique whose index was dropped, and create a second row.
  */
 static TargetInfo *
 target_look_up(Relation rel)
 {
 	Oid relid = RelationGetRelid(rel);
 	TargetCacheEntry *entry = hash_search(targets, &relid, HASH_FIND, NULL);
-	uint64 before = invalidations;
+	uint64 before = target_invalidations;
 	TargetInfo *info;
 
+	Assert(CheckRelationLockedByMe(rel, AccessShareLock, true));
 	if (entry != NULL && entry->info->valid)
 		return entry->info;
 
 	/*
-	 * Catalog look-ups may invalidate: build first, then enter.  What was
-	 * invalidated in between was not marked, since it was not entered: build
-	 * again at the next use.
+	 * Catalog look-ups may process invalidations, and with them replace the
+	 * entry: build first, then enter.  An invalidation in between found no info
+	 * to mark, so what was built may be out of date: build again at the next
+	 * use.
 	 */
 	info = target_build(rel);
-	info->valid = before == invalidations;
+	info->valid = before == target_invalidations;
 	return target_enter(relid, info);
 }
 
-/* Open a relation, which must be one that holds rows. */
+/* Lock and open a relation, which must be one that holds rows. */
 static Relation
-open_table(Oid relid, LOCKMODE lockmode)
+target_open_relation(Oid relid, LOCKMODE lockmode)
 {
 	Relation rel;
 
@@ -370,31 +378,19 @@ open_table(Oid relid, LOCKMODE lockmode)
 		case RELKIND_FOREIGN_TABLE:
 			return rel;
 		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("\"%s\" is not a table",
-							RelationGetRelationName(rel)),
-					 errdetail_relkind_not_supported(rel->rd_rel->relkind),
-					 errhint("Name the table that holds the rows.")));
+			error_not_table(RelationGetRelationName(rel), rel->rd_rel->relkind);
 	}
-	return NULL; /* keep the compiler quiet */
 }
 
-/* The table behind a row type, or an error that says what to pass instead. */
+/* Lock and open the table that has the row type. */
 static Relation
-target_open_relation(Oid row_type, LOCKMODE lockmode)
+target_open_row_type(Oid row_type, LOCKMODE lockmode)
 {
 	Oid relid = get_typ_typrelid(row_type);
 
 	if (!OidIsValid(relid) &&
 		!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(row_type)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("type with OID %u does not exist", row_type),
-				 errdetail("The table was dropped after the statement was "
-						   "prepared."),
-				 errhint("Prepare the statement again; in PL/pgSQL, use "
-						 "EXECUTE.")));
+		error_undefined_type(row_type, true);
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -403,12 +399,12 @@ target_open_relation(Oid row_type, LOCKMODE lockmode)
 				 errhint("Pass a null value of the table's row type, such as "
 						 "NULL::my_table.")));
 
-	return open_table(relid, lockmode);
+	return target_open_relation(relid, lockmode);
 }
 
 /* A handle on an open table. */
 static Target *
-make_target(Relation rel)
+target_make(Relation rel)
 {
 	TargetInfo *info = target_look_up(rel);
 	Target *target = palloc(sizeof(Target));
@@ -422,19 +418,19 @@ make_target(Relation rel)
 
 /*
  * Open the table whose row type this is, locked in the given mode until the
- * transaction ends.
+ * transaction ends.  The handle is in the current memory context.
  */
 Target *
 target_open(Oid row_type, LOCKMODE lockmode)
 {
-	return make_target(target_open_relation(row_type, lockmode));
+	return target_make(target_open_row_type(row_type, lockmode));
 }
 
 /* The same for the table itself. */
 Target *
 target_open_table(Oid relid, LOCKMODE lockmode)
 {
-	return make_target(open_table(relid, lockmode));
+	return target_make(target_open_relation(relid, lockmode));
 }
 
 /*
@@ -457,17 +453,22 @@ target_close(Target *target)
 }
 
 /*
- * Lock the table more strongly than it was opened.  The columns are as they
- * were, but another session may have created a trigger or an index since then:
- * the handle tells of that from now on.
+ * Lock the table more strongly than it was opened.  Another session may have
+ * created a trigger or an index since the table was opened, or while we waited
+ * for the lock: the handle tells of it from now on.  The columns are as they
+ * were, since the table was locked already.
  *
- * Plans are fetched after this: a plan is checked only when it is fetched, so
- * with a plan that was fetched before, the caller would run the old statement
- * on a table that another session altered while the caller waited for the lock.
+ * A caller locks first and fetches plans then, since a plan is checked against
+ * the catalogs only when it is fetched.  If the caller fetched a plan and then
+ * waited here for a session that creates a unique index on the key, it would
+ * run the INSERT that was made for a table without that index: the INSERT would
+ * fail with a unique violation instead of yielding to the other row.  Once the
+ * lock is held, no change that conflicts with it can be committed.
  */
 void
 target_lock(Target *target, LOCKMODE lockmode)
 {
+	Assert(target->npins > 0);
 	locks_acquire_table(RelationGetRelid(target->rel), lockmode);
 	if (!target->info->valid)
 		target_pin(target, target_look_up(target->rel));
@@ -562,7 +563,10 @@ target_has_several_parents(const Target *target)
 	return target->info->several_parents;
 }
 
-/* The table under whose OID keys are locked. */
+/*
+ * The table under whose OID keys are locked.  Until target_hold_root(), another
+ * session can still change it.
+ */
 Oid
 target_lock_root(const Target *target)
 {
@@ -615,16 +619,16 @@ target_tree(const Target *target)
 static void **
 target_find_kept(slist_head *kept, const void *owner, MemoryContext context)
 {
-	KeptItem *item;
+	TargetKept *item;
 	slist_iter iter;
 
 	slist_foreach(iter, kept)
 	{
-		item = slist_container(KeptItem, node, iter.cur);
+		item = slist_container(TargetKept, node, iter.cur);
 		if (item->owner == owner)
 			return &item->value;
 	}
-	item = MemoryContextAllocZero(context, sizeof(KeptItem));
+	item = MemoryContextAllocZero(context, sizeof(TargetKept));
 	item->owner = owner;
 	slist_push_head(kept, &item->node);
 	return &item->value;

@@ -20,6 +20,7 @@
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "nodes/bitmapset.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
@@ -231,6 +232,8 @@ target_ran_user_code_on_insert(const Target *target)
 	if (form->relkind != RELKIND_PARTITIONED_TABLE || form->relispartition)
 		return target_runs_user_code_on_insert(target);
 	traits = traits_of(target, &context);
+	Assert(CheckRelationLockedByMe(target_relation(target), RowExclusiveLock,
+								   true));
 	if (traits->tree_code == ANSWER_UNKNOWN && target_is_current(target))
 		traits->tree_code = traits_tree_runs_code(target) ? ANSWER_YES
 														  : ANSWER_NO;
@@ -334,9 +337,12 @@ traits_find_lasting(const Target *target)
 		foreach(lc, target_tree(target))
 			traits_add_lasting(traits, lfirst_oid(lc));
 	}
+	/* None of them holds rows. */
 	if (traits->most_lasting == 0)
 		traits->least_lasting = traits->most_lasting = traits_lasting(
 			form->relpersistence);
+	Assert(traits->least_lasting > 0 &&
+		   traits->least_lasting <= traits->most_lasting);
 	return traits;
 }
 

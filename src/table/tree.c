@@ -61,6 +61,7 @@ tree_find_root(Oid relid, bool *several_parents)
 {
 	Oid parent;
 
+	Assert(OidIsValid(relid));
 	while (OidIsValid(parent = tree_only_parent(relid, several_parents)))
 		relid = parent;
 	return relid;
@@ -82,6 +83,7 @@ tree_hold_root(Oid relid)
 	bool several_parents;
 	Oid parent;
 
+	Assert(OidIsValid(relid));
 	while (OidIsValid(parent = tree_only_parent(relid, &several_parents)))
 	{
 		/* Once locked, the parent keeps the parents that it has. */

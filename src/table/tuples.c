@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * tuples.c
- *	  Rows that statements gave: as rows of the table, and single columns.
+ *	  Rows of a statement's result, which list a table's live columns in order.
  *
- * Everything is allocated in the current memory context.
+ * A row of the table itself has a place for every column that was dropped, too,
+ * so the two are laid out alike only if no column was.  Everything is allocated
+ * in the current memory context.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -17,9 +19,8 @@
 #include "table/tuples.h"
 
 /*
- * Make a row of the table, as a composite datum in the current memory
- * context, from a query result that lists its live columns in order.  What
- * the result lists after them is left out.
+ * Make a row of the table, a composite datum, from a row of a statement's
+ * result.  What the result lists after the table's columns is left out.
  */
 Datum
 tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
@@ -32,7 +33,7 @@ tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 	Datum row;
 	int column = 0;
 
-	/* The tuple may be laid out as the row is. */
+	/* Laid out alike, the row is copied as it is. */
 	if (!target_has_dropped_columns(target) &&
 		tupdesc->natts == row_desc->natts)
 		return heap_copy_tuple_as_datum(tuple, row_desc);
@@ -47,6 +48,7 @@ tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 		nulls[i] = true;
 		if (TupleDescAttr(row_desc, i)->attisdropped)
 			continue;
+		Assert(column < tupdesc->natts);
 		values[i] = given[column];
 		nulls[i] = given_nulls[column++];
 	}
@@ -60,7 +62,7 @@ tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 	return row;
 }
 
-/* The place of a column in such a query result, counted from 1. */
+/* The place of a live column in such a row, counted from 1. */
 int
 tuples_position(const Target *target, AttrNumber attnum)
 {
@@ -77,7 +79,7 @@ tuples_position(const Target *target, AttrNumber attnum)
 	return column;
 }
 
-/* One column's value in such a query result; it points into the tuple. */
+/* The value of a column in such a row; it points into the tuple. */
 Datum
 tuples_value(const Target *target, HeapTuple tuple, TupleDesc tupdesc,
 			 AttrNumber attnum, bool *isnull)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tuples.h
- *	  Rows that statements gave, which list a table's live columns in order.
+ *	  Rows of a statement's result, which list a table's live columns in order.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -12,7 +12,7 @@
 
 #include "table/target.h"
 
-/* Such a row as a row of the table, a composite datum. */
+/* Such a row as a row of the table: a composite datum. */
 extern Datum tuples_form_row(const Target *target, HeapTuple tuple,
 							 TupleDesc tupdesc);
 /* The place of a column in such a row, counted from 1. */

@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * usercode.c
- *	  Whether code of the user's takes part when a row is inserted or updated.
+ *	  Whether code of the user's can run when a row is inserted or updated.
  *
  * Such code can call racefree again, and create the row that the INSERT is
- * about to create, or change balances that a transfer has changed.  Where it
- * cannot take part, nothing has to be looked at afterwards.
+ * about to create, or change balances that a transfer has changed.  If it
+ * cannot run, the caller need not look at the rows again afterwards.
  *
- * The answer goes by what the table's relcache entry holds, and by the
- * constraints of domains, so it lasts until these are invalidated.  In doubt it
- * is yes, which costs a look.
+ * The answer depends on the table's relcache entry and on the constraints of
+ * domains, so it is good until these are invalidated.  In doubt it is true:
+ * then the caller looks again, which costs a statement.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -29,6 +29,7 @@
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rowsecurity.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -40,12 +41,12 @@
 #include "table/usercode.h"
 
 /*
- * Can a value of the type be handled without code of the user's?  Those of
- * core's base types can.  A domain has checks, a composite, array or range can
- * be made of domains, and what is xml may come from a query.
+ * Return true if values of the type are handled without code of the user's, as
+ * those of core's base types are.  A domain has checks, a composite type, array
+ * or range can be made of domains, and xml may come from a query.
  */
 static bool
-type_is_harmless(Oid type)
+usercode_not_in_type(Oid type)
 {
 	if (type == CSTRINGOID || type == ANYENUMOID)
 		return true;
@@ -53,9 +54,9 @@ type_is_harmless(Oid type)
 		   get_typtype(type) == TYPTYPE_BASE;
 }
 
-/* Is it a number, or a length of time? */
+/* Return true for numbers and lengths of time. */
 static bool
-type_is_number(Oid type)
+usercode_type_is_number(Oid type)
 {
 	switch (type)
 	{
@@ -72,9 +73,12 @@ type_is_number(Oid type)
 	}
 }
 
-/* Does it look at nothing but NULLs, or at the bounds of what it is given? */
+/*
+ * Return true for functions that look at nothing but NULLs, or at the bounds of
+ * their argument, and so are harmless for values of any type.
+ */
 static bool
-function_looks_at_form(Oid function)
+usercode_looks_at_form(Oid function)
 {
 	switch (function)
 	{
@@ -93,29 +97,31 @@ function_looks_at_form(Oid function)
 }
 
 /*
- * A volatile function of core can run a statement that it is given as text, or
- * the expressions of an index that it is given by name.  One that takes nothing
- * but numbers, such as random(), cannot; nor can those of sequences.
+ * Return true if a volatile function of core runs no code of the user's.  Some
+ * run a statement that they are given as text, or the expressions of an index
+ * that they are given by name.  A function that takes nothing but numbers, such
+ * as random(), cannot; nor can those of sequences.
  */
 static bool
-volatile_is_harmless(Form_pg_proc form)
+usercode_not_in_volatile(Form_pg_proc form)
 {
 	if (form->oid == F_NEXTVAL || form->oid == F_CURRVAL)
 		return true;
 	for (int i = 0; i < form->pronargs; i++)
 	{
-		if (!type_is_number(form->proargtypes.values[i]))
+		if (!usercode_type_is_number(form->proargtypes.values[i]))
 			return false;
 	}
 	return true;
 }
 
 /*
- * Can the function run code of the user's?  One of core that takes and gives
- * values of core's base types cannot, unless it has effects.
+ * Return true if the function can run code of the user's.  A function of core
+ * that takes and returns values of core's base types cannot, unless it has side
+ * effects.  For check_functions_in_node().
  */
 static bool
-function_is_user_code(Oid function, void *context)
+usercode_in_function(Oid function, void *context)
 {
 	HeapTuple tuple;
 	Form_pg_proc form;
@@ -123,27 +129,28 @@ function_is_user_code(Oid function, void *context)
 
 	if (function >= FirstNormalObjectId || function_reads_any_type(function))
 		return true;
-	if (function_looks_at_form(function))
+	if (usercode_looks_at_form(function))
 		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		return true;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	harmless = type_is_harmless(form->prorettype);
+	harmless = usercode_not_in_type(form->prorettype);
 	for (int i = 0; i < form->pronargs && harmless; i++)
-		harmless = type_is_harmless(form->proargtypes.values[i]);
+		harmless = usercode_not_in_type(form->proargtypes.values[i]);
 	if (form->provolatile == PROVOLATILE_VOLATILE)
-		harmless = harmless && volatile_is_harmless(form);
+		harmless = harmless && usercode_not_in_volatile(form);
 	ReleaseSysCache(tuple);
 	return !harmless;
 }
 
 /*
- * Can the expression run code of the user's?  It cannot if all its nodes are
- * known to do no more than to call functions, and these are harmless.
+ * Return true if the expression can run code of the user's.  It cannot if all
+ * its nodes are of a kind that does no more than to call functions, and these
+ * are harmless.
  */
 static bool
-expression_runs_user_code(Node *node, void *context)
+usercode_in_expression(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
@@ -175,22 +182,23 @@ expression_runs_user_code(Node *node, void *context)
 		case T_NextValueExpr:
 			break;
 		case T_MinMaxExpr:
-			if (!type_is_harmless(exprType(node)))
+			if (!usercode_not_in_type(exprType(node)))
 				return true;
 			break;
 		default:
 			return true;
 	}
-	return check_functions_in_node(node, function_is_user_code, context) ||
-		   expression_tree_walker(node, expression_runs_user_code, context);
+	return check_functions_in_node(node, usercode_in_function, context) ||
+		   expression_tree_walker(node, usercode_in_expression, context);
 }
 
 /*
- * Do the constraints of the type, if that is a domain?  The type cache lets go
- * of them with the memory that they were asked for in.
+ * Return true if the constraints of the type, if it is a domain, can run code
+ * of the user's.  The type cache holds the constraints until the memory context
+ * is deleted that they were asked for in.
  */
 static bool
-domain_runs_user_code(Oid type)
+usercode_in_domain(Oid type)
 {
 	MemoryContext context;
 	MemoryContext old;
@@ -208,8 +216,7 @@ domain_runs_user_code(Oid type)
 	{
 		DomainConstraintState *constraint = lfirst(lc);
 
-		result |= expression_runs_user_code((Node *) constraint->check_expr,
-											NULL);
+		result |= usercode_in_expression((Node *) constraint->check_expr, NULL);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -217,8 +224,8 @@ domain_runs_user_code(Oid type)
 }
 
 /*
- * Does an INSERT or UPDATE, which is a TRIGGER_TYPE_*, fire triggers other than
- * those of constraints?
+ * Return true if an INSERT or UPDATE, given as TRIGGER_TYPE_*, fires triggers
+ * other than those of constraints.
  */
 bool
 usercode_in_triggers(Relation rel, int16 event)
@@ -236,23 +243,26 @@ usercode_in_triggers(Relation rel, int16 event)
 }
 
 /*
- * Does the column's DEFAULT, or the expression that generates it?  The column's
- * own domain is looked into elsewhere.
+ * Return true if the column's DEFAULT, or the expression that generates it, can
+ * run code of the user's.  The caller looks at the column's own domain.
  */
 static bool
-default_runs_user_code(Relation rel, Form_pg_attribute att)
+usercode_in_default(Relation rel, Form_pg_attribute att)
 {
 	Node *expression = build_column_default(rel, att->attnum);
 
 	if (expression != NULL && IsA(expression, CoerceToDomain) &&
 		((CoerceToDomain *) expression)->resulttype == att->atttypid)
 		expression = (Node *) ((CoerceToDomain *) expression)->arg;
-	return expression_runs_user_code(expression, NULL);
+	return usercode_in_expression(expression, NULL);
 }
 
-/* DEFAULTs if asked for, generated columns, and the checks of domains. */
+/*
+ * Return true if the checks of domains, generated columns, or, if asked for,
+ * DEFAULTs can run code of the user's.
+ */
 static bool
-columns_run_user_code(Relation rel, bool defaults)
+usercode_in_columns(Relation rel, bool defaults)
 {
 	TupleDesc tupdesc = RelationGetDescr(rel);
 
@@ -262,31 +272,36 @@ columns_run_user_code(Relation rel, bool defaults)
 
 		if (att->attisdropped)
 			continue;
-		if (domain_runs_user_code(att->atttypid) ||
+		if (usercode_in_domain(att->atttypid) ||
 			((defaults || att->attgenerated != '\0') &&
-			 default_runs_user_code(rel, att)))
+			 usercode_in_default(rel, att)))
 			return true;
 	}
 	return false;
 }
 
+/* Return true if the table's CHECK constraints can run code of the user's. */
 static bool
-checks_run_user_code(Relation rel)
+usercode_in_checks(Relation rel)
 {
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
 
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
-		if (expression_runs_user_code(stringToNode(constraints->check[i].ccbin),
-									  NULL))
+		if (usercode_in_expression(stringToNode(constraints->check[i].ccbin),
+								   NULL))
 			return true;
 	}
 	return false;
 }
 
-/* Of a partition that is not locked, an index may be gone. */
+/*
+ * Return true if the expressions and predicates of indexes can run code of the
+ * user's.  If the table is a partition that is not locked, an index may have
+ * been dropped concurrently.
+ */
 static bool
-indexes_run_user_code(Relation rel)
+usercode_in_indexes(Relation rel)
 {
 	List *indexes = RelationGetIndexList(rel);
 	ListCell *lc;
@@ -299,11 +314,10 @@ indexes_run_user_code(Relation rel)
 		if (!RelationIsValid(index))
 			continue;
 		result |=
-			expression_runs_user_code((Node *) RelationGetIndexExpressions(
-										  index),
-									  NULL) ||
-			expression_runs_user_code((Node *) RelationGetIndexPredicate(index),
-									  NULL);
+			usercode_in_expression((Node *) RelationGetIndexExpressions(index),
+								   NULL) ||
+			usercode_in_expression((Node *) RelationGetIndexPredicate(index),
+								   NULL);
 		RelationClose(index);
 	}
 	list_free(indexes);
@@ -311,55 +325,60 @@ indexes_run_user_code(Relation rel)
 }
 
 /*
- * Does row-level security, for whomever it applies to?  The table must be
- * locked, since its policies are freed when they change.
+ * Return true if the policies of row-level security can run code of the user's,
+ * for whichever role.  The table must be locked: an invalidation frees policies
+ * that have changed, and could come while they are looked at.
  */
 bool
 usercode_in_policies(Relation rel)
 {
 	ListCell *lc;
 
+	Assert(CheckRelationLockedByMe(rel, AccessShareLock, true));
 	if (rel->rd_rsdesc == NULL)
 		return false;
 	foreach(lc, rel->rd_rsdesc->policies)
 	{
 		RowSecurityPolicy *policy = lfirst(lc);
 
-		if (expression_runs_user_code((Node *) policy->qual, NULL) ||
-			expression_runs_user_code((Node *) policy->with_check_qual, NULL))
+		if (usercode_in_expression((Node *) policy->qual, NULL) ||
+			usercode_in_expression((Node *) policy->with_check_qual, NULL))
 			return true;
 	}
 	return false;
 }
 
-/* By which expressions does a row go into a partition? */
+/*
+ * Return true if the expressions of the partition key can run code of the
+ * user's.
+ */
 static bool
-routing_runs_user_code(Relation rel)
+usercode_in_routing(Relation rel)
 {
 	PartitionKey key = RelationGetPartitionKey(rel);
 
-	return key != NULL &&
-		   expression_runs_user_code((Node *) key->partexprs, NULL);
+	return key != NULL && usercode_in_expression((Node *) key->partexprs, NULL);
 }
 
 /*
- * Can code of the user's run while a row is inserted into this table, or goes
- * through it on its way from the table above?  Row-level security is left out,
- * as is what is above and below.  The table need not be locked.
+ * Return true if code of the user's can run while a row is inserted into this
+ * table, or routed through it from the table above.  Row-level security, and
+ * the tables above and below, are left out.  The table need not be locked.
  */
 bool
 usercode_on_insert_here(Relation rel)
 {
 	return rel->rd_rules != NULL ||
 		   usercode_in_triggers(rel, TRIGGER_TYPE_INSERT) ||
-		   columns_run_user_code(rel, true) || checks_run_user_code(rel) ||
-		   indexes_run_user_code(rel) || routing_runs_user_code(rel);
+		   usercode_in_columns(rel, true) || usercode_in_checks(rel) ||
+		   usercode_in_indexes(rel) || usercode_in_routing(rel);
 }
 
 /*
- * Can code of the user's run while a row is inserted into this open table?  Of
- * a partitioned table the partitions may have such code, and may come later; to
- * know a partition's bounds, its ancestors would have to be locked.
+ * Return true if code of the user's can run while a row is inserted into this
+ * open table.  A partitioned table's partitions may have such code, and may be
+ * created concurrently.  A partition has bounds, which can be expressions of
+ * its ancestors' keys; these would have to be locked to be looked at.
  */
 bool
 usercode_on_insert(Relation rel)
@@ -369,9 +388,9 @@ usercode_on_insert(Relation rel)
 		   usercode_in_policies(rel);
 }
 
-/* The constraints of foreign keys that pass an UPDATE on. */
+/* The OIDs of the foreign keys that pass an UPDATE of this table on. */
 static List *
-cascading_constraints(Relation rel)
+usercode_cascading_constraints(Relation rel)
 {
 	List *constraints = NIL;
 
@@ -388,15 +407,15 @@ cascading_constraints(Relation rel)
 	return constraints;
 }
 
-/* Add the columns that the foreign key refers to. */
+/* Add the columns of this table that the foreign key refers to. */
 static Bitmapset *
-add_referred_columns(Bitmapset *columns, Oid constraint)
+usercode_add_referred_columns(Bitmapset *columns, Oid constraint)
 {
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
 	bool isnull;
 	Datum keys;
 
-	/* It may have been dropped a moment ago. */
+	/* The foreign key may have been dropped concurrently. */
 	if (!HeapTupleIsValid(tuple))
 		return columns;
 	keys = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_confkey,
@@ -424,14 +443,15 @@ usercode_cascaded_columns(Relation rel)
 	Bitmapset *columns = NULL;
 	ListCell *lc;
 
-	foreach(lc, cascading_constraints(rel))
-		columns = add_referred_columns(columns, lfirst_oid(lc));
+	foreach(lc, usercode_cascading_constraints(rel))
+		columns = usercode_add_referred_columns(columns, lfirst_oid(lc));
 	return columns;
 }
 
 /*
- * Can code of the user's run while a row of this open table is updated?  Of
- * partitions, children and remote servers the same holds as for an INSERT.
+ * Return true if code of the user's can run while a row of this open table is
+ * updated.  For partitions, children and remote servers, the same holds as for
+ * an INSERT.
  */
 bool
 usercode_on_update(Relation rel)
@@ -440,6 +460,6 @@ usercode_on_update(Relation rel)
 		   rel->rd_rel->relispartition || rel->rd_rel->relhassubclass ||
 		   rel->rd_rules != NULL ||
 		   usercode_in_triggers(rel, TRIGGER_TYPE_UPDATE) ||
-		   columns_run_user_code(rel, false) || checks_run_user_code(rel) ||
-		   indexes_run_user_code(rel) || usercode_in_policies(rel);
+		   usercode_in_columns(rel, false) || usercode_in_checks(rel) ||
+		   usercode_in_indexes(rel) || usercode_in_policies(rel);
 }

@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * values.c
- *	  Columns of a table with a value for each: how rooms name a row's key and
- *	  what is to be stored in it.
+ *	  Columns of a table with a value for each: a row's key, or what is to be
+ *	  stored in it.
  *
- * Columns are in ascending order.  Everything is allocated in the current
- * memory context.
+ * Columns are in ascending order, so that two lists can be merged, and that the
+ * same columns always make the same statement.  Everything is allocated in the
+ * current memory context.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -32,16 +33,46 @@ values_compare_attnums(const void *a, const void *b)
 	return *(const AttrNumber *) a - *(const AttrNumber *) b;
 }
 
-/* Put columns into ascending order. */
+#ifdef USE_ASSERT_CHECKING
+/* Return true if the columns are in ascending order, each of them once. */
+static bool
+values_are_sorted(const ColumnValues *columns)
+{
+	for (int i = 1; i < columns->ncolumns; i++)
+	{
+		if (columns->attnums[i - 1] >= columns->attnums[i])
+			return false;
+	}
+	return true;
+}
+#endif
+
+/* Put column numbers into ascending order. */
 void
 values_sort_attnums(AttrNumber *attnums, int n)
 {
+	Assert(n >= 0);
 	qsort(attnums, n, sizeof(AttrNumber), values_compare_attnums);
 }
 
 /*
- * Columns to be filled in, as one chunk of memory.  The chunk is the caller's
- * to write to, with values_set().
+ * The first column that a sorted list has more than once, or InvalidAttrNumber.
+ */
+AttrNumber
+values_find_duplicate(const ColumnValues *columns)
+{
+	for (int i = 1; i < columns->ncolumns; i++)
+	{
+		Assert(columns->attnums[i - 1] <= columns->attnums[i]);
+		if (columns->attnums[i - 1] == columns->attnums[i])
+			return columns->attnums[i];
+	}
+	return InvalidAttrNumber;
+}
+
+/*
+ * Columns to be filled in by values_set().  The struct and its arrays are one
+ * chunk of memory: the arrays are in the order of their alignment.
  */
 ColumnValues *
 values_make(int ncolumns)
@@ -49,6 +80,7 @@ values_make(int ncolumns)
 	ColumnValues *columns;
 	char *place;
 
+	Assert(ncolumns >= 0);
 	columns = palloc(MAXALIGN(sizeof(ColumnValues)) +
 					 (sizeof(Datum) + sizeof(AttrNumber) + sizeof(bool)) *
 						 ncolumns);
@@ -60,11 +92,13 @@ values_make(int ncolumns)
 	return columns;
 }
 
-/* Set a column of what values_make() made. */
+/* Set column "i" of what values_make() made. */
 void
 values_set(ColumnValues *columns, int i, AttrNumber attnum, Datum value,
 		   bool isnull)
 {
+	Assert(i >= 0);
+	Assert(attnum > 0);
 	unconstify(AttrNumber *, columns->attnums)[i] = attnum;
 	columns->values[i] = value;
 	columns->nulls[i] = isnull;
@@ -101,25 +135,46 @@ values_sort(ColumnValues *columns)
 	}
 }
 
-/* The values that a row of the table has in these columns. */
+/*
+ * The values that a row of the table, a composite datum, has in these columns.
+ * They point into the row.
+ */
 void
 values_read_row(const Target *target, HeapTupleHeader row, int n,
 				const AttrNumber *attnums, Datum *values, bool *nulls)
 {
 	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
 	HeapTupleData tuple;
+	Datum *row_values;
+	bool *row_nulls;
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = row;
+	if (n <= 1)
+	{
+		if (n == 1)
+			values[0] = heap_getattr(&tuple, attnums[0], tupdesc, &nulls[0]);
+		return;
+	}
+
+	row_values = palloc(tupdesc->natts * sizeof(Datum));
+	row_nulls = palloc(tupdesc->natts * sizeof(bool));
+	heap_deform_tuple(&tuple, tupdesc, row_values, row_nulls);
 	for (int i = 0; i < n; i++)
-		values[i] = heap_getattr(&tuple, attnums[i], tupdesc, &nulls[i]);
+	{
+		Assert(attnums[i] >= 1 && attnums[i] <= tupdesc->natts);
+		values[i] = row_values[attnums[i] - 1];
+		nulls[i] = row_nulls[attnums[i] - 1];
+	}
+	pfree(row_nulls);
+	pfree(row_values);
 }
 
 /*
- * All columns of two lists, in ascending order.  Of a column that both have,
- * the value of the second list counts.
+ * All columns of two lists, in ascending order.  A column that both have gets
+ * the value of the second list.
  */
 ColumnValues *
 values_merge(const ColumnValues *a, const ColumnValues *b)
@@ -129,6 +184,7 @@ values_merge(const ColumnValues *a, const ColumnValues *b)
 	int i = 0;
 	int j = 0;
 
+	Assert(values_are_sorted(a) && values_are_sorted(b));
 	while (i < a->ncolumns || j < b->ncolumns)
 	{
 		bool from_a = j >= b->ncolumns ||
@@ -147,13 +203,16 @@ values_merge(const ColumnValues *a, const ColumnValues *b)
 	return merged;
 }
 
-/* The values that the first list has for the columns of the second, its own. */
+/*
+ * The values that a list has for the columns of another one, which it all has.
+ */
 ColumnValues *
 values_select(const ColumnValues *from, const ColumnValues *columns)
 {
 	ColumnValues *result = values_make(columns->ncolumns);
 	int f = 0;
 
+	Assert(values_are_sorted(from) && values_are_sorted(columns));
 	for (int i = 0; i < columns->ncolumns; i++)
 	{
 		while (from->attnums[f] != columns->attnums[i])
@@ -168,20 +227,22 @@ values_select(const ColumnValues *from, const ColumnValues *columns)
 }
 
 /*
- * The first column in which two keys of the same columns differ, by its own
- * equality and collation, NULLs being equal; InvalidAttrNumber if they ask
- * for the same row.
+ * The first column in which two keys of the same columns differ, or
+ * InvalidAttrNumber.  Values are compared by the column's equality under its
+ * collation; NULL equals NULL.
  */
 AttrNumber
 values_find_difference(const Target *target, const ColumnValues *a,
 					   const ColumnValues *b)
 {
+	Assert(a->ncolumns == b->ncolumns);
 	for (int i = 0; i < a->ncolumns; i++)
 	{
 		AttrNumber attnum = a->attnums[i];
 		TypeCacheEntry *type = target_column_type(target, attnum,
 												  TYPECACHE_EQ_OPR_FINFO);
 
+		Assert(attnum == b->attnums[i]);
 		if (a->nulls[i] != b->nulls[i])
 			return attnum;
 		if (!a->nulls[i] &&
@@ -194,7 +255,10 @@ values_find_difference(const Target *target, const ColumnValues *a,
 	return InvalidAttrNumber;
 }
 
-/* The values that a row which a statement gave has in these columns. */
+/*
+ * The values that a row of a statement's result has in these columns.  They
+ * point into the row.
+ */
 ColumnValues *
 values_from_row(const Target *target, const ColumnValues *columns,
 				HeapTuple tuple, TupleDesc tupdesc)
@@ -213,23 +277,25 @@ values_from_row(const Target *target, const ColumnValues *columns,
 }
 
 /*
- * Has the row, of this table, these very values?  Bit by bit, since not every
- * type has an equality.
+ * Return true if the row of the table has these very values.  They are compared
+ * bit by bit, since not every type has an equality.
  */
 bool
 values_match_row(const Target *target, Datum row, const ColumnValues *columns)
 {
-	for (int i = 0; i < columns->ncolumns; i++)
+	int n = columns->ncolumns;
+	ColumnValues *found = values_make(n);
+
+	values_read_row(target, DatumGetHeapTupleHeader(row), n, columns->attnums,
+					found->values, found->nulls);
+	for (int i = 0; i < n; i++)
 	{
 		Form_pg_attribute att = target_column(target, columns->attnums[i]);
-		Datum value;
-		bool isnull;
 
-		values_read_row(target, DatumGetHeapTupleHeader(row), 1,
-						&columns->attnums[i], &value, &isnull);
-		if (isnull != columns->nulls[i] ||
-			(!isnull && !datum_image_eq(value, columns->values[i],
-										att->attbyval, att->attlen)))
+		if (found->nulls[i] != columns->nulls[i] ||
+			(!found->nulls[i] &&
+			 !datum_image_eq(found->values[i], columns->values[i],
+							 att->attbyval, att->attlen)))
 			return false;
 	}
 	return true;
@@ -247,8 +313,8 @@ values_print(Oid type, Datum value)
 }
 
 /*
- * A value's text form with all its digits, and with dates that mean the same in
- * every session.
+ * A value's text form with all its digits, and with dates that are read the
+ * same in every session, whatever its settings are.
  */
 char *
 values_print_exactly(Oid type, Datum value)
@@ -269,8 +335,8 @@ values_print_exactly(Oid type, Datum value)
 
 /*
  * The columns and their values for an error's detail, as core writes keys:
- * (a, b)=(1, null).  Values are the caller's own, so showing them to the
- * caller discloses nothing.
+ * (a, b)=(1, null).  The caller of the SQL function gave the values itself, so
+ * no privilege is needed to show them.
  */
 const char *
 values_describe(const Target *target, const ColumnValues *columns)

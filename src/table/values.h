@@ -37,7 +37,9 @@ extern ColumnValues *values_one(AttrNumber attnum, Datum value, bool isnull);
 extern void values_sort(ColumnValues *columns);
 /* Sort column numbers. */
 extern void values_sort_attnums(AttrNumber *attnums, int n);
-/* The columns of both lists; the second list's value counts. */
+/* The first column that a sorted list has twice, or InvalidAttrNumber. */
+extern AttrNumber values_find_duplicate(const ColumnValues *columns);
+/* The columns of both lists; a column of both has the second list's value. */
 extern ColumnValues *values_merge(const ColumnValues *a, const ColumnValues *b);
 /* The values that a list has for the columns of another one. */
 extern ColumnValues *values_select(const ColumnValues *from,
@@ -49,7 +51,7 @@ extern ColumnValues *values_select(const ColumnValues *from,
 extern void values_read_row(const Target *target, HeapTupleHeader row, int n,
 							const AttrNumber *attnums, Datum *values,
 							bool *nulls);
-/* Read columns from a row that a statement gave. */
+/* Read columns from a row of a statement's result. */
 extern ColumnValues *values_from_row(const Target *target,
 									 const ColumnValues *columns,
 									 HeapTuple tuple, TupleDesc tupdesc);
