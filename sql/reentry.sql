@@ -136,6 +136,27 @@ COMMIT;
 SELECT * FROM re_fail ORDER BY k;
 SELECT count(*) - :kept AS more_kept FROM pg_backend_memory_contexts WHERE name = 'racefree target';
 
-DROP TABLE re_domain, re_trigger, re_null, re_one, re_fail;
+-- a trigger that meets more tables than are kept, while the table is open whose
+-- description it has invalidated
+CREATE TABLE re_sweep (k integer PRIMARY KEY, note text);
+CREATE FUNCTION re_sweep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'GRANT SELECT ON re_sweep TO PUBLIC';
+    FOR i IN 1..260 LOOP
+        EXIT WHEN NEW.k <> 1;
+        CREATE TEMPORARY TABLE re_other (k integer);
+        EXECUTE 'SELECT get_or_create(NULL::re_other, ''{"k": 1}'')';
+        DROP TABLE re_other;
+    END LOOP;
+    PERFORM update_or_create(NULL::re_sweep, '{"k": 0}', '{"note": "inner"}') WHERE NEW.k > 0;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER sweep BEFORE INSERT ON re_sweep FOR EACH ROW EXECUTE FUNCTION re_sweep();
+SELECT object, created FROM get_or_create(NULL::re_sweep, '{"k": 1}', '{"note": "outer"}');
+SELECT ordinality, object, created FROM update_or_create_many(NULL::re_sweep, '[{"k": 0, "note": "a"}, {"k": 2, "note": "b"}]', '{k}');
+SELECT * FROM re_sweep ORDER BY k;
+
+DROP TABLE re_domain, re_trigger, re_null, re_one, re_fail, re_sweep;
 DROP DOMAIN re_text, re_not_null;
-DROP FUNCTION re_check, re_many_keys, re_batch, re_null_check, re_one, re_fail;
+DROP FUNCTION re_check, re_many_keys, re_batch, re_null_check, re_one, re_fail, re_sweep;
