@@ -47,6 +47,7 @@ columns_hash_agrees(Oid type, Oid collation)
 	if (base == NAMEOID)
 		return !OidIsValid(collation) ||
 			   get_collation_isdeterministic(collation);
+	/* An array hashes its elements, a range its bounds, a row its columns. */
 	if (OidIsValid(get_element_type(base)))
 		return columns_hash_agrees(get_element_type(base), collation);
 	if (type_is_multirange(base))
@@ -54,6 +55,7 @@ columns_hash_agrees(Oid type, Oid collation)
 	if (type_is_range(base))
 		return columns_hash_agrees(get_range_subtype(base),
 								   get_range_collation(base));
+	/* What a record's columns are, each value says: they are not looked at. */
 	if (!type_is_rowtype(base) || base == RECORDOID)
 		return true;
 
@@ -132,6 +134,7 @@ target_has_length(const Target *target, AttrNumber attnum)
 {
 	int32 typmod = target_column(target, attnum)->atttypmod;
 
+	/* A domain has its modifier from its definition, not from the column. */
 	(void) getBaseTypeAndTypmod(target_column(target, attnum)->atttypid,
 								&typmod);
 	return typmod >= 0;

@@ -260,10 +260,12 @@ ids_convert(Oid from, Oid to, Datum id)
 {
 	if (from == to || IsBinaryCoercible(from, to))
 		return id;
+	/* The text of a character(n) does not have the blanks at its end. */
 	if (from == BPCHAROID)
 		id = DirectFunctionCall1(rtrim1, id);
 	if (from == TEXTOID || from == BPCHAROID)
 		id = CStringGetDatum(TextDatumGetCString(id));
+	/* What drivers send most need not go by way of text. */
 	else if (from == INT4OID && to == INT8OID)
 		return Int64GetDatum(DatumGetInt32(id));
 	else

@@ -56,6 +56,11 @@ target_index_agrees(const Target *target, Relation index, int i)
 								   BTEqualStrategyNumber);
 	if (equality != type->eq_opr)
 		return false;
+
+	/*
+	 * Values that are equal under a deterministic collation have the same
+	 * bytes, and so are equal under any collation that the index may have.
+	 */
 	return !OidIsValid(att->attcollation) ||
 		   att->attcollation == index->rd_indcollation[i] ||
 		   get_collation_isdeterministic(att->attcollation);
@@ -86,6 +91,10 @@ indexes_unique_columns(const Target *target, Relation index)
 	Form_pg_index form = index->rd_index;
 	Bitmapset *columns = NULL;
 
+	/*
+	 * There can be duplicates until a deferred check, and outside of the
+	 * predicate of a partial index.
+	 */
 	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
 		RelationGetIndexPredicate(index) != NIL)
 		return NULL;
@@ -118,6 +127,7 @@ indexes_look_at(const Target *target, Relation index, IndexFacts *facts)
 		facts->primary_key = palloc(size);
 		memcpy(facts->primary_key, form->indkey.values, size);
 	}
+	/* Other columns than the first serve only together with it. */
 	if (column > 0 && form->indisvalid &&
 		indexes_has_all_values(index, column) &&
 		target_index_agrees(target, index, 0))

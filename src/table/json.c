@@ -174,6 +174,7 @@ json_populate(const Target *target, Jsonb *object)
 
 	row = json_call_populate(conversion->null_row, &populate->function, object);
 
+	/* A call within this one may have kept a state of its own by now. */
 	if (conversion->idle == NULL)
 	{
 		MemoryContextSetParent(populate->context,
@@ -205,6 +206,7 @@ json_columns(const Target *target, Jsonb *object, const char *argument)
 				 errhint("Name columns and their values, such as "
 						 "{\"name\": \"x\"}.")));
 
+	/* Jsonb keeps the last of several values of a name, so names are unique. */
 	columns = values_make(JB_ROOT_COUNT(object));
 	it = JsonbIteratorInit(&object->root);
 	while ((token = JsonbIteratorNext(&it, &field, true)) != WJB_DONE)

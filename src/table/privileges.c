@@ -39,6 +39,7 @@ target_check_privileges(const Target *target, AclMode mode)
 	Oid relid = RelationGetRelid(target_relation(target));
 	Oid role = GetUserId();
 
+	/* One by one, since a mask would be satisfied by any of them. */
 	for (AclMode one = 1; one <= mode; one <<= 1)
 	{
 		AclResult result;
@@ -87,6 +88,7 @@ void
 target_check_insert(const Target *target, const AttrNumber *key, int nkey,
 					const AttrNumber *data, int ndata)
 {
+	/* An INSERT of DEFAULT VALUES names no column. */
 	if (nkey + ndata == 0)
 		target_check_privileges(target, ACL_INSERT);
 	else if (!privileges_on_columns(target, ACL_INSERT, key, nkey) ||

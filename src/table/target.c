@@ -253,6 +253,7 @@ target_unpin(int i)
 	if (i < target_npins)
 		memmove(&target_pins[i], &target_pins[i + 1],
 				(target_npins - i) * sizeof(TargetPin));
+	/* Only what was replaced is freed: the next call uses the current one. */
 	if (info->entry->info != info && !target_info_is_pinned(info))
 		MemoryContextDelete(info->context);
 }
@@ -322,6 +323,7 @@ target_enter(Oid relid, TargetInfo *info)
 	}
 	entry->info = info;
 	info->entry = entry;
+	/* If a call up the stack uses the old one, its last pin frees it. */
 	if (old != NULL && !target_info_is_pinned(old))
 		MemoryContextDelete(old->context);
 	return info;
@@ -605,6 +607,7 @@ target_tree(const Target *target)
 
 	if (info->tree != NIL)
 		return info->tree;
+	/* Which tables are in the tree is not known yet. */
 	info->minds_others = true;
 	tree = find_all_inheritors(RelationGetRelid(target->rel), NoLock, NULL);
 	old = MemoryContextSwitchTo(info->context);

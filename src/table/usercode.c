@@ -127,11 +127,13 @@ usercode_in_function(Oid function, void *context)
 	Form_pg_proc form;
 	bool harmless;
 
+	/* Functions of extensions count as user code: nothing is known of them. */
 	if (function >= FirstNormalObjectId || function_reads_any_type(function))
 		return true;
 	if (usercode_looks_at_form(function))
 		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	/* A function of core that is gone cannot be told to be harmless. */
 	if (!HeapTupleIsValid(tuple))
 		return true;
 	form = (Form_pg_proc) GETSTRUCT(tuple);
@@ -251,6 +253,7 @@ usercode_in_default(Relation rel, Form_pg_attribute att)
 {
 	Node *expression = build_column_default(rel, att->attnum);
 
+	/* The outermost coercion is to the column's own domain: see above. */
 	if (expression != NULL && IsA(expression, CoerceToDomain) &&
 		((CoerceToDomain *) expression)->resulttype == att->atttypid)
 		expression = (Node *) ((CoerceToDomain *) expression)->arg;

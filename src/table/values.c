@@ -148,10 +148,12 @@ values_read_row(const Target *target, HeapTupleHeader row, int n,
 	Datum *row_values;
 	bool *row_nulls;
 
+	/* A composite datum is a tuple without a place in the table. */
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = row;
+	/* For a single column, do not deform those behind it. */
 	if (n <= 1)
 	{
 		if (n == 1)
@@ -194,6 +196,7 @@ values_merge(const ColumnValues *a, const ColumnValues *b)
 
 		values_set(merged, n++, from->attnums[k], from->values[k],
 				   from->nulls[k]);
+		/* A column of both was taken from the second list: skip the first's. */
 		if (i < a->ncolumns && a->attnums[i] == from->attnums[k])
 			i++;
 		if (!from_a)
@@ -344,6 +347,7 @@ values_describe(const Target *target, const ColumnValues *columns)
 	StringInfoData names;
 	StringInfoData values;
 
+	/* The empty key names no column: show it as it was given. */
 	if (columns->ncolumns == 0)
 		return "{}";
 	initStringInfo(&names);
