@@ -29,7 +29,7 @@
 
 #include "base/errors.h"
 #include "ledger/journal.h"
-#include "ledger/tie.h"
+#include "ledger/guard.h"
 #include "run/plans.h"
 #include "run/run.h"
 #include "table/ids.h"
@@ -283,7 +283,7 @@ journal_check_accounts(const Journal *journal, const Target *accounts,
 				 errmsg("table \"%s\" cannot hold both accounts and their "
 						"journal",
 						RelationGetRelationName(journal_relation(journal)))));
-	tie_check(journal->table, accounts, id_attnum, balance_attnum);
+	guard_check_accounts(journal->table, accounts, id_attnum, balance_attnum);
 	if (journal->books)
 	{
 		check_is_whole(journal);
