@@ -48,7 +48,7 @@ enum
  * ----------
  */
 
-/* The type of the accounts' ids, with their collation unless it is the type's. */
+/* The type of the accounts' ids, with a COLLATE clause if it needs one. */
 static char *
 id_column_type(const Target *accounts, AttrNumber attnum)
 {

@@ -161,9 +161,9 @@ keeps_key(const Target *target, HeapTuple old_row, const ColumnValues *key)
  *
  * The race: another session inserts the key and commits while we wait for the
  * key's lock.  A snapshot that is older than the lock's grant does not show
- * that row, and both rows would stay, so the latest one is used at any isolation
- * level.  If the transaction's own snapshot does not show the row, the conflict
- * is one of serialization: a repeated transaction will see it.
+ * that row, and both rows would stay, so the latest one is used at any
+ * isolation level.  If the transaction's own snapshot does not show the row,
+ * the conflict is one of serialization: a repeated transaction will see it.
  */
 static void
 check_unique_key(const Target *root, const ColumnValues *key,

@@ -5,11 +5,11 @@
  *
  * Both first try without a key lock.  Only if no row has the key do they lock
  * the key, look again with a snapshot that is taken after the lock was granted,
- * and insert.  Sessions that create rows by racefree wait for the key's lock, so
- * one row is created whether or not there is a unique index.  Sessions that
+ * and insert.  Sessions that create rows by racefree wait for the key's lock,
+ * so one row is created whether or not there is a unique index.  Sessions that
  * insert without racefree do not wait.  Against these, only a unique index over
- * the key helps: the INSERT does nothing if it meets their row, and we look once
- * more.
+ * the key helps: the INSERT does nothing if it meets their row, and we look
+ * once more.
  *
  * What the calls allocate lives in the caller's memory context, which the
  * executor resets, or goes with run_end().

@@ -131,9 +131,9 @@ created_by_others(const KeyGroup *group, const void *call)
 /*
  * Report an error for a row that was found under its key's lock, if the
  * transaction's snapshot is older than the row.  Under REPEATABLE READ and
- * SERIALIZABLE it always is: had the snapshot shown the row, the look before the
- * lock would have found it.  Were the row returned, or updated, the caller's own
- * statements would not see it.
+ * SERIALIZABLE it always is: had the snapshot shown the row, the look before
+ * the lock would have found it.  Were the row returned, or updated, the
+ * caller's own statements would not see it.
  */
 static void
 check_snapshot_sees(const UpsertMany *call, GroupList missing)
@@ -256,9 +256,9 @@ has_row_order(const Target *target)
 
 /*
  * Lock all keys, before a row is locked for an update.  Where there is no order
- * of rows that all calls share, lock the table's keys as a whole, so that one of
- * these calls runs at a time: two that lock the same rows in different orders
- * would deadlock.
+ * of rows that all calls share, lock the table's keys as a whole, so that one
+ * of these calls runs at a time: two that lock the same rows in different
+ * orders would deadlock.
  */
 static void
 lock_all_keys(UpsertMany *call)

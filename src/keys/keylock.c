@@ -16,8 +16,8 @@
  * needlessly, and nothing worse.
  *
  * As a session that locks a row first locks the table, a session that locks a
- * key first locks the table's key space.  RowExclusiveLock on the key space lets
- * other sessions lock other keys; ExclusiveLock keeps all of them out.
+ * key first locks the table's key space.  RowExclusiveLock on the key space
+ * lets other sessions lock other keys; ExclusiveLock keeps all of them out.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -38,8 +38,8 @@
 /*
  * Field 4 of the tags of advisory locks.  PostgreSQL's lockfuncs.c uses 1 for
  * locks on one bigint and 2 for locks on two integers; Citus uses small values
- * beginning with 4.  So an application's advisory locks, and those of Citus, are
- * never in the way of ours.
+ * beginning with 4.  So an application's advisory locks, and those of Citus,
+ * are never in the way of ours.
  *
  * If PostgreSQL or Citus should come to use our value, their locks and ours
  * would be the same only where the other three fields agree as well, and
@@ -61,8 +61,8 @@ typedef enum KeyLockClass
  * keys of a table one by one tries to, without waiting.
  *
  * They are compile-time constants because what a call locks decides what it
- * waits for: with a setting, one would have to know the settings of all sessions
- * to tell which of them wait for each other.
+ * waits for: with a setting, one would have to know the settings of all
+ * sessions to tell which of them wait for each other.
  */
 #define MAX_KEYS_PER_CALL		 500
 #define MAX_KEYS_PER_TRANSACTION 4000
@@ -278,11 +278,11 @@ keylock_acquire_of_table(const KeyLock *locks, int nlocks)
 	}
 
 	/*
-	 * Do not wait for the key space here: this transaction holds keys of it, and
-	 * so RowExclusiveLock on it.  Two transactions that each hold that and wait
-	 * for ExclusiveLock would deadlock, although neither needs a key of the
-	 * other one.  A call that takes the key space at once can be in the same
-	 * place if its transaction has locked keys before, but that is for the
+	 * Do not wait for the key space here: this transaction holds keys of it,
+	 * and so RowExclusiveLock on it.  Two transactions that each hold that and
+	 * wait for ExclusiveLock would deadlock, although neither needs a key of
+	 * the other one.  A call that takes the key space at once can be in the
+	 * same place if its transaction has locked keys before, but that is for the
 	 * caller to avoid, who can put all keys into one call.
 	 */
 	if (keylock_count(root, nkeys) > MAX_KEYS_PER_TRANSACTION &&
