@@ -7,7 +7,6 @@
  *
  *-------------------------------------------------------------------------
  */
-
 #include "postgres.h"
 
 #include "access/htup_details.h"
@@ -18,29 +17,56 @@
 #include "api/arguments.h"
 #include "base/errors.h"
 
-/* The key says which row, the other argument what to put there: not both. */
+/* Report an error if the argument is NULL. */
 void
-arguments_check_disjoint(const Target *target, const ColumnValues *key,
-						 const ColumnValues *other, const char *argument)
+arguments_require(FunctionCallInfo fcinfo, int argno, const char *argument)
 {
-	int k = 0;
-	int o = 0;
+	if (PG_ARGISNULL(argno))
+		error_null_argument(argument);
+}
 
-	while (k < key->ncolumns && o < other->ncolumns)
-	{
-		AttrNumber attnum = key->attnums[k];
+/* A boolean that must not be NULL. */
+bool
+arguments_get_flag(FunctionCallInfo fcinfo, int argno, const char *argument)
+{
+	arguments_require(fcinfo, argno, argument);
+	return PG_GETARG_BOOL(argno);
+}
 
-		if (attnum == other->attnums[o])
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("column \"%s\" is named in both \"key\" and \"%s\"",
-							NameStr(target_column(target, attnum)->attname),
-							argument)));
-		if (attnum < other->attnums[o])
-			k++;
-		else
-			o++;
-	}
+/* A numeric, or NULL. */
+Numeric
+arguments_get_numeric(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_NUMERIC(argno);
+}
+
+/* A name, as a C string, or NULL. */
+const char *
+arguments_get_name(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : NameStr(*PG_GETARG_NAME(argno));
+}
+
+/* A text, as a C string, or NULL. */
+char *
+arguments_get_text(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL
+							   : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+/* A jsonb, or NULL. */
+Jsonb *
+arguments_get_jsonb(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_JSONB_P(argno);
+}
+
+/* An array, or NULL. */
+ArrayType *
+arguments_get_array(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
 }
 
 /* The position of a word in a list of words, or an error naming them. */
@@ -62,53 +88,6 @@ arguments_choose(const char *argument, const char *word,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid %s: \"%s\"", argument, word),
 			 errhint("It must be one of %s.", list.data)));
-}
-
-/* Report an error if the argument is NULL. */
-void
-arguments_require(FunctionCallInfo fcinfo, int argno, const char *argument)
-{
-	if (PG_ARGISNULL(argno))
-		error_null_argument(argument);
-}
-
-Numeric
-arguments_get_numeric(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_NUMERIC(argno);
-}
-
-const char *
-arguments_get_name(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : NameStr(*PG_GETARG_NAME(argno));
-}
-
-char *
-arguments_get_text(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL
-							   : text_to_cstring(PG_GETARG_TEXT_PP(argno));
-}
-
-Jsonb *
-arguments_get_jsonb(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_JSONB_P(argno);
-}
-
-ArrayType *
-arguments_get_array(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
-}
-
-/* A boolean that must not be NULL. */
-bool
-arguments_get_flag(FunctionCallInfo fcinfo, int argno, const char *argument)
-{
-	arguments_require(fcinfo, argno, argument);
-	return PG_GETARG_BOOL(argno);
 }
 
 /*

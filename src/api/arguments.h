@@ -18,27 +18,34 @@
 #include "table/values.h"
 
 /*
- * An argument by its number: those that may be NULL are NULL then, of those
- * that must not be, NULL is an error which names the argument.
+ * Arguments by their numbers, for which each entry point has an enum, ARG_...
+ * "argument" is the name in SQL, for errors.
  */
+
+/* Arguments that must not be NULL */
+
+/* Report an error if the argument is NULL. */
 extern void arguments_require(FunctionCallInfo fcinfo, int argno,
 							  const char *argument);
+/* A boolean that must not be NULL. */
+extern bool arguments_get_flag(FunctionCallInfo fcinfo, int argno,
+							   const char *argument);
+
+/* Arguments that may be NULL, and then are NULL in C */
+
 extern Numeric arguments_get_numeric(FunctionCallInfo fcinfo, int argno);
 extern const char *arguments_get_name(FunctionCallInfo fcinfo, int argno);
 extern char *arguments_get_text(FunctionCallInfo fcinfo, int argno);
 extern Jsonb *arguments_get_jsonb(FunctionCallInfo fcinfo, int argno);
 extern ArrayType *arguments_get_array(FunctionCallInfo fcinfo, int argno);
-extern bool arguments_get_flag(FunctionCallInfo fcinfo, int argno,
-							   const char *argument);
+
+/* Words */
 
 /* The position of a word in a list of words; any other word is an error. */
 extern int arguments_choose(const char *argument, const char *word,
 							const char *const *words, int nwords);
-/* Check that no column is named both in the key and in another argument. */
-extern void arguments_check_disjoint(const Target *target,
-									 const ColumnValues *key,
-									 const ColumnValues *other,
-									 const char *argument);
+
+/* Results */
 
 /* Form a result record of a type that is kept with the table. */
 extern Datum arguments_form_record(const Target *target, const void *owner,

@@ -456,6 +456,33 @@ begin_upsert(Upsert *upsert, FunctionCallInfo fcinfo, const char *function,
 								  "defaults");
 }
 
+/* Check that no column is named both in the key and in "defaults". */
+static void
+check_disjoint(const Upsert *upsert)
+{
+	const ColumnValues *key = upsert->key;
+	const ColumnValues *other = upsert->create;
+	int k = 0;
+	int o = 0;
+
+	while (k < key->ncolumns && o < other->ncolumns)
+	{
+		AttrNumber attnum = key->attnums[k];
+
+		if (attnum == other->attnums[o])
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" is named in both \"key\" and \"%s\"",
+							NameStr(target_column(upsert->target,
+												  attnum)->attname),
+							"defaults")));
+		if (attnum < other->attnums[o])
+			k++;
+		else
+			o++;
+	}
+}
+
 /* The address by which the table's entry knows the result's type. */
 static const char result_owner[] = "upsert result";
 
@@ -497,8 +524,7 @@ get_or_create(PG_FUNCTION_ARGS)
 	bool created;
 
 	begin_upsert(&upsert, fcinfo, "get_or_create()", AccessShareLock);
-	arguments_check_disjoint(upsert.target, upsert.key, upsert.create,
-							 "defaults");
+	check_disjoint(&upsert);
 	json_convert(upsert.target, upsert.key_object, upsert.key);
 
 	run_begin();
