@@ -190,8 +190,8 @@ missing_ids(LockRowsCall *call)
 
 /*
  * Lock the rows; see LOCK_ATTEMPTS.  A round after the first that locks nothing
- * shows that the rows which are missing do not exist.  A caller that does not
- * want to wait was not made to, so its rows were not replaced meanwhile.
+ * shows that the rows which are missing do not exist.  Without waiting there is
+ * one round, since no row was replaced while we waited.
  */
 static void
 lock_rows_by_id(LockRowsCall *call)
@@ -236,7 +236,7 @@ return_locked_rows(FunctionCallInfo fcinfo, LockRowsCall *call)
 	}
 }
 
-/* How strongly to lock, in the words of SELECT's locking clause. */
+/* The strength of the lock, in the words of SELECT's locking clause. */
 static LockClauseStrength
 read_mode(FunctionCallInfo fcinfo)
 {
@@ -253,7 +253,7 @@ read_mode(FunctionCallInfo fcinfo)
 		"mode", arguments_get_text(fcinfo, ARG_MODE), modes, lengthof(modes))];
 }
 
-/* What to do about rows that others have locked. */
+/* The policy for rows that other sessions have locked. */
 static LockWaitPolicy
 read_wait(FunctionCallInfo fcinfo)
 {

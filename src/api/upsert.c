@@ -46,6 +46,7 @@ enum
 	ARG_CREATE_DEFAULTS
 };
 
+/* A call of either function. */
 typedef struct Upsert
 {
 	const char *function; /* for messages: "get_or_create()" */
@@ -403,10 +404,11 @@ create_row(Upsert *upsert)
 	lock_key(upsert);
 
 	/*
-	 * Plans are revalidated only when they are fetched.  If we fetched the
-	 * INSERT's plan first and then waited for the table's lock, an ALTER TABLE
-	 * that committed meanwhile would leave us running a stale plan.  With the
-	 * lock held, no further invalidation can arrive.
+	 * Lock the table before the INSERT's plan is fetched.  Plans are
+	 * revalidated only then.  If we fetched the plan and then waited for the
+	 * table's lock, an ALTER TABLE that committed while we waited would leave
+	 * us running a stale plan.  With the lock held, no further invalidation can
+	 * arrive.
 	 */
 	target_lock(upsert->target, RowExclusiveLock);
 	return find_or_create(upsert, values);

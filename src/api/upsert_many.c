@@ -57,6 +57,7 @@ enum
  */
 #define MAX_UPDATES 8
 
+/* A call of either function. */
 typedef struct UpsertMany
 {
 	const char *function; /* for messages: "get_or_create_many()" */
@@ -219,12 +220,7 @@ lock_groups(UpsertMany *call, GroupList list, bool whole)
 		PreventCommandIfReadOnly(call->function);
 	groups_lock_keys(call->groups, list, whole);
 
-	/*
-	 * Plans are revalidated only when they are fetched.  If we fetched the
-	 * INSERT's plan first and then waited for the table's lock, an ALTER TABLE
-	 * that committed meanwhile would leave us running a stale plan.  With the
-	 * lock held, no further invalidation can arrive.
-	 */
+	/* Before the INSERT's plan is fetched; see create_row() in upsert.c. */
 	target_lock(call->target, RowExclusiveLock);
 }
 
@@ -663,8 +659,8 @@ inserts_can_create_others(const Target *target)
 }
 
 /*
- * What was to be inserted, for arbiter_again(): NULL if there are rows whose
- * keys were not locked, and which the INSERT therefore did not try.
+ * The key for arbiter_again(): NULL if there are rows whose keys were not
+ * locked, and which the INSERT therefore did not try.
  */
 static const ColumnValues *
 tried_key(const UpsertMany *call)
@@ -746,7 +742,7 @@ return_groups(FunctionCallInfo fcinfo, const KeyGroups *groups)
 	}
 }
 
-/* What both functions do. */
+/* Common part of both functions. */
 static Datum
 upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 {

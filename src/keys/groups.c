@@ -42,7 +42,7 @@ struct KeyGroups
 	int *group_of_input; /* by number of the input row */
 	int ngroups;
 	KeyGroup *groups; /* in canonical order */
-	int nsets;		  /* row sets that were taken by now */
+	int nsets;		  /* row sets that were taken so far */
 };
 
 /* ----------
@@ -186,14 +186,14 @@ groups_parse(Target *target, Jsonb *rows, ArrayType *key, bool merge)
  * ----------
  */
 
-/* How many groups there are. */
+/* The number of groups. */
 int
 groups_count(const KeyGroups *groups)
 {
 	return groups->ngroups;
 }
 
-/* How many input rows there are. */
+/* The number of input rows. */
 int
 groups_count_input(const KeyGroups *groups)
 {
@@ -228,7 +228,7 @@ groups_describe(const KeyGroups *groups, const KeyGroup *group)
  * ----------
  */
 
-/* An empty list that has room for so many groups. */
+/* An empty list with room for that number of groups. */
 static GroupList
 make_group_list(int size)
 {

@@ -18,7 +18,7 @@
 #include "run/rowset.h"
 #include "table/values.h"
 
-/* What is known of a group's row in the table. */
+/* The state of a group's row in the table, as far as it is known. */
 typedef enum KeyGroupState
 {
 	GROUP_MISSING, /* none was seen yet, or it was deleted since */
@@ -48,7 +48,7 @@ typedef struct KeyGroup
 	KeyGroupState state;
 	Datum row; /* the row as last seen, a composite datum */
 
-	/* For groups.c only. */
+	/* For groups.c only */
 	KeyLock lock;
 	int taken; /* the number of the row set that gave "row" */
 } KeyGroup;
@@ -80,9 +80,9 @@ extern KeyGroups *groups_parse(Target *target, Jsonb *rows, ArrayType *key,
 
 /* Reading them */
 
-/* How many groups there are. */
+/* The number of groups. */
 extern int groups_count(const KeyGroups *groups);
-/* How many input rows there are. */
+/* The number of input rows. */
 extern int groups_count_input(const KeyGroups *groups);
 /* The group of the input row with that number. */
 extern const KeyGroup *groups_of_input(const KeyGroups *groups, int number);

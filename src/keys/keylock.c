@@ -68,9 +68,10 @@ typedef enum KeyLockClass
 #define MAX_KEYS_PER_TRANSACTION 4000
 
 /*
- * How many keys of a table this transaction has locked, or more: keys that were
- * locked twice, or in a subtransaction that was rolled back, are counted, too.
- * Then the transaction tries earlier to lock the key space, which is harmless.
+ * An upper bound of the number of keys of a table that this transaction has
+ * locked.  Keys that are locked again, and keys that were locked in a
+ * subtransaction that was rolled back, are counted, too.  Then the transaction
+ * tries earlier to lock the key space, which is harmless.
  */
 typedef struct KeyCount
 {

@@ -44,7 +44,7 @@
 /* Its address distinguishes our function from others of the same name. */
 extern PGDLLEXPORT Datum journal_guard(PG_FUNCTION_ARGS);
 
-/* What the arguments of a guard can name. */
+/* Keys of a guard's arguments. */
 typedef enum GuardKey
 {
 	GUARD_ACCOUNTS,
@@ -59,6 +59,9 @@ static const char *const guard_key_names[] = {
 	[GUARD_ID_COLUMN] = "id_column",
 	[GUARD_BALANCE_COLUMN] = "balance_column",
 };
+
+StaticAssertDecl(lengthof(guard_key_names) == NUM_GUARD_KEYS,
+				 "each key has a name");
 
 /* One guard; what its arguments do not name is NULL. */
 typedef struct Guard
