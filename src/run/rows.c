@@ -52,17 +52,23 @@ struct Rows
 	AttrNumber first[NUM_ROW_KINDS]; /* where a kind's values begin */
 };
 
-/* The letters that columns are named by, in the order of "first". */
-static const char row_kinds[] = "kdgp";
-
 /* The place of a kind's first value in the arrays of values. */
-static AttrNumber *
+static inline AttrNumber *
 first_of_kind(Rows *rows, char kind)
 {
-	const char *found = strchr(row_kinds, kind);
-
-	Assert(kind != '\0' && found != NULL);
-	return &rows->first[found - row_kinds];
+	switch (kind)
+	{
+		case 'k':
+			return &rows->first[0];
+		case 'd':
+			return &rows->first[1];
+		case 'g':
+			return &rows->first[2];
+		case 'p':
+			return &rows->first[3];
+		default:
+			elog(ERROR, "unrecognized kind of column: %c", kind);
+	}
 }
 
 /* Count the column that was described; the last one completes the descriptor. */
