@@ -93,11 +93,11 @@ look_for_missing(UpsertMany *call, View view, KeyGroupState state)
 }
 
 /*
- * Return true if the row that was found after an INSERT of the group's row,
- * which gave none, is that row, because a trigger diverted it.  Where a unique
- * index covers the key, it can also be a row that other code of the INSERT
- * created before, with other values, and for which the INSERT did nothing:
- * then the row is one that was found.
+ * The group's row was found after an INSERT of ours gave none.  Return true if
+ * it is the row that was to be inserted, because a trigger diverted that row.
+ * If a unique index covers the key, it can also be a row that other code of the
+ * INSERT created before, with other values, and for which the INSERT did
+ * nothing.
  */
 static bool
 created_by_insert(const UpsertMany *call, const KeyGroup *group)
@@ -120,11 +120,11 @@ created_by_insert(const UpsertMany *call, const KeyGroup *group)
 }
 
 /*
- * Return true if another session's row was found, or one of other code that ran
- * in our INSERT: if the group has a row, and we did not create it.
+ * Return true if the group's row was created by our transaction, but is not the
+ * row that we inserted: other code that ran in our statements created it.
  */
 static bool
-created_by_others(const KeyGroup *group, const void *call)
+created_by_other_code(const KeyGroup *group, const void *call)
 {
 	return group->state == GROUP_CREATED && !created_by_insert(call, group);
 }
@@ -185,7 +185,7 @@ look_again(UpsertMany *call, CommandId since)
 		check_snapshot_sees(call, missing);
 		look_for_missing(call, VIEW_AT(snapshot), GROUP_CREATED);
 		run_release_snapshot(snapshot);
-		others = groups_split(&missing, created_by_others, call);
+		others = groups_split(&missing, created_by_other_code, call);
 		groups_set_state(call->groups, others, GROUP_FOUND);
 		groups_free_list(&others);
 	}
@@ -224,21 +224,21 @@ lock_groups(UpsertMany *call, GroupList list, bool whole)
 	target_lock(call->target, RowExclusiveLock);
 }
 
-/* Lock the keys of the rows that are missing, and look for these again. */
+/* Lock the keys of the rows that are missing, which are to be inserted. */
 static void
-lock_missing(UpsertMany *call)
+lock_missing_keys(UpsertMany *call)
 {
-	GroupList unlocked = groups_select_unlocked(call->groups);
+	GroupList missing = groups_select(call->groups, GROUP_MISSING);
 
-	if (unlocked.ngroups > 0)
+	if (missing.ngroups > 0)
 	{
-		GroupColumns given = groups_given_columns(call->groups, unlocked);
+		GroupColumns given = groups_given_columns(call->groups, missing);
 
 		/* A role that may not insert must not be able to block others. */
 		check_may_insert(call, &given);
-		lock_groups(call, unlocked, false);
+		lock_groups(call, missing, false);
 	}
-	groups_free_list(&unlocked);
+	groups_free_list(&missing);
 }
 
 /* Return true if there is an order in which all calls lock rows. */
@@ -534,10 +534,10 @@ has_several_rows(const KeyGroup *group, const void *counts)
  * remote server nothing is hidden from us, not even our own row.
  */
 static void
-check_pattern_created_once(const UpsertMany *call, GroupList pattern,
+check_pattern_created_once(const UpsertMany *call, GroupList *pattern,
 						   CommandId since)
 {
-	const ColumnValues *key = &pattern.groups[0]->key;
+	const ColumnValues *key = &pattern->groups[0]->key;
 	Snapshot snapshot;
 	GroupList several;
 	int *all;
@@ -546,8 +546,8 @@ check_pattern_created_once(const UpsertMany *call, GroupList pattern,
 								  key->nulls))
 		return;
 	snapshot = run_take_snapshot();
-	all = count_rows(call, pattern, VIEW_AT(snapshot));
-	several = groups_split(&pattern, has_several_rows, all);
+	all = count_rows(call, *pattern, VIEW_AT(snapshot));
+	several = groups_split(pattern, has_several_rows, all);
 	if (several.ngroups > 0)
 	{
 		int *others = count_rows(call, several, VIEW_BEFORE(snapshot, since));
@@ -594,14 +594,14 @@ check_all_created_once(const UpsertMany *call, GroupList *inserted,
 	created = groups_split(inserted, is_created, NULL);
 	while (groups_next_pattern(call->groups, &created, &pattern))
 	{
-		check_pattern_created_once(call, pattern, since);
+		check_pattern_created_once(call, &pattern, since);
 		groups_free_list(&pattern);
 	}
 }
 
 /*
- * Insert the rows that are missing, of keys that are locked.  "since" is the
- * command of the first such INSERT.
+ * Insert the rows that are missing.  "since" is the command of the first such
+ * INSERT.
  */
 static void
 insert_missing_rows(UpsertMany *call, bool yield, CommandId since)
@@ -627,22 +627,16 @@ insert_missing_rows(UpsertMany *call, bool yield, CommandId since)
 	groups_free_list(&list);
 }
 
-/*
- * Report an error: the last INSERT did not create all rows.  With the key
- * locked, only a trigger can have suppressed the INSERT.  Without it, the row
- * was there, and a concurrent transaction has deleted it.
- */
-static void
-give_up(UpsertMany *call)
+/* Report that the last INSERT did not create all rows: see arbiter.h. */
+pg_noreturn static void
+error_not_all_created(const UpsertMany *call)
 {
 	GroupList missing = groups_select(call->groups, GROUP_MISSING);
 	ErrorContextCallback callback;
 
 	Assert(missing.ngroups > 0);
 	groups_push_error_context(&callback, missing.groups[0]);
-	if (missing.groups[0]->key_locked)
-		error_insert_suppressed(target_relation(call->target));
-	error_serialization(target_relation(call->target));
+	error_insert_suppressed(target_relation(call->target));
 }
 
 /* ----------
@@ -659,26 +653,11 @@ inserts_can_create_others(const Target *target)
 }
 
 /*
- * The key for arbiter_again(): NULL if there are rows whose keys were not
- * locked, and which the INSERT therefore did not try.
- */
-static const ColumnValues *
-tried_key(const UpsertMany *call)
-{
-	GroupList unlocked = groups_select_unlocked(call->groups);
-	bool all = unlocked.ngroups == 0;
-
-	groups_free_list(&unlocked);
-	return all ? groups_key(call->groups) : NULL;
-}
-
-/*
  * See to it that every group has a row: find it, update it if asked, or create
  * it.  Locks are taken in the order that the file's header gives.
  *
- * Rows that are missing are looked for and inserted in rounds; see arbiter.h.
- * An update can find that rows were deleted concurrently: these are missing
- * then, and their keys are locked for the next round.
+ * Rows that are missing, or found to be when they are to be locked, are looked
+ * for and inserted in rounds; see arbiter.h.
  */
 static void
 find_or_create_all(UpsertMany *call)
@@ -695,7 +674,8 @@ find_or_create_all(UpsertMany *call)
 		lock_all_keys(call);
 	if (!call->update || IsolationUsesXactSnapshot())
 		look_for_missing(call, VIEW_OWN, GROUP_FOUND);
-	lock_missing(call);
+	if (!call->update)
+		lock_missing_keys(call);
 	yields = arbiter_begin(call->target, true);
 
 	for (;;)
@@ -706,7 +686,7 @@ find_or_create_all(UpsertMany *call)
 		if (!any_in_state(call, GROUP_MISSING))
 			return;
 		if (arbiter_gave_up(&yields))
-			give_up(call);
+			error_not_all_created(call);
 
 		if (since == InvalidCommandId &&
 			inserts_can_create_others(call->target))
@@ -714,8 +694,7 @@ find_or_create_all(UpsertMany *call)
 		insert_missing_rows(call, arbiter_yields(&yields), since);
 		if (!any_in_state(call, GROUP_MISSING))
 			return;
-		arbiter_again(&yields, call->target, tried_key(call));
-		lock_missing(call);
+		arbiter_again(&yields, call->target, groups_key(call->groups));
 	}
 }
 

@@ -262,25 +262,9 @@ groups_select(const KeyGroups *groups, KeyGroupState state)
 	return list;
 }
 
-/* The groups without a row whose keys are not locked. */
-GroupList
-groups_select_unlocked(const KeyGroups *groups)
-{
-	GroupList list = make_group_list(groups->ngroups);
-
-	for (int g = 0; g < groups->ngroups; g++)
-	{
-		const KeyGroup *group = &groups->groups[g];
-
-		if (group->state == GROUP_MISSING && !group->key_locked)
-			list.groups[list.ngroups++] = group;
-	}
-	return list;
-}
-
 /*
- * The groups without a row whose keys are locked, in the order in which the
- * input first names them, so that serial numbers of new rows follow the input.
+ * The groups without a row, in the order in which the input first names them, so
+ * that serial numbers of new rows follow the input.  Their keys are locked.
  */
 GroupList
 groups_select_insertable(const KeyGroups *groups)
@@ -291,9 +275,10 @@ groups_select_insertable(const KeyGroups *groups)
 	{
 		const KeyGroup *group = groups_of_input(groups, r);
 
-		if (group->first == r && group->state == GROUP_MISSING &&
-			group->key_locked)
-			list.groups[list.ngroups++] = group;
+		if (group->first != r || group->state != GROUP_MISSING)
+			continue;
+		Assert(group->key_locked);
+		list.groups[list.ngroups++] = group;
 	}
 	return list;
 }

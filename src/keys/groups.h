@@ -95,9 +95,7 @@ extern char *groups_describe(const KeyGroups *groups, const KeyGroup *group);
 
 /* The groups in that state. */
 extern GroupList groups_select(const KeyGroups *groups, KeyGroupState state);
-/* The groups without a row whose keys are not locked. */
-extern GroupList groups_select_unlocked(const KeyGroups *groups);
-/* The groups without a row whose keys are locked, in the order of the input. */
+/* The groups without a row, in the order of the input; their keys are locked. */
 extern GroupList groups_select_insertable(const KeyGroups *groups);
 /* Move the groups that "belongs" returns true for to a list of their own. */
 extern GroupList groups_split(GroupList *list,

@@ -269,7 +269,7 @@ arbiter_clause(const Target *target, StringInfo buf, const ColumnValues *key)
 }
 
 /* Does an INSERT with this key step back from a row that has it already? */
-bool
+static bool
 arbiter_can_yield(const Target *target, const ColumnValues *key)
 {
 	StringInfoData clause;
@@ -282,7 +282,7 @@ arbiter_can_yield(const Target *target, const ColumnValues *key)
  * How often an INSERT should step back.  Triggers that may divert it should
  * not be fired more often than it takes to find that out.
  */
-int
+static int
 arbiter_max_yields(const Target *target)
 {
 	return target_may_divert_inserts(target) ? 1 : MAX_YIELDS;
@@ -330,7 +330,7 @@ void
 arbiter_again(Yields *yields, const Target *target, const ColumnValues *key)
 {
 	Assert(!arbiter_gave_up(yields));
-	if (key != NULL && !arbiter_can_yield(target, key))
+	if (!arbiter_can_yield(target, key))
 		yields->round = yields->max;
 	yields->round++;
 }

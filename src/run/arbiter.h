@@ -53,16 +53,11 @@ extern Yields arbiter_begin(const Target *target, bool may_yield);
 extern bool arbiter_gave_up(const Yields *yields);
 /* Return true if the INSERT of this round is one that yields. */
 extern bool arbiter_yields(const Yields *yields);
-/*
- * Go on to the next round after an INSERT that did not create the row.  "key"
- * is what was to be inserted, or NULL if the INSERT did not try all rows.
- */
+/* Go on to the next round after an INSERT that did not create the row. */
 extern void arbiter_again(Yields *yields, const Target *target,
 						  const ColumnValues *key);
 
 extern bool arbiter_clause(const Target *target, StringInfo buf,
 						   const ColumnValues *key);
-extern bool arbiter_can_yield(const Target *target, const ColumnValues *key);
-extern int arbiter_max_yields(const Target *target);
 
 #endif /* RACEFREE_ARBITER_H */
