@@ -104,6 +104,7 @@ typedef struct TargetPin
 	const Target *target; /* to compare, not to follow */
 	TargetInfo *info;
 	ResourceOwner owner;
+	const void *used; /* of what is kept through changes, or NULL */
 } TargetPin;
 
 /* All pins of the session, in the order in which the handles were opened. */
@@ -202,14 +203,13 @@ target_info_is_pinned(const TargetInfo *info)
 	return false;
 }
 
-/* Return true if a handle, but not this one, uses what the entry holds. */
+/* Return true if a handle uses what the entry holds. */
 static bool
-target_entry_is_pinned(const TargetCacheEntry *entry, const Target *except)
+target_entry_is_pinned(const TargetCacheEntry *entry)
 {
 	for (int i = target_npins - 1; i >= 0; i--)
 	{
-		if (target_pins[i].info->entry == entry &&
-			target_pins[i].target != except)
+		if (target_pins[i].info->entry == entry)
 			return true;
 	}
 	return false;
@@ -238,6 +238,7 @@ target_pin(Target *target, TargetInfo *info)
 	pin->target = target;
 	pin->info = info;
 	pin->owner = CurrentResourceOwner;
+	pin->used = NULL;
 	target->info = info;
 	target->npins++;
 }
@@ -294,7 +295,7 @@ target_sweep(void)
 	hash_seq_init(&status, targets);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->info->valid || target_entry_is_pinned(entry, NULL))
+		if (entry->info->valid || target_entry_is_pinned(entry))
 			continue;
 		MemoryContextDelete(entry->info->context);
 		if (entry->context != NULL)
@@ -477,14 +478,34 @@ target_lock(Target *target, LOCKMODE lockmode)
 }
 
 /*
- * Return true if another handle on the table is open.  A call further up the
- * stack, or the caller itself, may then be running a plan that is kept with the
- * table.
+ * Say that the caller is using something that a room keeps through changes, such
+ * as a plan, until it says so of another thing or closes its handle.  An error
+ * ends the use, too.
+ */
+void
+target_use(const Target *target, const void *thing)
+{
+	int i = target_npins - 1;
+
+	while (target_pins[i].target != target)
+		i--;
+	Assert(i >= 0);
+	target_pins[i].used = thing;
+}
+
+/*
+ * Return true if the thing is used by way of another handle.  A call further up
+ * the stack is then running it, and it must not be freed.
  */
 bool
-target_in_use_elsewhere(const Target *target)
+target_is_used_elsewhere(const Target *target, const void *thing)
 {
-	return target_entry_is_pinned(target->info->entry, target);
+	for (int i = target_npins - 1; i >= 0; i--)
+	{
+		if (target_pins[i].used == thing && target_pins[i].target != target)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -43,8 +43,10 @@ extern void **target_keep(const Target *target, const void *owner,
 extern void **target_keep_through_changes(const Target *target,
 										  const void *owner,
 										  MemoryContext *context);
-/* True if another handle on the table is open. */
-extern bool target_in_use_elsewhere(const Target *target);
+/* Say which thing that is kept through changes the caller is using. */
+extern void target_use(const Target *target, const void *thing);
+/* True if the thing is used by way of another handle. */
+extern bool target_is_used_elsewhere(const Target *target, const void *thing);
 /* True if the table has not changed since it was opened. */
 extern bool target_is_current(const Target *target);
 
