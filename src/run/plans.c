@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plans.c
- *	  The statements that racefree runs, prepared once and kept.
+ *	  The plans of the statements that the verbs run, kept per table.
  *
  * A plan belongs to a table, a kind of statement and the columns that take
  * part, NULLs in the key apart (they read IS NULL, so that an index serves).
@@ -9,10 +9,14 @@
  * table itself changes, the text may be wrong too (a renamed column), so an
  * invalid plan is thrown away and built from the catalogs again.
  *
- * Plans live until the session ends or they fall out of their table's list,
- * which is kept in order of last use.  A plan that is thrown away may still
- * be running further up the stack (a trigger can call us), so it is freed
- * when the transaction ends.
+ * The plans hang on what table/target.h keeps of the table: in a list in the
+ * order of last use, of which the last one falls out.  They are freed with the
+ * list when the table is forgotten, which is not while a handle on it is open.
+ *
+ * A plan that is thrown away may still be running in a call further up the stack
+ * (a trigger can call us on the same table).  Each call says by its handle which
+ * plan it has fetched last, and that one is not freed before it has fetched
+ * another one or closed its handle.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -20,34 +24,21 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
-#include "miscadmin.h"
-#include "nodes/params.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/memutils.h"
 #include "utils/plancache.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/errors.h"
 #include "base/settings.h"
 #include "run/plans.h"
 
-/* So many statements are kept for one table. */
+/* How many plans are kept of one table. */
 #define PLANS_PER_TABLE 64
-
-/* So many rows are fetched at once in a scan. */
-#define FETCH_SIZE 1000
-
-/* Above this many tables, forget those whose plans are all invalid. */
-#define TABLES_BEFORE_SWEEP 256
 
 /*
  * What tells a statement from others on the same table.  It is compared byte by
@@ -72,21 +63,26 @@ typedef struct PlanKey
 
 typedef struct PlanEntry
 {
-	dlist_node node; /* in PlanTable.plans, or in retired */
+	dlist_node node; /* in PlanList.plans, or in retired */
 	SPIPlanPtr plan;
-	int running;	/* how often now */
-	int generation; /* of a plan by an index that was made in advance, or 0 */
-	uint64 names;	/* the names in its text, as of this time */
+	int generation; /* of a plan that was made in advance, or 0 */
+	uint64 names;	/* plan_names() when its text was written */
 	Size size;		/* of the key */
 	PlanKey key;
 } PlanEntry;
 
-typedef struct PlanTable
+/* The plans of a table. */
+typedef struct PlanList
 {
-	Oid relid; /* hash key */
+	MemoryContext context; /* holds all this */
+	MemoryContextCallback callback;
 	int nplans;
-	dlist_head plans; /* last used first */
-} PlanTable;
+	dlist_head plans;	/* last used first */
+	dlist_head retired; /* that may be running */
+} PlanList;
+
+/* The address by which the table's entry knows the list. */
+static const char plans_owner[] = "plans";
 
 /*
  * Count the changes of collations and of types, the names of which stand in the
@@ -96,24 +92,13 @@ typedef struct PlanTable
 static uint64 collations_changed = 0;
 static uint64 types_changed = 0;
 
-static HTAB *tables = NULL;
-static dlist_head retired = DLIST_STATIC_INIT(retired);
-
-static void plan_at_xact_end(XactEvent event, void *arg);
 static void plan_names_changed(Datum arg, SysCacheIdentifier cacheid,
 							   uint32 hashvalue);
 
-/* Prepare to keep plans.  Called once, when the module loads. */
+/* Start to listen for invalidations.  Called once, when the module loads. */
 void
 plan_init(void)
 {
-	HASHCTL ctl;
-
-	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(PlanTable);
-	tables = hash_create("racefree plans", 32, &ctl, HASH_ELEM | HASH_BLOBS);
-	RegisterXactCallback(plan_at_xact_end, NULL);
 	CacheRegisterSyscacheCallback(COLLOID, plan_names_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, plan_names_changed, (Datum) 0);
 }
@@ -133,7 +118,7 @@ plan_names_changed(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue)
 		types_changed++;
 }
 
-/* What tells whether the names in the table's statements are what they were. */
+/* A number that changes when names in the table's statements may have. */
 static uint64
 plan_names(const Target *target)
 {
@@ -148,18 +133,46 @@ plan_free(PlanEntry *entry)
 	pfree(entry);
 }
 
-/* Free the plans that nobody can be running any more. */
+/* Free the plans of a list. */
 static void
-plan_at_xact_end(XactEvent event, void *arg)
+plan_free_all(dlist_head *plans)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
-		return;
-	while (!dlist_is_empty(&retired))
-	{
-		plan_free(
-			dlist_container(PlanEntry, node, dlist_pop_head_node(&retired)));
-	}
+	while (!dlist_is_empty(plans))
+		plan_free(dlist_container(PlanEntry, node, dlist_pop_head_node(plans)));
+}
+
+/* Memory context callback: the table is forgotten. */
+static void
+plan_list_gone(void *arg)
+{
+	PlanList *list = arg;
+
+	plan_free_all(&list->plans);
+	plan_free_all(&list->retired);
+}
+
+/*
+ * The plans of a table, an empty list at first.  It stays in place until the
+ * caller closes its handle.
+ */
+static PlanList *
+plan_list(const Target *target)
+{
+	MemoryContext context;
+	void **kept = target_keep_through_changes(target, plans_owner, &context);
+	PlanList *list = *kept;
+
+	if (list != NULL)
+		return list;
+	list = MemoryContextAllocZero(context, sizeof(PlanList));
+	list->context = context;
+	dlist_init(&list->plans);
+	dlist_init(&list->retired);
+	list->callback.func = plan_list_gone;
+	list->callback.arg = list;
+	MemoryContextRegisterResetCallback(context, &list->callback);
+	*kept = list;
+	return list;
 }
 
 static CachedPlanSource *
@@ -169,9 +182,14 @@ plan_source(SPIPlanPtr plan)
 }
 
 /*
- * Is the plan still the one that was made in advance?  Core may have made it
- * anew meanwhile, or may make it anew when it is run, because the search_path
- * is another one: that does not prefer indexes.
+ * Return true if the plan is still the one that was made in advance.
+ *
+ * Core makes a plan anew when an object that it depends on has changed, and
+ * when it is run under another search_path than it was made under; it counts
+ * that as a generation.  We have then no say in it: such a plan may read the
+ * whole table, although plan_make() had made one that goes by an index, and
+ * would go on to do so for the rest of the session.  So it is thrown away, and
+ * so is one that core is about to make anew.
  */
 static bool
 plan_is_as_made(const PlanEntry *entry)
@@ -183,7 +201,7 @@ plan_is_as_made(const PlanEntry *entry)
 			search_path_is_current(source->search_path));
 }
 
-/* Can a plan of this table be run as it is? */
+/* Return true if a plan of this table can be run as it is. */
 static bool
 plan_is_good(const Target *target, const PlanEntry *entry)
 {
@@ -192,59 +210,33 @@ plan_is_good(const Target *target, const PlanEntry *entry)
 		   (entry->generation == 0 || plan_is_as_made(entry));
 }
 
-/* Throw a plan away: now, or if it may be running, when nobody can be. */
+/* Throw a plan away, but free none that a call up the stack may be running. */
 static void
-plan_retire(PlanTable *table, PlanEntry *entry)
+plan_retire(const Target *target, PlanList *list, PlanEntry *entry)
 {
 	dlist_delete(&entry->node);
-	table->nplans--;
-	if (entry->running > 0)
-		dlist_push_tail(&retired, &entry->node);
+	list->nplans--;
+	if (target_is_used_elsewhere(target, entry))
+		dlist_push_tail(&list->retired, &entry->node);
 	else
 		plan_free(entry);
 }
 
-/* Forget the tables of which no plan is valid, say because they are gone. */
+/* Free the plans that were running when they were thrown away, and are not. */
 static void
-plan_sweep(void)
+plan_free_retired(const Target *target, PlanList *list)
 {
-	HASH_SEQ_STATUS status;
-	PlanTable *table;
+	dlist_mutable_iter iter;
 
-	hash_seq_init(&status, tables);
-	while ((table = hash_seq_search(&status)) != NULL)
+	dlist_foreach_modify(iter, &list->retired)
 	{
-		dlist_mutable_iter iter;
+		PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
-		dlist_foreach_modify(iter, &table->plans)
-		{
-			PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
-
-			if (!SPI_plan_is_valid(entry->plan))
-				plan_retire(table, entry);
-		}
-		if (table->nplans == 0)
-			hash_search(tables, &table->relid, HASH_REMOVE, NULL);
+		if (target_is_used_elsewhere(target, entry))
+			continue;
+		dlist_delete(&entry->node);
+		plan_free(entry);
 	}
-}
-
-/* The plans of a table, an empty list where there is none yet. */
-static PlanTable *
-plan_table(Oid relid)
-{
-	PlanTable *table;
-	bool found;
-
-	table = hash_search(tables, &relid, HASH_FIND, NULL);
-	if (table != NULL)
-		return table;
-
-	if (hash_get_num_entries(tables) >= TABLES_BEFORE_SWEEP)
-		plan_sweep();
-	table = hash_search(tables, &relid, HASH_ENTER, &found);
-	table->nplans = 0;
-	dlist_init(&table->plans);
-	return table;
 }
 
 /*
@@ -252,7 +244,7 @@ plan_table(Oid relid)
  * the statement would return then says nothing about the table.
  */
 static void
-check_no_instead_rule(Relation rel, CmdType command)
+plan_check_no_instead_rule(Relation rel, CmdType command)
 {
 	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
 	{
@@ -265,30 +257,28 @@ check_no_instead_rule(Relation rel, CmdType command)
 }
 
 /*
- * Is the statement's plan made when it is prepared?  If it is to go by an
- * index, it is the same for all values.  Tables of which each child has a plan
- * of its own, and those with row security, are planned as core sees fit.
+ * Return true if the statement's plan is made when it is prepared, once for all
+ * values: if it is to go by an index.  Not for tables of which each child has a
+ * plan of its own, and those with row security, which core plans as it sees fit.
  */
-static bool
-plan_in_advance(const Target *target, const StatementSpec *spec)
+bool
+plan_is_made_in_advance(const Target *target, const StatementSpec *spec)
 {
 	return spec->by_index && target_is_simple(target);
 }
 
-/*
- * Prepare a statement.  This is the only place that does.
- */
+/* Prepare a statement.  This is the only place that does. */
 static SPIPlanPtr
 plan_prepare(const Target *target, const StatementSpec *spec)
 {
 	Statement stmt;
 	SPIPlanPtr plan;
 
-	check_no_instead_rule(target_relation(target),
-						  statement_info(spec->kind)->command);
+	plan_check_no_instead_rule(target_relation(target),
+							   statement_info(spec->kind)->command);
 	statement_build(&stmt, target, spec);
 	plan = SPI_prepare_cursor(stmt.text.data, stmt.nparams, stmt.types,
-							  plan_in_advance(target, spec)
+							  plan_is_made_in_advance(target, spec)
 								  ? CURSOR_OPT_GENERIC_PLAN
 								  : 0);
 	if (plan == NULL)
@@ -352,11 +342,11 @@ plan_make_key(const Target *target, const StatementSpec *spec, Size *size)
 
 /* The kept plan with that key, if it is still good. */
 static PlanEntry *
-plan_find(const Target *target, PlanTable *table, const PlanKey *key, Size size)
+plan_find(const Target *target, PlanList *list, const PlanKey *key, Size size)
 {
 	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &table->plans)
+	dlist_foreach_modify(iter, &list->plans)
 	{
 		PlanEntry *entry = dlist_container(PlanEntry, node, iter.cur);
 
@@ -364,10 +354,10 @@ plan_find(const Target *target, PlanTable *table, const PlanKey *key, Size size)
 			continue;
 		if (plan_is_good(target, entry))
 		{
-			dlist_move_head(&table->plans, &entry->node);
+			dlist_move_head(&list->plans, &entry->node);
 			return entry;
 		}
-		plan_retire(table, entry);
+		plan_retire(target, list, entry);
 		break;
 	}
 	return NULL;
@@ -375,34 +365,39 @@ plan_find(const Target *target, PlanTable *table, const PlanKey *key, Size size)
 
 /* Keep a plan that was just prepared. */
 static PlanEntry *
-plan_keep(PlanTable *table, SPIPlanPtr plan, const PlanKey *key, Size size)
+plan_keep(const Target *target, PlanList *list, SPIPlanPtr plan,
+		  const PlanKey *key, Size size)
 {
-	PlanEntry *entry;
+	PlanEntry *entry = MemoryContextAlloc(list->context,
+										  offsetof(PlanEntry, key) + size);
 
-	entry = MemoryContextAlloc(TopMemoryContext,
-							   offsetof(PlanEntry, key) + size);
 	entry->plan = plan;
-	entry->running = 0;
 	entry->generation = 0;
 	entry->size = size;
 	memcpy(&entry->key, key, size);
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
 
-	dlist_push_head(&table->plans, &entry->node);
-	if (++table->nplans > PLANS_PER_TABLE)
-		plan_retire(table, dlist_tail_element(PlanEntry, node, &table->plans));
+	dlist_push_head(&list->plans, &entry->node);
+	if (++list->nplans > PLANS_PER_TABLE)
+		plan_retire(target, list,
+					dlist_tail_element(PlanEntry, node, &list->plans));
 	return entry;
 }
 
 /*
- * While this lasts, plans are made that use indexes where there are any, and no
- * time is spent on compiling them.  A plan that was made when a table was empty
- * would go on to read all of it when it is not, until statistics are gathered.
- * An error ends it, too.
+ * Until settings_end(), let plans be made that use indexes where there are any,
+ * and spend no time on compiling them.  An error ends it, too.
+ *
+ * Core keeps a plan that serves all values until the table's statistics change.
+ * If it was made when the table was empty or small, it reads all of it, and
+ * each call of a session would go on to read all of a table that has grown
+ * large, until the next ANALYZE.  The settings are not confined to our own
+ * statement: where it is planned as it runs, what triggers and policies run
+ * meanwhile is planned by them, too.
  */
-static int
-prefer_indexes(void)
+int
+plan_prefer_indexes(void)
 {
 	int level = settings_begin();
 
@@ -412,397 +407,49 @@ prefer_indexes(void)
 }
 
 /*
- * Make a plan that goes by an index, and keep it for all executions.  The
- * planner can run code of the user's, which can call us: the entry is not freed
- * meanwhile.
+ * Make a plan that goes by an index, and keep it for all executions.
  */
 static void
 plan_make(PlanEntry *entry)
 {
-	entry->running++;
-	PG_TRY();
-	{
-		int level = prefer_indexes();
-		CachedPlan *plan = SPI_plan_get_cached_plan(entry->plan);
+	int level = plan_prefer_indexes();
+	CachedPlan *plan = SPI_plan_get_cached_plan(entry->plan);
 
-		settings_end(level);
-		if (plan == NULL)
-			elog(ERROR, "could not plan a statement in advance");
-		ReleaseCachedPlan(plan, CurrentResourceOwner);
-		entry->generation = plan_source(entry->plan)->generation;
-	}
-	PG_FINALLY();
-	{
-		entry->running--;
-	}
-	PG_END_TRY();
+	settings_end(level);
+	if (plan == NULL)
+		elog(ERROR, "could not plan a statement in advance");
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	entry->generation = plan_source(entry->plan)->generation;
 }
 
-static PlanEntry *
+/*
+ * The plan of a statement, kept or made.  It is not freed until the caller
+ * fetches another one by the same handle, or closes it.
+ */
+SPIPlanPtr
 plan_fetch(const Target *target, const StatementSpec *spec)
 {
-	Oid relid = RelationGetRelid(target_relation(target));
+	PlanList *list = plan_list(target);
 	Size size;
 	PlanKey *key = plan_make_key(target, spec, &size);
-	PlanEntry *entry = plan_find(target, plan_table(relid), key, size);
+	PlanEntry *entry;
 
+	plan_free_retired(target, list);
+	entry = plan_find(target, list, key, size);
 	if (entry == NULL)
 	{
 		uint64 names = plan_names(target);
 		SPIPlanPtr plan = plan_prepare(target, spec);
 
-		/* Preparing may have run code that swept the tables. */
-		entry = plan_keep(plan_table(relid), plan, key, size);
+		entry = plan_keep(target, list, plan, key, size);
 		entry->names = names;
-		if (plan_in_advance(target, spec))
+		/* Planning, too, can run code of the user's, which can call us. */
+		target_use(target, entry);
+		if (plan_is_made_in_advance(target, spec))
 			plan_make(entry);
 	}
+	else
+		target_use(target, entry);
 	pfree(key);
-	return entry;
-}
-
-/* Add values that the statement takes, in the order of its text. */
-static int
-plan_add_params(const ColumnValues *columns, bool skip_nulls, int n,
-				Datum *values, char *nulls)
-{
-	for (int i = 0; i < columns->ncolumns; i++)
-	{
-		if (skip_nulls && columns->nulls[i])
-			continue;
-		values[n] = columns->values[i];
-		nulls[n++] = columns->nulls[i] ? 'n' : ' ';
-	}
-	return n;
-}
-
-static void
-check_result(const StatementSpec *spec, int result)
-{
-	const StatementInfo *info = statement_info(spec->kind);
-	int expected = info->command == CMD_SELECT	 ? SPI_OK_SELECT
-				   : info->command == CMD_INSERT ? SPI_OK_INSERT_RETURNING
-												 : SPI_OK_UPDATE_RETURNING;
-
-	if (result != expected)
-		elog(ERROR, "SPI returned %s for statement \"%s\"",
-			 SPI_result_code_string(result), info->name);
-}
-
-/* Run a plan, which is not freed meanwhile, and return what SPI says. */
-static int
-plan_run_entry(PlanEntry *entry, Datum *values, const char *nulls,
-			   Snapshot snapshot, bool read_only, long limit)
-{
-	int result;
-
-	entry->running++;
-	PG_TRY();
-	{
-		result = SPI_execute_snapshot(entry->plan, values, nulls, snapshot,
-									  InvalidSnapshot, read_only, true, limit);
-	}
-	PG_FINALLY();
-	{
-		entry->running--;
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/* Run the statement.  "limit" is the number of rows wanted, 0 for all. */
-static uint64
-plan_execute(const Target *target, const StatementSpec *spec, Datum *values,
-			 const char *nulls, View view, long limit)
-{
-	PlanEntry *entry = plan_fetch(target, spec);
-	Snapshot snapshot = view.snapshot;
-	bool as_it_is = view.before != InvalidCommandId;
-	bool prefer = spec->by_index && entry->generation == 0;
-	int level = prefer ? prefer_indexes() : 0;
-	int result;
-
-	if (view.latest && snapshot == NULL)
-		snapshot = GetLatestSnapshot();
-	/* Read-only, SPI does not let the snapshot see our latest commands. */
-	if (as_it_is)
-		snapshot->curcid = view.before;
-	result = plan_run_entry(entry, values, nulls, snapshot, as_it_is, limit);
-	if (prefer)
-		settings_end(level);
-	check_result(spec, result);
-	return SPI_processed;
-}
-
-/*
- * Are rows found by this key with an index, whatever statistics say?  A plan
- * that core made when the table was small would go on to read all of it when
- * it is large, until the table is analyzed.
- */
-static bool
-key_has_index(const Target *target, const ColumnValues *key)
-{
-	if (!target_is_simple(target))
-		return false;
-	if (key->ncolumns == 1)
-		return !key->nulls[0] && target_has_index(target, key->attnums[0]);
-	return target_is_unique_key(target, key->ncolumns, key->attnums,
-								key->nulls);
-}
-
-/* Run a statement whose parameters are data, key and value. */
-static uint64
-plan_run_with(const Target *target, StatementSpec *spec, View view)
-{
-	const StatementInfo *info = statement_info(spec->kind);
-	int ndata = spec->data ? spec->data->ncolumns : 0;
-	int max_params = spec->key->ncolumns + ndata + 1;
-	Datum *values = palloc(sizeof(Datum) * max_params);
-	char *nulls = palloc(max_params);
-	uint64 nrows;
-	int n = 0;
-
-	if (info->takes & STMT_TAKES_DATA)
-		n = plan_add_params(spec->data, false, n, values, nulls);
-	if (info->takes & STMT_TAKES_KEY)
-	{
-		n = plan_add_params(spec->key, true, n, values, nulls);
-		spec->by_index |= key_has_index(target, spec->key);
-	}
-	if (info->takes & STMT_TAKES_VALUE)
-	{
-		values[n] = spec->value;
-		nulls[n++] = ' ';
-	}
-	nrows = plan_execute(target, spec, values, nulls, view, info->limit);
-	pfree(nulls);
-	pfree(values);
-	return nrows;
-}
-
-/*
- * Run a statement and return the number of rows it gave, at most 2, or 3 of
- * STMT_LOCK_PAIR: the rows are in SPI_tuptable, all live columns of the table
- * in order.
- *
- * The caller is connected to SPI and has the table open, locked as strongly
- * as the statement needs.  "data" is NULL for the SELECTs.
- */
-uint64
-plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
-		 const ColumnValues *data, View view)
-{
-	StatementSpec spec = {.kind = kind, .key = key, .data = data};
-
-	return plan_run_with(target, &spec, view);
-}
-
-/*
- * The same for a SELECT by a key of one column that has an index in each table
- * of the tree: whatever the tree is like, it does not read the whole table.
- */
-uint64
-plan_probe(const Target *target, const ColumnValues *key, View view)
-{
-	StatementSpec spec = {.kind = STMT_LOOK,
-						  .key = key,
-						  .by_index = target_has_index(target,
-													   key->attnums[0])};
-
-	return plan_run_with(target, &spec, view);
-}
-
-/*
- * Run one of the statements that add to a column.  The bound on the old value
- * is numeric; STMT_ADD has none.
- */
-uint64
-plan_run_bounded(const Target *target, StatementKind kind,
-				 const ColumnValues *key, const ColumnValues *data, Datum bound)
-{
-	StatementSpec spec = {.kind = kind,
-						  .key = key,
-						  .data = data,
-						  .value = bound};
-
-	return plan_run_with(target, &spec, VIEW_OWN);
-}
-
-/*
- * Add up a column over the rows that match the key: the sum, as numeric, is in
- * SPI_tuptable, or NULL if there are none.
- */
-void
-plan_sum(const Target *target, const ColumnValues *key,
-		 const ColumnValues *column, View view)
-{
-	StatementSpec spec = {.kind = STMT_SUM,
-						  .key = key,
-						  .data = column,
-						  .by_index = target_has_index(target,
-													   key->attnums[0])};
-
-	(void) plan_execute(target, &spec, key->values, " ", view, 0);
-}
-
-/*
- * Lock the rows whose id is in the array, in order, and return their
- * number: all of them are in SPI_tuptable.  The array's elements are of the
- * id column's base type.
- */
-uint64
-plan_lock_ids(const Target *target, AttrNumber id_attnum,
-			  LockClauseStrength strength, LockWaitPolicy wait, Datum ids)
-{
-	bool isnull = false;
-	ColumnValues id = {1, &id_attnum, NULL, &isnull};
-	StatementSpec spec = {.kind = STMT_LOCK_IDS,
-						  .key = &id,
-						  .strength = strength,
-						  .wait = wait,
-						  .by_index = key_has_index(target, &id)};
-
-	return plan_execute(target, &spec, &ids, " ", VIEW_OWN, 0);
-}
-
-/*
- * The order of magnitude of a batch, since the best plan depends on it; never
- * 0, which is a statement of one row.
- */
-int
-plan_batch_size(uint32 nrows)
-{
-	int size = 1;
-
-	for (; nrows > 1; nrows /= 8)
-		size++;
-	return size;
-}
-
-/*
- * Run a statement over the rows that are registered, and return the number
- * of rows it gave, at most "limit" if that is not 0.  The rows are in
- * SPI_tuptable: all live columns in order, or those of spec->result, then the
- * number of the registered row.
- */
-uint64
-plan_run_batch(const Target *target, const StatementSpec *spec, View view,
-			   long limit)
-{
-	return plan_execute(target, spec, NULL, NULL, view, limit);
-}
-
-/* The statement asks for its parameter once for each row: count the rows. */
-static ParamExternData *
-count_turns(ParamListInfo params, int id, bool speculative,
-			ParamExternData *workspace)
-{
-	int *turn = params->paramFetchArg;
-
-	if (!speculative)
-		(*turn)++;
-	workspace->value = Int32GetDatum(0);
-	workspace->isnull = false;
-	workspace->pflags = 0;
-	workspace->ptype = INT4OID;
-	return workspace;
-}
-
-/*
- * Run an INSERT or UPDATE over the groups that are registered, and return the
- * number of rows it gave: they are in SPI_tuptable, all live columns in order,
- * then, of an UPDATE, the number of the group.  While it runs, "turn" is the
- * number of the row that was fetched last, counted from 1: of an INSERT, the
- * one whose turn it is; of an UPDATE too, if its plan goes by these rows.
- */
-uint64
-plan_write_batch(const Target *target, const StatementSpec *spec, int *turn,
-				 long limit)
-{
-	PlanEntry *entry = plan_fetch(target, spec);
-	SPIExecuteOptions options = {0};
-	int result;
-
-	*turn = 0;
-	options.params = makeParamList(1);
-	options.params->paramFetch = count_turns;
-	options.params->paramFetchArg = turn;
-	options.tcount = limit;
-	entry->running++;
-	PG_TRY();
-	{
-		result = SPI_execute_plan_extended(entry->plan, &options);
-	}
-	PG_FINALLY();
-	{
-		entry->running--;
-	}
-	PG_END_TRY();
-	check_result(spec, result);
-	return SPI_processed;
-}
-
-/*
- * Run a SELECT as the query that called us would: nothing is written, and the
- * snapshot is that of the query, so that several such statements see the same.
- * The rows are in SPI_tuptable.
- */
-uint64
-plan_read(const Target *target, const StatementSpec *spec, Datum *values)
-{
-	PlanEntry *entry = plan_fetch(target, spec);
-
-	check_result(spec,
-				 plan_run_entry(entry, values, NULL, InvalidSnapshot, true, 0));
-	return SPI_processed;
-}
-
-/* Give the rows of a portal to the function, and close the portal. */
-static void
-plan_fetch_all(Portal portal, void (*take)(uint64 nrows, void *), void *arg)
-{
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
-												  "racefree scan",
-												  ALLOCSET_DEFAULT_SIZES);
-
-	for (;;)
-	{
-		MemoryContext old;
-
-		CHECK_FOR_INTERRUPTS();
-		SPI_cursor_fetch(portal, true, FETCH_SIZE);
-		if (SPI_processed == 0)
-			break;
-		old = MemoryContextSwitchTo(scratch);
-		take(SPI_processed, arg);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(scratch);
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	SPI_cursor_close(portal);
-	MemoryContextDelete(scratch);
-}
-
-/*
- * The same for a SELECT of many rows: they are given to the function some at a
- * time, in SPI_tuptable.  It runs in a memory context that is then reset.
- */
-void
-plan_scan(const Target *target, const StatementSpec *spec,
-		  void (*take)(uint64 nrows, void *), void *arg)
-{
-	PlanEntry *entry = plan_fetch(target, spec);
-
-	entry->running++;
-	PG_TRY();
-	{
-		plan_fetch_all(SPI_cursor_open(NULL, entry->plan, NULL, NULL, true),
-					   take, arg);
-	}
-	PG_FINALLY();
-	{
-		entry->running--;
-	}
-	PG_END_TRY();
+	return entry->plan;
 }

@@ -13,11 +13,19 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/settings.h"
 #include "run/plans.h"
 #include "run/run.h"
+#include "run/statements.h"
+
+/* How many rows a scan fetches at once. */
+#define RUN_FETCH_SIZE 1000
 
 /* ----------
  * Beginning and end
@@ -82,7 +90,7 @@ run_release_snapshot(Snapshot snapshot)
 }
 
 /* ----------
- * One row
+ * Running a statement
  * ----------
  */
 
@@ -99,14 +107,135 @@ run_result(const Target *target, uint64 nrows, bool whole, bool numbered)
 	return set;
 }
 
-/* Run one of the statements that find one row by its key. */
+/* Check what SPI says of a statement that ran. */
+static void
+run_check_result(const StatementSpec *spec, int result)
+{
+	const StatementInfo *info = statement_info(spec->kind);
+	int expected = info->command == CMD_SELECT	 ? SPI_OK_SELECT
+				   : info->command == CMD_INSERT ? SPI_OK_INSERT_RETURNING
+												 : SPI_OK_UPDATE_RETURNING;
+
+	if (result != expected)
+		elog(ERROR, "SPI returned %s for statement \"%s\"",
+			 SPI_result_code_string(result), info->name);
+}
+
+/* Add values that the statement takes, in the order of its text. */
+static int
+run_add_params(const ColumnValues *columns, bool skip_nulls, int n,
+			   Datum *values, char *nulls)
+{
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		if (skip_nulls && columns->nulls[i])
+			continue;
+		values[n] = columns->values[i];
+		nulls[n++] = columns->nulls[i] ? 'n' : ' ';
+	}
+	return n;
+}
+
+/*
+ * Run the statement, and return the number of rows that it gave, which are in
+ * SPI_tuptable.  "limit" is the number of rows wanted, 0 for all.
+ */
+static uint64
+run_statement(const Target *target, const StatementSpec *spec, Datum *values,
+			  const char *nulls, View view, long limit)
+{
+	SPIPlanPtr plan = plan_fetch(target, spec);
+	Snapshot snapshot = view.snapshot;
+	bool as_it_is = view.before != InvalidCommandId;
+	bool prefer = spec->by_index && !plan_is_made_in_advance(target, spec);
+	int level = prefer ? plan_prefer_indexes() : 0;
+	int result;
+
+	if (view.latest && snapshot == NULL)
+		snapshot = GetLatestSnapshot();
+
+	/*
+	 * To hide what this transaction has done since a command, the snapshot is
+	 * given that command as its own, and SPI is told that the statement is read
+	 * only: then SPI uses the snapshot as it is.  Otherwise it would run the
+	 * statement with a copy whose curcid is the current command, and rows that
+	 * were created during our INSERT would be taken for another session's.
+	 *
+	 * This writes to the snapshot of the caller, or to the one that the next
+	 * GetLatestSnapshot() overwrites.  It must not be one that core uses, such
+	 * as the transaction's, since its queries would lose sight of rows.
+	 */
+	if (as_it_is)
+	{
+		Assert(view.latest);
+		snapshot->curcid = view.before;
+	}
+	result = SPI_execute_snapshot(plan, values, nulls, snapshot,
+								  InvalidSnapshot, as_it_is, true, limit);
+	if (prefer)
+		settings_end(level);
+	run_check_result(spec, result);
+	return SPI_processed;
+}
+
+/*
+ * Return true if rows are to be found by this key with an index, whatever
+ * statistics say; see plan_prefer_indexes().
+ */
+static bool
+run_by_index(const Target *target, const ColumnValues *key)
+{
+	if (!target_is_simple(target))
+		return false;
+	if (key->ncolumns == 1)
+		return !key->nulls[0] && target_has_index(target, key->attnums[0]);
+	return target_is_unique_key(target, key->ncolumns, key->attnums,
+								key->nulls);
+}
+
+/* Run a statement that takes parameters, and return all live columns. */
+static RowSet
+run_with_params(const Target *target, StatementSpec *spec, View view)
+{
+	const StatementInfo *info = statement_info(spec->kind);
+	int ndata = spec->data ? spec->data->ncolumns : 0;
+	int max_params = spec->key->ncolumns + ndata + 1;
+	Datum *values = palloc(sizeof(Datum) * max_params);
+	char *nulls = palloc(max_params);
+	uint64 nrows;
+	int n = 0;
+
+	if (info->takes & STMT_TAKES_DATA)
+		n = run_add_params(spec->data, false, n, values, nulls);
+	if (info->takes & STMT_TAKES_KEY)
+		n = run_add_params(spec->key, true, n, values, nulls);
+	if (info->takes & STMT_TAKES_VALUE)
+	{
+		values[n] = spec->value;
+		nulls[n++] = ' ';
+	}
+	Assert(n <= max_params);
+	if (info->takes & (STMT_TAKES_KEY | STMT_TAKES_VALUE))
+		spec->by_index |= run_by_index(target, spec->key);
+	nrows = run_statement(target, spec, values, nulls, view, info->limit);
+	pfree(nulls);
+	pfree(values);
+	return run_result(target, nrows, true, false);
+}
+
+/* ----------
+ * One row
+ * ----------
+ */
+
+/* Run one of the statements about the row with a key. */
 static RowSet
 run_by_key(const Target *target, StatementKind kind, const ColumnValues *key,
 		   const ColumnValues *data, View view)
 {
-	uint64 nrows = plan_run(target, kind, key, data, view);
+	StatementSpec spec = {.kind = kind, .key = key, .data = data};
 
-	return run_result(target, nrows, true, false);
+	return run_with_params(target, &spec, view);
 }
 
 /* Read the row. */
@@ -120,11 +249,13 @@ run_look(const Target *target, const ColumnValues *key, View view)
 RowSet
 run_find(const Target *target, const ColumnValues *key, View view)
 {
-	uint64 nrows;
+	StatementSpec spec = {.kind = STMT_LOOK,
+						  .key = key,
+						  .by_index = target_has_index(target,
+													   key->attnums[0])};
 
 	Assert(key->ncolumns == 1);
-	nrows = plan_probe(target, key, view);
-	return run_result(target, nrows, true, false);
+	return run_with_params(target, &spec, view);
 }
 
 /* Lock the row FOR NO KEY UPDATE, and read it. */
@@ -150,7 +281,7 @@ run_lock_pair(const Target *target, AttrNumber id, Datum a, Datum b)
 uint64
 run_count(const Target *target, const ColumnValues *key, View view)
 {
-	return plan_run(target, STMT_EXISTS, key, NULL, view);
+	return run_by_key(target, STMT_EXISTS, key, NULL, view).nrows;
 }
 
 /* Insert a row, or yield to one that has the key already. */
@@ -182,12 +313,13 @@ run_add(const Target *target, const ColumnValues *key, AttrNumber column,
 	};
 	bool isnull = false;
 	ColumnValues data = {1, &column, &change, &isnull};
-	uint64 nrows;
+	StatementSpec spec = {.kind = kinds[bound],
+						  .key = key,
+						  .data = &data,
+						  .value = NumericGetDatum(limit)};
 
 	Assert((bound == ADD_ALWAYS) == (limit == NULL));
-	nrows = plan_run_bounded(target, kinds[bound], key, &data,
-							 NumericGetDatum(limit));
-	return run_result(target, nrows, true, false);
+	return run_with_params(target, &spec, VIEW_OWN);
 }
 
 /* Add up a column over the rows with the key; NULL without rows. */
@@ -196,41 +328,27 @@ run_sum(const Target *target, const ColumnValues *key, AttrNumber column,
 		View view)
 {
 	ColumnValues data = {.ncolumns = 1, .attnums = &column};
+	StatementSpec spec = {.kind = STMT_SUM,
+						  .key = key,
+						  .data = &data,
+						  .by_index = target_has_index(target,
+													   key->attnums[0])};
+	RowSet set = run_with_params(target, &spec, view);
 	bool isnull;
-	Datum sum;
+	Datum sum = rowset_position(&set, 0, 1, &isnull);
 
-	plan_sum(target, key, &data, view);
-	sum = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						&isnull);
 	return isnull ? NULL : DatumGetNumeric(sum);
 }
 
 /* ----------
- * Many rows
+ * All rows
  * ----------
  */
 
-/* Where a scan gives its rows. */
-typedef struct ScanRun
-{
-	RowSet set;
-	RunTake take;
-	void *arg;
-} ScanRun;
-
-/* Give the rows that were fetched to the caller's function. */
-static void
-run_take_fetched(uint64 nrows, void *arg)
-{
-	ScanRun *run = arg;
-
-	run->set.nrows = nrows;
-	run->set.rows = SPI_tuptable;
-	for (uint64 i = 0; i < nrows; i++)
-		run->take(&run->set, i, run->arg);
-}
-
-/* Give each row of the table to the function. */
+/*
+ * Give each row of the table to the function.  The rows are streamed, so that
+ * a scan needs no more memory for a large table than for a small one.
+ */
 void
 run_scan(const Target *target, const ColumnValues *order,
 		 const ColumnValues *result, RunTake take, void *arg)
@@ -239,11 +357,35 @@ run_scan(const Target *target, const ColumnValues *order,
 	StatementSpec spec = {.kind = STMT_SCAN,
 						  .key = order ? order : &no_order,
 						  .result = result};
-	ScanRun run = {.set = run_result(target, 0, result == NULL, false),
-				   .take = take,
-				   .arg = arg};
+	/* The portal holds the plan, whatever the function does. */
+	Portal portal = SPI_cursor_open(NULL, plan_fetch(target, &spec), NULL, NULL,
+									true);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "racefree scan",
+												  ALLOCSET_DEFAULT_SIZES);
 
-	plan_scan(target, &spec, run_take_fetched, &run);
+	for (;;)
+	{
+		MemoryContext old;
+		RowSet set;
+
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, RUN_FETCH_SIZE);
+		set = run_result(target, SPI_processed, result == NULL, false);
+		if (set.nrows == 0)
+		{
+			rowset_free(&set);
+			break;
+		}
+		old = MemoryContextSwitchTo(scratch);
+		for (uint64 i = 0; i < set.nrows; i++)
+			take(&set, i, arg);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(scratch);
+		rowset_free(&set);
+	}
+	SPI_cursor_close(portal);
+	MemoryContextDelete(scratch);
 }
 
 /* Run a query of another room's. */
@@ -256,41 +398,77 @@ run_query(const Target *target, const struct SqlQuery *query,
 						  .key = &no_key,
 						  .query = query,
 						  .columns = columns};
-	uint64 nrows = plan_read(target, &spec, values);
+	int result = SPI_execute_plan(plan_fetch(target, &spec), values, NULL, true,
+								  0);
 
-	return run_result(target, nrows, false, false);
+	run_check_result(&spec, result);
+	return run_result(target, SPI_processed, false, false);
 }
+
+/* ----------
+ * Many rows
+ * ----------
+ */
 
 /* Lock the rows whose id is in the array, in primary key order. */
 RowSet
 run_lock_ids(const Target *target, AttrNumber id, LockClauseStrength strength,
 			 LockWaitPolicy wait, Datum ids)
 {
-	uint64 nrows = plan_lock_ids(target, id, strength, wait, ids);
+	bool isnull = false;
+	ColumnValues key = {.ncolumns = 1, .attnums = &id, .nulls = &isnull};
+	StatementSpec spec = {.kind = STMT_LOCK_IDS,
+						  .key = &key,
+						  .strength = strength,
+						  .wait = wait,
+						  .value = ids};
 
-	return run_result(target, nrows, true, false);
+	return run_with_params(target, &spec, VIEW_OWN);
 }
 
 /*
- * Run a SELECT over rows of values, and free these.  With one row more than
- * there are rows of values, one of them has two.
+ * The order of magnitude of a number of rows, since the best plan depends on
+ * it; never 0, which says that there are no rows of values.
  */
+static int
+run_size(int nrows)
+{
+	int size = 1;
+
+	for (; nrows > 1; nrows /= 8)
+		size++;
+	return size;
+}
+
+/* How many rows such a statement is to give at most, 0 for all. */
+static long
+run_limit(const StatementSpec *spec, int nrows)
+{
+	long limit = statement_info(spec->kind)->limit;
+
+	return limit == STMT_ROWS_AND_ONE ? (long) nrows + 1 : limit;
+}
+
+/* Run a SELECT over rows of values, and free these. */
 static RowSet
 run_select_rows(const Target *target, Rows *rows, StatementSpec *spec,
-				View view, bool all)
+				View view)
 {
 	int nrows = rows_count(rows);
-	RowSet set = run_result(target, 0, spec->result == NULL, true);
+	RowSet set = {.table = target,
+				  .whole = spec->result == NULL,
+				  .numbered = true};
 
-	spec->size = plan_batch_size(nrows);
-	rows_register(rows);
-	if (nrows > 0)
+	if (nrows == 0)
 	{
-		set.nrows = plan_run_batch(target, spec, view, all ? 0 : nrows + 1);
-		set.rows = SPI_tuptable;
+		rows_free(rows);
+		return set;
 	}
-	else
-		set.rows = NULL;
+	spec->size = run_size(nrows);
+	rows_register(rows);
+	set.nrows = run_statement(target, spec, NULL, NULL, view,
+							  run_limit(spec, nrows));
+	set.rows = SPI_tuptable;
 	rows_unregister(rows);
 	return set;
 }
@@ -302,7 +480,7 @@ run_rows_look(const Target *target, Rows *rows, const ColumnValues *key,
 {
 	StatementSpec spec = {.kind = STMT_MANY_LOOK, .key = key, .result = result};
 
-	return run_select_rows(target, rows, &spec, view, false);
+	return run_select_rows(target, rows, &spec, view);
 }
 
 /* The same by keys of one column, by its index where it has one. */
@@ -317,7 +495,7 @@ run_rows_find(const Target *target, Rows *rows, const ColumnValues *key,
 						  .by_index = by_index};
 
 	Assert(key->ncolumns == 1);
-	return run_select_rows(target, rows, &spec, view, false);
+	return run_select_rows(target, rows, &spec, view);
 }
 
 /* Give the number of every row that has the key, and no column. */
@@ -326,11 +504,11 @@ run_rows_count(const Target *target, Rows *rows, const ColumnValues *key,
 			   View view)
 {
 	ColumnValues no_columns = {0};
-	StatementSpec spec = {.kind = STMT_MANY_LOOK,
+	StatementSpec spec = {.kind = STMT_MANY_COUNT,
 						  .key = key,
 						  .result = &no_columns};
 
-	return run_select_rows(target, rows, &spec, view, true);
+	return run_select_rows(target, rows, &spec, view);
 }
 
 /* Lock the rows that have the keys, and read them. */
@@ -345,58 +523,38 @@ run_rows_lock(const Target *target, Rows *rows, const ColumnValues *key,
 	};
 	StatementSpec spec = {.kind = kinds[order], .key = key, .result = result};
 
-	return run_select_rows(target, rows, &spec, VIEW_OWN, false);
-}
-
-/* An INSERT or UPDATE over rows of values, while it runs. */
-typedef struct WriteRun
-{
-	const Rows *rows;
-	int turn; /* of the row that was fetched last, counted from 1 */
-	RowErrorContext context;
-	void *arg;
-} WriteRun;
-
-/* Error context callback: give the row's number to the caller's callback. */
-static void
-run_error_context(void *arg)
-{
-	WriteRun *run = arg;
-	int number;
-
-	if (rows_number_of_turn(run->rows, run->turn, &number))
-		run->context(number, run->arg);
+	return run_select_rows(target, rows, &spec, VIEW_OWN);
 }
 
 /*
- * Run an INSERT or UPDATE over rows of values, and free these.  A row more than
- * there are is put behind them, so that a plan which reads all rows before it
- * writes leaves the turn past the end, and no row is named for an error.
+ * Run an INSERT or UPDATE over rows of values, and free these.  The context of
+ * errors names the row that it is at.
  */
 static RowSet
 run_write_rows(const Target *target, Rows *rows, StatementSpec *spec,
 			   RowErrorContext context, void *arg)
 {
 	int nrows = rows_count(rows);
-	WriteRun run = {.rows = rows, .context = context, .arg = arg};
-	ErrorContextCallback callback = {.callback = run_error_context,
-									 .arg = &run};
-	RowSet set = run_result(target, 0, spec->result == NULL,
-							spec->kind == STMT_MANY_UPDATE);
+	SPIExecuteOptions options = {.tcount = run_limit(spec, nrows)};
+	RowSet set = {.table = target,
+				  .whole = spec->result == NULL,
+				  .numbered = spec->kind == STMT_MANY_UPDATE};
+	SPIPlanPtr plan;
+	RowsTurns turns;
 
-	spec->size = plan_batch_size(nrows);
-	rows_put_end(rows);
-	rows_register(rows);
-	set.rows = NULL;
-	if (nrows > 0)
+	if (nrows == 0)
 	{
-		callback.previous = error_context_stack;
-		error_context_stack = &callback;
-		set.nrows = plan_write_batch(target, spec, &run.turn,
-									 set.numbered ? nrows + 1 : 0);
-		error_context_stack = callback.previous;
-		set.rows = SPI_tuptable;
+		rows_free(rows);
+		return set;
 	}
+	spec->size = run_size(nrows);
+	rows_register(rows);
+	plan = plan_fetch(target, spec);
+	options.params = rows_begin_turns(&turns, rows, context, arg);
+	run_check_result(spec, SPI_execute_plan_extended(plan, &options));
+	rows_end_turns(&turns);
+	set.nrows = SPI_processed;
+	set.rows = SPI_tuptable;
 	rows_unregister(rows);
 	return set;
 }
@@ -429,4 +587,85 @@ run_rows_update(const Target *target, Rows *rows, const ColumnValues *key,
 						  .result = result};
 
 	return run_write_rows(target, rows, &spec, context, arg);
+}
+
+/* ----------
+ * Former names, for callers that do without the verbs
+ * ----------
+ */
+
+uint64
+plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
+		 const ColumnValues *data, View view)
+{
+	return run_by_key(target, kind, key, data, view).nrows;
+}
+
+uint64
+plan_probe(const Target *target, const ColumnValues *key, View view)
+{
+	return run_find(target, key, view).nrows;
+}
+
+uint64
+plan_run_bounded(const Target *target, StatementKind kind,
+				 const ColumnValues *key, const ColumnValues *data, Datum bound)
+{
+	StatementSpec spec = {.kind = kind,
+						  .key = key,
+						  .data = data,
+						  .value = bound};
+
+	return run_with_params(target, &spec, VIEW_OWN).nrows;
+}
+
+void
+plan_sum(const Target *target, const ColumnValues *key,
+		 const ColumnValues *column, View view)
+{
+	(void) run_sum(target, key, column->attnums[0], view);
+}
+
+int
+plan_batch_size(uint32 nrows)
+{
+	return run_size(nrows);
+}
+
+uint64
+plan_run_batch(const Target *target, const StatementSpec *spec, View view,
+			   long limit)
+{
+	return run_statement(target, spec, NULL, NULL, view, limit);
+}
+
+/* The statement asks for its parameter once for each row: count the rows. */
+static ParamExternData *
+count_turns(ParamListInfo params, int id, bool speculative,
+			ParamExternData *workspace)
+{
+	int *turn = params->paramFetchArg;
+
+	if (!speculative)
+		(*turn)++;
+	workspace->value = Int32GetDatum(0);
+	workspace->isnull = false;
+	workspace->pflags = 0;
+	workspace->ptype = INT4OID;
+	return workspace;
+}
+
+uint64
+plan_write_batch(const Target *target, const StatementSpec *spec, int *turn,
+				 long limit)
+{
+	SPIExecuteOptions options = {.tcount = limit};
+	SPIPlanPtr plan = plan_fetch(target, spec);
+
+	*turn = 0;
+	options.params = makeParamList(1);
+	options.params->paramFetch = count_turns;
+	options.params->paramFetchArg = turn;
+	run_check_result(spec, SPI_execute_plan_extended(plan, &options));
+	return SPI_processed;
 }
