@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * arbiter.c
- *	  Which unique indexes judge a race with writers that do not call us.
+ *	  ON CONFLICT: which unique indexes detect writers that take no key lock,
+ *	  and how an INSERT meets them.
  *
- * Everything is read from the catalogs' caches at each call, which is once for
- * a plan, and allocated in the current memory context.
+ * The indexes are read from the catalogs' caches at each call, which is once for
+ * a plan.  What is allocated is in the current memory context.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -26,12 +27,13 @@
 #include "run/arbiter.h"
 
 /*
- * How often to step back from another writer's row that is gone again when we
- * look for it.  Then the INSERT stands its ground and core has the last word.
+ * How many INSERTs yield to a row of another session that is gone again when we
+ * look for it.  Then the INSERT runs without ON CONFLICT and raises
+ * unique_violation.
  */
 #define MAX_YIELDS 3
 
-/* Is the column in the key, with a value that a unique index compares? */
+/* Return true if the key has the column, with a value that the index compares. */
 static bool
 key_covers_column(Relation index, AttrNumber attnum, int nkeys,
 				  const AttrNumber *keys, const bool *nulls)
@@ -44,7 +46,7 @@ key_covers_column(Relation index, AttrNumber attnum, int nkeys,
 	return false;
 }
 
-/* Are all columns that the index's expressions use in the key? */
+/* Return true if the key has all columns that the index's expressions use. */
 static bool
 key_covers_expressions(Relation index, int nkeys, const AttrNumber *keys,
 					   const bool *nulls)
@@ -64,8 +66,9 @@ key_covers_expressions(Relation index, int nkeys, const AttrNumber *keys,
 }
 
 /*
- * Does inserting a second row with this key always conflict in this unique
- * index (or, where it is partial, conflict if at all)?
+ * Return true if inserting a second row with this key always conflicts in this
+ * unique index.  (A partial one may hold neither of the rows, and then no
+ * conflict is found.)
  */
 static bool
 index_covers_key(const Target *target, Relation index, int nkeys,
@@ -102,11 +105,11 @@ index_plain_columns(Relation index)
 	return columns;
 }
 
-/* What a table's unique indexes and exclusion constraints say of a key. */
+/* A table's unique indexes and exclusion constraints, as a key needs them. */
 typedef struct Arbiters
 {
 	int covering;	  /* how many cover the key */
-	List *plain;	  /* those of them over columns, no predicate */
+	List *plain;	  /* column sets of those without a predicate */
 	List *deferrable; /* column sets of the deferrable ones */
 	bool any_deferrable;
 } Arbiters;
@@ -150,7 +153,7 @@ choose_inference(const Arbiters *arbiters)
 	return NULL;
 }
 
-/* Is it the index of a deferrable unique or exclusion constraint? */
+/* Return true if the index is a deferrable unique or exclusion constraint's. */
 static bool
 index_is_deferrable(Oid index)
 {
@@ -167,11 +170,11 @@ index_is_deferrable(Oid index)
 }
 
 /*
- * Has a partition a deferrable constraint of its own?  With "attached", one
- * whose index is part of an index of the partitioned table: CREATE INDEX there
- * takes an index that it finds in a partition, without a look at whether that
- * is deferrable.  A session that has a plan already learns of a later
- * constraint when the plan is made anew.
+ * Return true if a partition has a deferrable constraint of its own.  With
+ * "attached", only constraints count whose index is part of an index of the
+ * partitioned table: CREATE INDEX there attaches an index that it finds in a
+ * partition, even if that is deferrable.  A session that has a plan already
+ * learns of a later constraint when the plan is made anew.
  */
 static bool
 any_partition_defers(Relation rel, bool attached)
@@ -216,19 +219,19 @@ append_inference(const Target *target, StringInfo buf, Bitmapset *columns)
 }
 
 /*
- * Append the clause that lets an INSERT with this key step back from a row
- * that has the key already; nothing, and false, where no unique index covers
- * the key.
+ * Append the clause that lets an INSERT with this key yield to a row that has
+ * the key already.  If no unique index covers the key, append nothing and return
+ * false.
  *
  * One covering index over plain columns is named by its columns:
  *		ON CONFLICT (a, b) DO NOTHING
  * Several, or one over expressions or with a predicate (which could not be
- * repeated here independently of the search_path), take the general form,
- * which core accepts only where no unique or exclusion constraint is deferred,
- * in the partition that the row goes to, either:
+ * repeated here independently of the search_path), take the general form:
  *		ON CONFLICT DO NOTHING
- * Stepping back from a row that has another key is harmless: the caller looks
- * by key, finds none, and inserts again without the clause.
+ * Core accepts the general form only if no unique or exclusion constraint is
+ * deferrable, in the partition that the row goes to, either.  It also yields to
+ * a row that has another key.  That is harmless: the caller looks by key, finds
+ * no row, and inserts again without the clause.
  */
 bool
 arbiter_clause(const Target *target, StringInfo buf, const ColumnValues *key)
@@ -268,7 +271,7 @@ arbiter_clause(const Target *target, StringInfo buf, const ColumnValues *key)
 	return true;
 }
 
-/* Does an INSERT with this key step back from a row that has it already? */
+/* Return true if an INSERT with this key yields to a row that has it already. */
 static bool
 arbiter_can_yield(const Target *target, const ColumnValues *key)
 {
@@ -279,8 +282,8 @@ arbiter_can_yield(const Target *target, const ColumnValues *key)
 }
 
 /*
- * How often an INSERT should step back.  Triggers that may divert it should
- * not be fired more often than it takes to find that out.
+ * How many INSERTs should yield.  If triggers may divert the INSERT, one: the
+ * triggers should not be fired more often than it takes to find that out.
  */
 static int
 arbiter_max_yields(const Target *target)

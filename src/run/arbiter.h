@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * arbiter.h
- *	  Which unique indexes judge a race with writers that do not call us.
+ *	  ON CONFLICT: which unique indexes detect writers that take no key lock,
+ *	  and how an INSERT meets them.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -13,6 +14,8 @@
 #include "lib/stringinfo.h"
 
 #include "table/values.h"
+
+/* The protocol */
 
 /*
  * The protocol by which a caller that holds a key's lock creates the row, or
@@ -57,6 +60,9 @@ extern bool arbiter_yields(const Yields *yields);
 extern void arbiter_again(Yields *yields, const Target *target,
 						  const ColumnValues *key);
 
+/* The clause */
+
+/* Append ON CONFLICT for an INSERT with this key; false if there is none. */
 extern bool arbiter_clause(const Target *target, StringInfo buf,
 						   const ColumnValues *key);
 

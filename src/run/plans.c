@@ -24,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
@@ -33,6 +34,7 @@
 #include "utils/plancache.h"
 #include "utils/syscache.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/settings.h"
 #include "run/plans.h"
@@ -60,6 +62,10 @@ typedef struct PlanKey
 	int16 nquery;  /* columns that the query can name, which may be invalid */
 	AttrNumber columns[FLEXIBLE_ARRAY_MEMBER]; /* all of these, in this order */
 } PlanKey;
+
+StaticAssertDecl(NUM_STATEMENT_KINDS <= PG_INT16_MAX &&
+					 MaxTupleAttributeNumber <= PG_INT16_MAX,
+				 "kinds and numbers of columns are 16 bits wide");
 
 typedef struct PlanEntry
 {
@@ -126,6 +132,7 @@ plan_names(const Target *target)
 		   (target_has_domains(target) ? types_changed : 0);
 }
 
+/* Free a plan, which no call is running. */
 static void
 plan_free(PlanEntry *entry)
 {
@@ -175,6 +182,7 @@ plan_list(const Target *target)
 	return list;
 }
 
+/* What core keeps of a plan. */
 static CachedPlanSource *
 plan_source(SPIPlanPtr plan)
 {
@@ -240,8 +248,8 @@ plan_free_retired(const Target *target, PlanList *list)
 }
 
 /*
- * Refuse a table of which a rule turns the command into something else: what
- * the statement would return then says nothing about the table.
+ * Report an error if a rule of the table replaces the command: what the
+ * statement returns would then say nothing about the table.
  */
 static void
 plan_check_no_instead_rule(Relation rel, CmdType command)
@@ -289,11 +297,23 @@ plan_prepare(const Target *target, const StatementSpec *spec)
 	return plan;
 }
 
-/* The room that the key of a statement takes. */
+/* The size of a key with that many columns. */
 static Size
 plan_key_size(int ncolumns)
 {
 	return offsetof(PlanKey, columns) + sizeof(AttrNumber) * ncolumns;
+}
+
+/* Return true if the columns are in ascending order, as lists of them are. */
+static bool pg_attribute_unused()
+	plan_columns_are_sorted(const ColumnValues *columns)
+{
+	for (int i = 1; columns != NULL && i < columns->ncolumns; i++)
+	{
+		if (columns->attnums[i] < columns->attnums[i - 1])
+			return false;
+	}
+	return true;
 }
 
 /* Append the columns to a key, which says in its fixed part how many. */
@@ -320,11 +340,14 @@ plan_make_key(const Target *target, const StatementSpec *spec, Size *size)
 	PlanKey *key = palloc0(plan_key_size(most));
 	int n = 0;
 
+	/* Else there would be two plans for the same columns. */
+	Assert(plan_columns_are_sorted(spec->key) &&
+		   plan_columns_are_sorted(spec->data));
 	key->kind = spec->kind;
 	key->strength = spec->strength;
 	key->wait = spec->wait;
 	key->size = spec->size;
-	/* What was planned for a small table does not serve a large one. */
+	/* A join that is best for a small table is not for a large one. */
 	key->table_size = spec->size > 0 ? target_size(target) : 0;
 	key->by_index = spec->by_index;
 	key->whole = spec->result == NULL;
@@ -335,6 +358,7 @@ plan_make_key(const Target *target, const StatementSpec *spec, Size *size)
 	key->nquery = spec->query ? spec->query->ncolumns : 0;
 	for (int i = 0; i < key->nquery; i++)
 		key->columns[n++] = spec->columns[i];
+	/* Nothing was written beyond what was allocated. */
 	Assert(n == most);
 	*size = plan_key_size(n);
 	return key;
@@ -420,6 +444,7 @@ plan_make(PlanEntry *entry)
 		elog(ERROR, "could not plan a statement in advance");
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	entry->generation = plan_source(entry->plan)->generation;
+	Assert(entry->generation > 0);
 }
 
 /*

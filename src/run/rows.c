@@ -41,9 +41,9 @@
 struct Rows
 {
 	EphemeralNamedRelationData relation;
-	AttrNumber ncolumns; /* that were added by now */
-	int most;			 /* how many there can be */
-	int nrows;			 /* that were put by now */
+	AttrNumber ncolumns; /* added so far */
+	int most;			 /* rows there can be */
+	int nrows;			 /* put so far */
 	int *numbers;		 /* of the rows, in the order in which they were put */
 
 	/* The row that rows_add() will add. */
@@ -53,8 +53,8 @@ struct Rows
 };
 
 /* The place of a kind's first value in the arrays of values. */
-static inline AttrNumber *
-first_of_kind(Rows *rows, char kind)
+static AttrNumber *
+rows_first_of_kind(Rows *rows, char kind)
 {
 	switch (kind)
 	{
@@ -73,7 +73,7 @@ first_of_kind(Rows *rows, char kind)
 
 /* Count the column that was described; the last one completes the descriptor. */
 static void
-column_described(Rows *rows)
+rows_column_described(Rows *rows)
 {
 	TupleDesc tupdesc = rows->relation.md.tupdesc;
 
@@ -82,8 +82,8 @@ column_described(Rows *rows)
 }
 
 /*
- * Begin a relation of so many columns, "n" among them, and of about
- * so many rows.  All columns are to be added before rows are put.
+ * Begin a relation of that many columns, "n" among them, and at most that many
+ * rows.  The caller adds all other columns before it puts rows.
  */
 Rows *
 rows_begin(int ncolumns, int nrows)
@@ -103,40 +103,40 @@ rows_begin(int ncolumns, int nrows)
 	rows->values = palloc0(sizeof(Datum) * ncolumns);
 	rows->nulls = palloc0(sizeof(bool) * ncolumns);
 	TupleDescInitEntry(md->tupdesc, 1, "n", INT4OID, -1, 0);
-	column_described(rows);
+	rows_column_described(rows);
 	return rows;
 }
 
 static void
-add_column(Rows *rows, char kind, int number, Oid type, int32 typmod,
-		   Oid collation)
+rows_new_column(Rows *rows, char kind, int number, Oid type, int32 typmod,
+				Oid collation)
 {
 	TupleDesc tupdesc = rows->relation.md.tupdesc;
 
 	/* A kind's columns are added one after the other, from 1. */
 	if (number == 1)
-		*first_of_kind(rows, kind) = rows->ncolumns;
-	Assert(*first_of_kind(rows, kind) + number - 1 == rows->ncolumns);
+		*rows_first_of_kind(rows, kind) = rows->ncolumns;
+	Assert(*rows_first_of_kind(rows, kind) + number - 1 == rows->ncolumns);
 	TupleDescInitEntry(tupdesc, rows->ncolumns + 1,
 					   psprintf("%c%d", kind, number), type, typmod, 0);
 	TupleDescInitEntryCollation(tupdesc, rows->ncolumns + 1, collation);
-	column_described(rows);
+	rows_column_described(rows);
 }
 
-/* Add a column of values that are converted to the type of a table's column. */
+/* Add a column of values of the type of a table's column. */
 void
 rows_add_column(Rows *rows, char kind, int number, const Target *target,
 				AttrNumber attnum)
 {
 	Form_pg_attribute att = target_column(target, attnum);
 
-	add_column(rows, kind, number, att->atttypid, att->atttypmod,
-			   att->attcollation);
+	rows_new_column(rows, kind, number, att->atttypid, att->atttypmod,
+					att->attcollation);
 }
 
 /*
- * The same for values of its base type: the length that it may have declared,
- * and the checks of a domain, are for the statement to apply.
+ * Add a column of values of that type's base type.  The statement that reads
+ * them applies the declared length and the checks of a domain.
  */
 void
 rows_add_base_column(Rows *rows, char kind, int number, const Target *target,
@@ -144,21 +144,21 @@ rows_add_base_column(Rows *rows, char kind, int number, const Target *target,
 {
 	Form_pg_attribute att = target_column(target, attnum);
 
-	add_column(rows, kind, number, getBaseType(att->atttypid), -1,
-			   att->attcollation);
+	rows_new_column(rows, kind, number, getBaseType(att->atttypid), -1,
+					att->attcollation);
 }
 
 /*
- * Add the column of bits.  It is one, since with a column for each bit there
- * would be too many.
+ * Add the column of bits that say which data columns are given.  (A column for
+ * each bit could exceed the number of columns that a relation can have.)
  */
 void
 rows_add_flags(Rows *rows)
 {
-	*first_of_kind(rows, 'g') = rows->ncolumns;
+	*rows_first_of_kind(rows, 'g') = rows->ncolumns;
 	TupleDescInitEntry(rows->relation.md.tupdesc, rows->ncolumns + 1, "g",
 					   BYTEAOID, -1, 0);
-	column_described(rows);
+	rows_column_described(rows);
 }
 
 /* Add a row; the first value is its number. */
@@ -178,7 +178,7 @@ rows_put(Rows *rows, Datum *values, bool *nulls)
 void
 rows_set(Rows *rows, char kind, int number, Datum value, bool isnull)
 {
-	int i = *first_of_kind(rows, kind) + number - 1;
+	int i = *rows_first_of_kind(rows, kind) + number - 1;
 
 	Assert(number >= 1 && i >= 1 && i < rows->ncolumns);
 	rows->values[i] = value;
@@ -207,7 +207,7 @@ rows_count(const Rows *rows)
 	return rows->nrows;
 }
 
-/* The number of the row that was put as the turn-th, from 1; false if none. */
+/* The number of the row that was put as the turn-th, from 1; false if none was. */
 bool
 rows_number_of_turn(const Rows *rows, int turn, int *number)
 {
@@ -217,10 +217,7 @@ rows_number_of_turn(const Rows *rows, int turn, int *number)
 	return true;
 }
 
-/*
- * Put a last row that is no row of the caller's, its number being -1: who
- * counts the rows that are fetched can tell when all had their turn.
- */
+/* Put the last row, which is none of the caller's. */
 void
 rows_put_end(Rows *rows)
 {
@@ -243,8 +240,8 @@ rows_put_end(Rows *rows)
  */
 
 /*
- * Let statements see the rows as ROWS_RELATION until rows_unregister().  The
- * caller is connected to SPI.
+ * Let statements see the rows as ROWS_RELATION until rows_unregister(), after
+ * run_begin().
  */
 void
 rows_register(Rows *rows)
@@ -254,7 +251,7 @@ rows_register(Rows *rows)
 		elog(ERROR, "SPI_register_relation failed");
 }
 
-/* Statements need the rows no longer: free them. */
+/* End that, and free the rows. */
 void
 rows_unregister(Rows *rows)
 {

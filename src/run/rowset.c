@@ -15,7 +15,7 @@
 #include "run/rowset.h"
 #include "table/tuples.h"
 
-/* A row as a row of the table: a composite datum, in the current context. */
+/* Form a row of the table: a composite datum, in the current context. */
 Datum
 rowset_form_row(const RowSet *set, uint64 i)
 {
@@ -51,7 +51,7 @@ rowset_position(const RowSet *set, uint64 i, int position, bool *isnull)
 						isnull);
 }
 
-/* The number of the row that this one belongs to. */
+/* The number of the row of values, of a row in a numbered set. */
 int
 rowset_number(const RowSet *set, uint64 i)
 {

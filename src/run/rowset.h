@@ -16,9 +16,9 @@
 
 /*
  * Rows that a verb gave.  They live until rowset_free() or run_end(), and so do
- * the values that point into them.  A set is "whole" if it lists all live
- * columns of the table; else it lists the columns that were asked for.  Verbs
- * over many rows add the number of the row that each one belongs to.
+ * the values that point into them.  A set is "whole" if it has all live columns
+ * of the table; otherwise it has the columns that were asked for.  Verbs over
+ * many rows of values add the number of the row of values.
  */
 typedef struct RowSet
 {
@@ -31,7 +31,7 @@ typedef struct RowSet
 
 /* Of a whole set */
 
-/* A row as a row of the table: a composite datum, in the current context. */
+/* Form a row of the table: a composite datum, in the current context. */
 extern Datum rowset_form_row(const RowSet *set, uint64 i);
 /* A column of a row. */
 extern Datum rowset_value(const RowSet *set, uint64 i, AttrNumber attnum,
@@ -45,7 +45,7 @@ extern ColumnValues *rowset_values(const RowSet *set, uint64 i,
 /* The column at that position, counted from 1. */
 extern Datum rowset_position(const RowSet *set, uint64 i, int position,
 							 bool *isnull);
-/* The number of the row that this one belongs to. */
+/* The number of the row of values, of a row in a numbered set. */
 extern int rowset_number(const RowSet *set, uint64 i);
 /* Free the rows. */
 extern void rowset_free(RowSet *set);

@@ -3,8 +3,9 @@
  * run.c
  *	  What can be done to a table's rows: the verbs.
  *
- * Each verb chooses the statement, runs it by its kept plan, and returns the
- * rows as a value.
+ * Each verb chooses the kind of statement, runs its kept plan by SPI, and
+ * returns SPI's result as a value.  What is allocated is in the current memory
+ * context, which is that of SPI unless the caller has switched.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -32,7 +33,7 @@
  * ----------
  */
 
-/* Begin to use verbs: until run_end(), the memory context is SPI's. */
+/* Begin to use verbs, in SPI's memory context until run_end(). */
 void
 run_begin(void)
 {
@@ -64,7 +65,10 @@ run_command(const char *command)
  * ----------
  */
 
-/* The command that the next statement will be; for VIEW_BEFORE. */
+/*
+ * Begin a new command, and return its number, which that of the next statement
+ * is not below.  VIEW_BEFORE of it sees all that was done up to here.
+ */
 CommandId
 run_next_command(void)
 {
@@ -73,7 +77,7 @@ run_next_command(void)
 }
 
 /*
- * The latest snapshot, for several statements to look with, until
+ * Take the latest snapshot, for several verbs to share, until
  * run_release_snapshot() or an error.
  */
 Snapshot
@@ -94,7 +98,7 @@ run_release_snapshot(Snapshot snapshot)
  * ----------
  */
 
-/* The rows that the last statement gave. */
+/* The rows that the last statement gave, and that SPI frees at run_end(). */
 static RowSet
 run_result(const Target *target, uint64 nrows, bool whole, bool numbered)
 {
@@ -151,25 +155,26 @@ run_statement(const Target *target, const StatementSpec *spec, Datum *values,
 	int level = prefer ? plan_prefer_indexes() : 0;
 	int result;
 
+	Assert(view.latest || (view.snapshot == NULL && !as_it_is));
 	if (view.latest && snapshot == NULL)
 		snapshot = GetLatestSnapshot();
 
 	/*
-	 * To hide what this transaction has done since a command, the snapshot is
-	 * given that command as its own, and SPI is told that the statement is read
-	 * only: then SPI uses the snapshot as it is.  Otherwise it would run the
-	 * statement with a copy whose curcid is the current command, and rows that
-	 * were created during our INSERT would be taken for another session's.
+	 * To hide what this transaction has done since a command, set curcid of the
+	 * snapshot to that command, and tell SPI that the statement is read-only:
+	 * SPI then uses the snapshot as it is.  Otherwise SPI would use a copy with
+	 * the current command as curcid.  Rows that our own INSERT, or a trigger of
+	 * it, has created would be seen and be taken for those of other sessions:
+	 * the caller would be told that it had not created its row, or get an error
+	 * for a second row that another session has inserted.
 	 *
-	 * This writes to the snapshot of the caller, or to the one that the next
-	 * GetLatestSnapshot() overwrites.  It must not be one that core uses, such
-	 * as the transaction's, since its queries would lose sight of rows.
+	 * This writes to the snapshot that run_take_snapshot() copied, or to the one
+	 * that the next GetLatestSnapshot() overwrites.  It must never be one that
+	 * core uses, such as the active one or the transaction's: later queries of
+	 * the user would not see what the transaction has done.
 	 */
 	if (as_it_is)
-	{
-		Assert(view.latest);
 		snapshot->curcid = view.before;
-	}
 	result = SPI_execute_snapshot(plan, values, nulls, snapshot,
 								  InvalidSnapshot, as_it_is, true, limit);
 	if (prefer)
@@ -179,7 +184,7 @@ run_statement(const Target *target, const StatementSpec *spec, Datum *values,
 }
 
 /*
- * Return true if rows are to be found by this key with an index, whatever
+ * Return true if rows are to be found by this key with an index, whatever the
  * statistics say; see plan_prefer_indexes().
  */
 static bool
@@ -205,6 +210,7 @@ run_with_params(const Target *target, StatementSpec *spec, View view)
 	uint64 nrows;
 	int n = 0;
 
+	Assert(spec->data != NULL || !(info->takes & STMT_TAKES_DATA));
 	if (info->takes & STMT_TAKES_DATA)
 		n = run_add_params(spec->data, false, n, values, nulls);
 	if (info->takes & STMT_TAKES_KEY)
@@ -245,7 +251,7 @@ run_look(const Target *target, const ColumnValues *key, View view)
 	return run_by_key(target, STMT_LOOK, key, NULL, view);
 }
 
-/* Read the row by a key of one column, by its index where it has one. */
+/* Read the row by a key of one column, by its index if it has one. */
 RowSet
 run_find(const Target *target, const ColumnValues *key, View view)
 {
@@ -254,7 +260,7 @@ run_find(const Target *target, const ColumnValues *key, View view)
 						  .by_index = target_has_index(target,
 													   key->attnums[0])};
 
-	Assert(key->ncolumns == 1);
+	Assert(key->ncolumns == 1 && !key->nulls[0]);
 	return run_with_params(target, &spec, view);
 }
 
@@ -301,7 +307,7 @@ run_update(const Target *target, const ColumnValues *key,
 	return run_by_key(target, STMT_UPDATE, key, data, VIEW_OWN);
 }
 
-/* Add to a column of the row, if its old value is within the bound. */
+/* Add to a column of the row, unless its old value is beyond the bound. */
 RowSet
 run_add(const Target *target, const ColumnValues *key, AttrNumber column,
 		Datum change, AddBound bound, Numeric limit)
@@ -322,7 +328,7 @@ run_add(const Target *target, const ColumnValues *key, AttrNumber column,
 	return run_with_params(target, &spec, VIEW_OWN);
 }
 
-/* Add up a column over the rows with the key; NULL without rows. */
+/* Add up a column over the rows with a key of one column; NULL if none. */
 Numeric
 run_sum(const Target *target, const ColumnValues *key, AttrNumber column,
 		View view)
@@ -333,10 +339,13 @@ run_sum(const Target *target, const ColumnValues *key, AttrNumber column,
 						  .data = &data,
 						  .by_index = target_has_index(target,
 													   key->attnums[0])};
-	RowSet set = run_with_params(target, &spec, view);
+	RowSet set;
 	bool isnull;
-	Datum sum = rowset_position(&set, 0, 1, &isnull);
+	Datum sum;
 
+	Assert(key->ncolumns == 1 && !key->nulls[0]);
+	set = run_with_params(target, &spec, view);
+	sum = rowset_position(&set, 0, 1, &isnull);
 	return isnull ? NULL : DatumGetNumeric(sum);
 }
 
@@ -388,7 +397,7 @@ run_scan(const Target *target, const ColumnValues *order,
 	MemoryContextDelete(scratch);
 }
 
-/* Run a query of another room's. */
+/* Run a query that another room writes, over these columns of the table. */
 RowSet
 run_query(const Target *target, const struct SqlQuery *query,
 		  const AttrNumber *columns, Datum *values)
@@ -440,7 +449,7 @@ run_size(int nrows)
 	return size;
 }
 
-/* How many rows such a statement is to give at most, 0 for all. */
+/* How many rows a statement over so many rows of values is to give; 0: all. */
 static long
 run_limit(const StatementSpec *spec, int nrows)
 {
@@ -459,6 +468,7 @@ run_select_rows(const Target *target, Rows *rows, StatementSpec *spec,
 				  .whole = spec->result == NULL,
 				  .numbered = true};
 
+	Assert(statement_info(spec->kind)->command == CMD_SELECT);
 	if (nrows == 0)
 	{
 		rows_free(rows);
@@ -483,7 +493,7 @@ run_rows_look(const Target *target, Rows *rows, const ColumnValues *key,
 	return run_select_rows(target, rows, &spec, view);
 }
 
-/* The same by keys of one column, by its index where it has one. */
+/* Read the rows that have the keys, of one column, by its index if it has one. */
 RowSet
 run_rows_find(const Target *target, Rows *rows, const ColumnValues *key,
 			  const ColumnValues *result, View view)
@@ -498,7 +508,7 @@ run_rows_find(const Target *target, Rows *rows, const ColumnValues *key,
 	return run_select_rows(target, rows, &spec, view);
 }
 
-/* Give the number of every row that has the key, and no column. */
+/* Give no columns but the numbers, of all rows that have the keys. */
 RowSet
 run_rows_count(const Target *target, Rows *rows, const ColumnValues *key,
 			   View view)
@@ -523,6 +533,7 @@ run_rows_lock(const Target *target, Rows *rows, const ColumnValues *key,
 	};
 	StatementSpec spec = {.kind = kinds[order], .key = key, .result = result};
 
+	Assert(order != ROWS_BY_ID || key->ncolumns == 1);
 	return run_select_rows(target, rows, &spec, VIEW_OWN);
 }
 
@@ -542,6 +553,7 @@ run_write_rows(const Target *target, Rows *rows, StatementSpec *spec,
 	SPIPlanPtr plan;
 	RowsTurns turns;
 
+	Assert(statement_info(spec->kind)->takes == STMT_TAKES_TURN);
 	if (nrows == 0)
 	{
 		rows_free(rows);
@@ -586,6 +598,7 @@ run_rows_update(const Target *target, Rows *rows, const ColumnValues *key,
 						  .partial = partial,
 						  .result = result};
 
+	Assert(data->ncolumns > 0);
 	return run_write_rows(target, rows, &spec, context, arg);
 }
 

@@ -3,11 +3,14 @@
  * run.h
  *	  What can be done to a table's rows: the verbs.
  *
- * A verb runs one statement, as the caller's own role, and returns the rows
- * that it gave.  No room above this storey sees SPI, a plan or a statement.
+ * A verb runs one statement, with the privileges of the current role, and
+ * returns the rows that it gave.  No room above this storey sees SPI, a plan or
+ * a statement.
  *
- * All verbs want run_begin() before, and the table open and locked as strongly
- * as the statement needs.
+ * Before a verb is used, the caller calls run_begin(), and opens the table with
+ * a lock as strong as the statement needs.  The lock comes first: the plan of a
+ * statement is checked when it is fetched, and only a lock that is held by then
+ * keeps another session from changing the table before the plan is run.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -23,7 +26,7 @@
 #include "run/rowset.h"
 #include "run/view.h"
 
-struct SqlQuery; /* see sql.h */
+struct SqlQuery; /* see run/sql.h */
 
 /*
  * How often to lock a row, look, and lock again.  A statement that waits for a
@@ -44,22 +47,22 @@ typedef enum AddBound
 	ADD_BELOW  /* not above the bound */
 } AddBound;
 
-/* Called with each row of a scan; it may free nothing of the set. */
+/* Called with each row of a scan, which the function does not free. */
 typedef void (*RunTake)(const RowSet *set, uint64 i, void *arg);
 
 /* In which order run_rows_lock() locks. */
 typedef enum RowsOrder
 {
-	ROWS_BY_PRIMARY_KEY, /* rows found before, by their primary keys p1 ... */
-	ROWS_BY_ID,			 /* rows found by an id, in primary key order */
-	ROWS_BY_NUMBER		 /* rows found by their keys, in input order */
+	ROWS_BY_PRIMARY_KEY, /* in primary key order, found by p1, p2 ... */
+	ROWS_BY_ID,			 /* in primary key order, found by an id, k1 */
+	ROWS_BY_NUMBER		 /* in input order, found by k1, k2 ... */
 } RowsOrder;
 
 /* Beginning and end */
 
-/* Begin to use verbs; memory is allocated in a context that goes at the end. */
+/* Begin to use verbs, in a memory context that lasts until run_end(). */
 extern void run_begin(void);
-/* End it, and free all that was allocated since. */
+/* End it, and free what was allocated since, the rows of verbs among it. */
 extern void run_end(void);
 
 /* Commands */
@@ -69,92 +72,100 @@ extern void run_command(const char *command);
 
 /* Snapshots, for views */
 
-/* The command that the next statement will be; for VIEW_BEFORE. */
+/* Begin a new command, and return its number, for VIEW_BEFORE. */
 extern CommandId run_next_command(void);
-/* The latest snapshot, for several verbs, until it is released or an error. */
+/* Take the latest snapshot, for several verbs to share. */
 extern Snapshot run_take_snapshot(void);
+/* Release it; an error releases it, too. */
 extern void run_release_snapshot(Snapshot snapshot);
 
-/* One row, by its key: at most two are given, two say that there are more */
+/* One row, by its key.  A second row says that several have the key. */
 
 /* Read the row. */
 extern RowSet run_look(const Target *target, const ColumnValues *key,
 					   View view);
 /*
- * The same by a key of one column; where that has an index in each table of
+ * Read the row by a key of one column.  If that has an index in each table of
  * the tree, the index is used whatever the statistics say.
  */
 extern RowSet run_find(const Target *target, const ColumnValues *key,
 					   View view);
 /* Lock the row FOR NO KEY UPDATE, and read it. */
 extern RowSet run_lock(const Target *target, const ColumnValues *key);
-/* The same for two ids, in primary key order; at most three rows are given. */
+/* Lock two rows by their ids, in primary key order; a third says of several. */
 extern RowSet run_lock_pair(const Target *target, AttrNumber id, Datum a,
 							Datum b);
 /* Count the rows with the key, up to eight. */
 extern uint64 run_count(const Target *target, const ColumnValues *key,
 						View view);
 /*
- * Insert a row.  With "yield", a row that has the key already, in a unique
- * index, is no error but makes the INSERT do nothing.
+ * Insert a row.  With "yield", the INSERT does nothing if a unique index has a
+ * row with the key; see arbiter.h.
  */
 extern RowSet run_insert(const Target *target, const ColumnValues *key,
 						 const ColumnValues *data, bool yield);
-/* Set columns of the row. */
+/* Set columns of the row, one at least. */
 extern RowSet run_update(const Target *target, const ColumnValues *key,
 						 const ColumnValues *data);
-/* Add to a column of the row, if its old value is within the bound. */
+/* Add to a column of the row, unless its old value is beyond the bound. */
 extern RowSet run_add(const Target *target, const ColumnValues *key,
 					  AttrNumber column, Datum change, AddBound bound,
 					  Numeric limit);
-/* Add up a column over the rows with the key; NULL without rows. */
+/* Add up a column over the rows with a key of one column; NULL if none. */
 extern Numeric run_sum(const Target *target, const ColumnValues *key,
 					   AttrNumber column, View view);
 
-/* Many rows */
+/*
+ * All rows, as the query that called us sees them: several scans and queries
+ * see the same.  The caller has written nothing before.
+ */
 
 /*
  * Give each row of the table to the function, in the order of the columns of
  * "order", or in any order if that is NULL.  "result" has the columns to give,
- * NULL for all.  The function runs in a memory context that is reset, so what
- * it keeps it allocates elsewhere.
- *
- * A scan and a query see what the query that called us sees, so that several of
- * them see the same; the caller has written nothing since.
+ * NULL for all.  The function is called in a memory context that is reset, and
+ * allocates elsewhere what it keeps.
  */
 extern void run_scan(const Target *target, const ColumnValues *order,
 					 const ColumnValues *result, RunTake take, void *arg);
-/* Run a query; "columns" are those that its text names. */
+/* Run a query that another room writes, over these columns of the table. */
 extern RowSet run_query(const Target *target, const struct SqlQuery *query,
 						const AttrNumber *columns, Datum *values);
+/* Many rows */
+
 /* Lock the rows whose id is in the array, in primary key order. */
 extern RowSet run_lock_ids(const Target *target, AttrNumber id,
 						   LockClauseStrength strength, LockWaitPolicy wait,
 						   Datum ids);
 /*
- * Verbs over rows of values, which they free.  "result" has the columns to
- * give, NULL for all; the number follows.  At most one row more is given than
- * there are rows of values, which says that one of them has two.
+ * Many rows, each for a row of values, which the verb frees
+ *
+ * "result" has the columns to give, NULL for all.  Rows come with the number of
+ * the row of values.  At most one row more is given than there are rows of
+ * values, which says that several have one key.
  */
+
+/* Read the rows that have the keys. */
 extern RowSet run_rows_look(const Target *target, Rows *rows,
 							const ColumnValues *key, const ColumnValues *result,
 							View view);
-/* As run_find(). */
+/* Read the rows that have the keys, of one column, as run_find() does. */
 extern RowSet run_rows_find(const Target *target, Rows *rows,
 							const ColumnValues *key, const ColumnValues *result,
 							View view);
-/* Give the number of every row that has the key, and no column. */
+/* Give no columns but the numbers, of all rows that have the keys. */
 extern RowSet run_rows_count(const Target *target, Rows *rows,
 							 const ColumnValues *key, View view);
+/* Lock the rows FOR NO KEY UPDATE, and read them. */
 extern RowSet run_rows_lock(const Target *target, Rows *rows,
 							const ColumnValues *key, const ColumnValues *result,
 							RowsOrder order);
-/* The rows given are in input order, without numbers. */
+/* Insert the rows; see run_insert().  They come in input order, unnumbered. */
 extern RowSet run_rows_insert(const Target *target, Rows *rows,
 							  const ColumnValues *key, const ColumnValues *data,
 							  const ColumnValues *result, bool yield,
 							  RowErrorContext context, void *arg);
-/* Set columns; "partial" says which are not given by every row, NULL: none. */
+/* Set columns; "partial" says which ones not every row gives, NULL: none. */
 extern RowSet run_rows_update(const Target *target, Rows *rows,
 							  const ColumnValues *key, const ColumnValues *data,
 							  const bool *partial, const ColumnValues *result,

@@ -77,6 +77,7 @@ sql_append_table(Statement *stmt)
 const char *
 sql_column(const Statement *stmt, AttrNumber attnum)
 {
+	Assert(AttributeNumberIsValid(attnum));
 	return quote_identifier(
 		NameStr(target_column(stmt->target, attnum)->attname));
 }
@@ -145,9 +146,9 @@ sql_append_operator(Statement *stmt, Oid operator)
 }
 
 /*
- * A column or value of a column's type, cast to the base type if that is a
- * domain and the operator takes any array, enum or range: the parser does not
- * look behind a domain there.  Without a domain nothing is to be cast.
+ * A column or value of a column's type, as an operand of an operator that takes
+ * any array, enum or range.  Cast a domain to its base type: the parser does not
+ * look behind a domain there.
  */
 static const char *
 sql_polymorphic_operand(Statement *stmt, AttrNumber attnum, const char *operand)

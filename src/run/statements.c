@@ -166,6 +166,7 @@ build_add(Statement *stmt, const StatementSpec *spec)
 	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 	const char *name = sql_column(stmt, attnum);
 
+	Assert(spec->data->ncolumns == 1);
 	sql_append(stmt, "UPDATE ");
 	sql_append_table(stmt);
 	appendStringInfo(&stmt->text, " SET %s = %s::%s OPERATOR(pg_catalog.+) %s",
@@ -203,8 +204,8 @@ build_sum(Statement *stmt, const StatementSpec *spec)
  * ORDER BY a USING OPERATOR(schema.<), b USING OPERATOR(schema.<)
  *
  * Rows are locked in the order of their primary key, by whatever column they
- * are found, so that all calls lock them in one order.  Without a primary key,
- * it is that of their ids.
+ * are found: two calls that lock the same rows in different orders could wait
+ * for each other, a deadlock.  Without a primary key, it is the order of ids.
  */
 static void
 append_lock_order(Statement *stmt, AttrNumber id_attnum, const char *prefix)
@@ -233,6 +234,7 @@ build_lock_pair(Statement *stmt, const StatementSpec *spec)
 	AttrNumber attnum = spec->key->attnums[0];
 	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 
+	Assert(spec->key->ncolumns == 2 && spec->key->attnums[1] == attnum);
 	append_select(stmt, NULL);
 	for (int i = 0; i < 2; i++)
 	{
@@ -244,6 +246,7 @@ build_lock_pair(Statement *stmt, const StatementSpec *spec)
 	sql_append(stmt, " FOR NO KEY UPDATE");
 }
 
+/* FOR NO KEY UPDATE */
 static const char *
 strength_clause(LockClauseStrength strength)
 {
@@ -262,6 +265,7 @@ strength_clause(LockClauseStrength strength)
 	}
 }
 
+/* NOWAIT or SKIP LOCKED */
 static const char *
 wait_clause(LockWaitPolicy wait)
 {
@@ -319,7 +323,7 @@ build_scan(Statement *stmt, const StatementSpec *spec)
  * ----------
  */
 
-/* t.a = r.k1, found by no misleading hash */
+/* t.a = r.k1 */
 static void
 append_rows_equality(Statement *stmt, AttrNumber attnum, const char *value)
 {
@@ -372,13 +376,14 @@ build_many_look(Statement *stmt, const StatementSpec *spec)
  * SELECT t.a, t.b, r.n FROM racefree_batch r,
  *		LATERAL (SELECT t.a, t.b FROM schema.table t WHERE t.a = r.k1 OFFSET 0) t
  *
- * OFFSET keeps the planner from joining with the whole table: by its costs
- * that looks cheaper than so many probes of an index, until the table is much
- * larger than memory likes.
+ * OFFSET keeps the planner from pulling up the subquery and joining with the
+ * whole table.  By its costs, that is cheaper than one index scan for each row
+ * until the table is much larger than the number of rows.
  */
 static void
 build_many_probe(Statement *stmt, const StatementSpec *spec)
 {
+	Assert(spec->key->ncolumns == 1 && spec->by_index);
 	sql_append(stmt, "SELECT ");
 	sql_append_columns(stmt, spec->result, "t.");
 	sql_append(stmt, ", r.n FROM " ROWS_RELATION " r, LATERAL (SELECT ");
@@ -397,6 +402,7 @@ build_many_probe(Statement *stmt, const StatementSpec *spec)
 static void
 build_many_lock_ids(Statement *stmt, const StatementSpec *spec)
 {
+	Assert(spec->key->ncolumns == 1);
 	append_rows_select(stmt, spec);
 	append_rows_where(stmt, spec->key);
 	append_lock_order(stmt, spec->key->attnums[0], "t.");
@@ -437,9 +443,10 @@ append_rows_still_match(Statement *stmt, AttrNumber attnum, const char *value)
  *						   AND r.k1 IS NOT DISTINCT FROM NULL)
  *		ORDER BY t.id USING OPERATOR(schema.<) FOR NO KEY UPDATE OF t
  *
- * The rows were found before; their primary keys give the order in which
- * lock_rows() and transfer() lock, too, whatever NULLs are in their keys.
- * Without a primary key, rows are found by their keys again.
+ * The rows were found before, and come with their primary keys, in whose order
+ * lock_rows() and transfer() lock, too.  So rows with NULLs in different columns
+ * of their keys are locked by one statement and in one order.  Without a primary
+ * key, rows are found by their keys again.
  */
 static void
 build_many_lock(Statement *stmt, const StatementSpec *spec)
@@ -563,8 +570,8 @@ build_query(Statement *stmt, const StatementSpec *spec)
 }
 
 /*
- * Of one row, one more is asked for than there should be, which says that there
- * are several.  Those who count them tell a few apart.
+ * Where one row is expected, the limit is two, and two rows say that several
+ * have the key; callers that count rows can tell a few apart.
  */
 static const StatementInfo statement_kinds[] = {
 	[STMT_LOOK] = {"look", CMD_SELECT, build_look, STMT_TAKES_KEY, 2},
@@ -610,7 +617,7 @@ static const StatementInfo statement_kinds[] = {
 StaticAssertDecl(lengthof(statement_kinds) == NUM_STATEMENT_KINDS,
 				 "each kind of statement has its row");
 
-/* What the kind is. */
+/* The kind's row of the table. */
 const StatementInfo *
 statement_info(StatementKind kind)
 {

@@ -87,7 +87,7 @@ typedef struct StatementInfo
 	long limit; /* rows wanted at most, 0 for all */
 } StatementInfo;
 
-/* What the kind is. */
+/* The kind's row of the table. */
 extern const StatementInfo *statement_info(StatementKind kind);
 /* Write the statement's text. */
 extern void statement_build(Statement *stmt, const Target *target,

@@ -14,18 +14,18 @@
 
 typedef struct View
 {
-	bool latest; /* see what was committed by now, at any isolation level */
-	Snapshot snapshot; /* the snapshot to use, or NULL for a fresh one */
-	CommandId before;  /* hide the changes of this command and later ones */
+	bool latest;	   /* use a fresh snapshot at any isolation level */
+	Snapshot snapshot; /* the one to use; NULL: take one */
+	CommandId before;  /* hide our own changes since this command */
 } View;
 
-/* What a statement of the caller's own would see at this point. */
+/* What the next statement of a function sees, by its isolation level. */
 #define VIEW_OWN ((View){false, NULL, InvalidCommandId})
 /* VIEW_OWN plus rows committed since the transaction snapshot was taken. */
 #define VIEW_LATEST ((View){true, NULL, InvalidCommandId})
-/* What the snapshot shows of other transactions, and all changes of our own. */
+/* What the snapshot shows of other transactions, and all our own changes. */
 #define VIEW_AT(snapshot) ((View){true, snapshot, InvalidCommandId})
-/* The same, without our own changes since that command. */
+/* VIEW_AT without our own changes since the command. */
 #define VIEW_BEFORE(snapshot, command) ((View){true, snapshot, command})
 
 #endif /* RACEFREE_VIEW_H */
