@@ -130,9 +130,12 @@ sub writes
 		# The zone's own member, or the root.
 		my $table = rand() < 0.5 ? $tables->[$zone] : 'place';
 
-		push @writes, $kind->($table, $zone, $name, 4 * $i);
+		my $write = $kind->($table, $zone, $name, 4 * $i);
+		# Nothing may come between the end of COPY's data and a statement, not
+		# even a semicolon: some versions of psql end there.
+		push @writes, $write =~ /\n\z/ ? $write : "$write;\n";
 	}
-	return join ";\n", @writes, '';
+	return join '', @writes;
 }
 
 # Under READ COMMITTED, a duplicate is the only error.
