@@ -17,12 +17,12 @@ BEGIN
   RETURN 1;
 END $$;
 -- the SQLSTATE of a transfer, of a batch, and what there is of it after all
-CREATE FUNCTION jc_states(accounts jc_acct DEFAULT NULL, journal regclass DEFAULT 'jc') RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION jc_states(journal regclass DEFAULT 'jc') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   states text := '';
 BEGIN
   BEGIN
-    PERFORM transfer(accounts, 1, 2, 10, journal => journal, request_id => 'r');
+    PERFORM transfer(NULL::jc_acct, 1, 2, 10, journal => journal, request_id => 'r');
     states := 'ok';
     RAISE EXCEPTION USING ERRCODE = 'JC000';
   EXCEPTION
@@ -30,7 +30,7 @@ BEGIN
     WHEN OTHERS THEN states := SQLSTATE;
   END;
   BEGIN
-    PERFORM transfer_many(accounts, '{1,3}', '{2,1}', '{10,1}', '{r,s}', journal => journal);
+    PERFORM transfer_many(NULL::jc_acct, '{1,3}', '{2,1}', '{10,1}', '{r,s}', journal => journal);
     states := states || ' ok';
     RAISE EXCEPTION USING ERRCODE = 'JC000';
   EXCEPTION
