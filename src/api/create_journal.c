@@ -22,10 +22,11 @@
 
 #include "api/arguments.h"
 #include "base/errors.h"
+#include "ledger/accounts.h"
 #include "ledger/guard.h"
 #include "ledger/guard_tree.h"
 #include "ledger/journal.h"
-#include "ledger/rules.h"
+#include "ledger/request_ids.h"
 #include "run/run.h"
 #include "table/target.h"
 
@@ -230,7 +231,7 @@ typedef struct JournalArgs
 {
 	RangeVar *journal;
 	Oid schema;
-	Rules accounts;
+	Accounts accounts;
 	bool foreign_keys;
 	Oid request_type;
 	const char *partition_by;
@@ -240,14 +241,10 @@ typedef struct JournalArgs
 static void
 resolve_accounts(JournalArgs *args, FunctionCallInfo fcinfo)
 {
-	Target *accounts = target_open(get_fn_expr_argtype(fcinfo->flinfo,
-													   ARG_ACCOUNTS),
-								   AccessShareLock);
-	RuleArgs rules = {.id_column = arguments_get_name(fcinfo, ARG_ID_COLUMN),
-					  .balance_column = arguments_get_name(fcinfo,
-														   ARG_BALANCE_COLUMN)};
-
-	rules_resolve(&args->accounts, accounts, &rules);
+	accounts_open(&args->accounts,
+				  get_fn_expr_argtype(fcinfo->flinfo, ARG_ACCOUNTS),
+				  AccessShareLock, arguments_get_name(fcinfo, ARG_ID_COLUMN),
+				  arguments_get_name(fcinfo, ARG_BALANCE_COLUMN));
 }
 
 /* The type of request ids, which must exist and suit. */
@@ -259,7 +256,7 @@ read_request_type(FunctionCallInfo fcinfo)
 	if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("type with OID %u does not exist", type)));
-	journal_check_request_type(type);
+	request_ids_check_type(type);
 	return type;
 }
 
@@ -297,7 +294,7 @@ new_journal_name(const JournalArgs *args)
 static void
 choose_form(const JournalArgs *args, JournalForm *form)
 {
-	const Target *accounts = args->accounts.accounts;
+	const Target *accounts = args->accounts.table;
 	AttrNumber id_attnum = args->accounts.id.attnum;
 	bool partitioned = args->partition_by != NULL;
 
@@ -336,7 +333,7 @@ make_journal(const JournalArgs *args, const JournalForm *form, Oid caller)
 	relid = get_relname_relid(args->journal->relname, args->schema);
 	create_indexes(form);
 	(void) guard_tree(relid, caller,
-					  guard_arguments(args->accounts.accounts,
+					  guard_arguments(args->accounts.table,
 									  args->accounts.id.attnum,
 									  args->accounts.balance.attnum));
 	return relid;
@@ -349,9 +346,7 @@ check_journal(const JournalArgs *args, Oid relid)
 	Journal journal;
 
 	journal_open(&journal, relid, RowExclusiveLock);
-	journal_check_accounts(&journal, args->accounts.accounts,
-						   args->accounts.id.attnum,
-						   args->accounts.balance.attnum);
+	journal_check_accounts(&journal, &args->accounts);
 	journal_close(&journal);
 }
 
@@ -373,6 +368,6 @@ create_journal(PG_FUNCTION_ARGS)
 	journal = make_journal(&args, &form, fcinfo->flinfo->fn_oid);
 	run_end();
 	check_journal(&args, journal);
-	target_close(args.accounts.accounts);
+	accounts_close(&args.accounts);
 	PG_RETURN_OID(journal);
 }

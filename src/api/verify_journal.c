@@ -27,9 +27,9 @@
 #include "utils/tuplestore.h"
 
 #include "base/errors.h"
+#include "ledger/accounts.h"
 #include "ledger/journal.h"
 #include "ledger/reports.h"
-#include "ledger/rules.h"
 #include "run/run.h"
 #include "table/ids.h"
 #include "table/target.h"
@@ -94,7 +94,7 @@ compare_ids(const AccountKeys *keys, Datum a, Datum b)
 
 typedef struct Verification
 {
-	Rules rules;
+	Accounts accounts;
 	Journal journal;
 	AccountKeys keys;
 	states_hash *states;
@@ -189,6 +189,7 @@ check_side(Verification *verification, const JournalEntry *entry, int side)
 	Numeric balance = side == 0 ? entry->from_balance : entry->to_balance;
 	Numeric amount = entry->amount ? entry->amount : int64_to_numeric(0);
 	const int64 *entry_id = entry->has_id ? &entry->id : NULL;
+	Oid id_type = verification->journal.types[JOURNAL_FROM_ID + side];
 	AccountState *state;
 	bool found;
 
@@ -200,9 +201,7 @@ check_side(Verification *verification, const JournalEntry *entry, int side)
 		return;
 	}
 	state = find_state(verification,
-					   ids_convert(journal_column_type(&verification->journal,
-													   JOURNAL_FROM_ID + side),
-								   verification->keys.type->type_id,
+					   ids_convert(id_type, verification->keys.type->type_id,
 								   entry->ids[side]),
 					   &found);
 	check_time(verification, entry, state);
@@ -265,13 +264,13 @@ check_account(const RowSet *set, uint64 i, void *arg)
 
 	balance = no_balance
 				  ? NULL
-				  : money_from_column(&verification->rules.balance, value);
+				  : money_from_column(&verification->accounts.balance, value);
 	if (isnull)
 	{
 		check_idle(verification, NULL, balance);
 		return;
 	}
-	id = ids_convert(verification->rules.id.type,
+	id = ids_convert(verification->accounts.id.type,
 					 verification->keys.type->type_id, id);
 	state = states_lookup(verification->states, id);
 	if (state == NULL)
@@ -294,11 +293,11 @@ check_account(const RowSet *set, uint64 i, void *arg)
 static void
 check_accounts(Verification *verification)
 {
-	Rules *rules = &verification->rules;
-	AttrNumber attnums[2] = {rules->id.attnum, rules->balance.attnum};
+	Accounts *accounts = &verification->accounts;
+	AttrNumber attnums[2] = {accounts->id.attnum, accounts->balance.attnum};
 	ColumnValues result = {.ncolumns = 2, .attnums = attnums};
 
-	run_scan(rules->accounts, NULL, &result, check_account, verification);
+	run_scan(accounts->table, NULL, &result, check_account, verification);
 }
 
 static int
@@ -348,8 +347,8 @@ report_over_reversed(int64 entry, Numeric amount, Numeric total, void *arg)
 static void
 choose_keys(Verification *verification)
 {
-	const Rules *rules = &verification->rules;
-	Oid type = rules->id.type;
+	const Accounts *accounts = &verification->accounts;
+	Oid type = accounts->id.type;
 
 	/* The journal may name accounts that the table cannot hold. */
 	if (type == INT2OID || type == INT4OID)
@@ -357,10 +356,10 @@ choose_keys(Verification *verification)
 	verification->keys.type = lookup_type_cache(type,
 												TYPECACHE_CMP_PROC_FINFO |
 													TYPECACHE_HASH_PROC_FINFO);
-	verification->keys.collation = rules->id.collation;
+	verification->keys.collation = accounts->id.collation;
 	verification->keys.hashed =
 		OidIsValid(verification->keys.type->hash_proc) &&
-		!target_hash_misleads(rules->accounts, rules->id.attnum);
+		!target_hash_misleads(accounts->table, accounts->id.attnum);
 }
 
 /* Nothing is well that was not looked at. */
@@ -395,25 +394,21 @@ get_opening(FunctionCallInfo fcinfo)
 static void
 open_verification(Verification *verification, FunctionCallInfo fcinfo)
 {
-	RuleArgs args = {.balance_column = NameStr(*PG_GETARG_NAME(3))};
-	Rules *rules = &verification->rules;
+	Accounts *accounts = &verification->accounts;
 	Journal *journal = &verification->journal;
+	const char *id_column = PG_ARGISNULL(2) ? NULL
+											: NameStr(*PG_GETARG_NAME(2));
 
-	if (!PG_ARGISNULL(2))
-		args.id_column = NameStr(*PG_GETARG_NAME(2));
-	rules_resolve(rules,
-				  target_open(get_fn_expr_argtype(fcinfo->flinfo, 1),
-							  AccessShareLock),
-				  &args);
+	accounts_open(accounts, get_fn_expr_argtype(fcinfo->flinfo, 1),
+				  AccessShareLock, id_column, NameStr(*PG_GETARG_NAME(3)));
 	journal_open(journal, PG_GETARG_OID(0), AccessShareLock);
-	journal_check_accounts(journal, rules->accounts, rules->id.attnum,
-						   rules->balance.attnum);
+	journal_check_accounts(journal, accounts);
 	journal_need(journal, JOURNAL_ID);
 	journal_need(journal, JOURNAL_FROM_BALANCE);
 	journal_need(journal, JOURNAL_TO_BALANCE);
 
 	check_row_security(journal->table);
-	check_row_security(rules->accounts);
+	check_row_security(accounts->table);
 
 	choose_keys(verification);
 	verification->opening = get_opening(fcinfo);
@@ -450,6 +445,6 @@ verify_journal(PG_FUNCTION_ARGS)
 	run_end();
 
 	journal_close(&verification.journal);
-	target_close(verification.rules.accounts);
+	accounts_close(&verification.accounts);
 	PG_RETURN_VOID();
 }

@@ -12,6 +12,18 @@
 
 #include "ledger/journal.h"
 
+/* Entries that are booked together. */
+typedef struct Booking
+{
+	const Journal *journal;
+	JournalEntry *entries; /* their ids are filled in */
+	int nentries;
+	bool alone;				 /* is it one entry, of which the row is wanted? */
+	RowErrorContext context; /* names an entry, by its place, for errors */
+	void *arg;
+	RowSet row; /* filled in: of an entry that is alone */
+} Booking;
+
 /* What can have become of entries since they were booked. */
 typedef enum BookingDoubt
 {
@@ -20,14 +32,14 @@ typedef enum BookingDoubt
 	BOOKING_TRIGGERS  /* code of the journal may have done anything */
 } BookingDoubt;
 
-extern void booking_insert(const Journal *journal, JournalEntry *entry,
-						   MemoryContext context);
-extern void booking_insert_many(const Journal *journal, JournalEntry **entries,
-								int nentries);
+/* Insert the entries, with one statement; the accounts are updated already. */
+extern void booking_insert(Booking *booking);
+/*
+ * Tell what can have become of them; "plain" says that no user code ran while
+ * the accounts were updated.
+ */
 extern BookingDoubt booking_doubt(const Journal *journal, bool plain);
-extern void booking_check(const Journal *journal, JournalEntry *entry,
-						  MemoryContext context);
-extern void booking_check_many(const Journal *journal, JournalEntry **entries,
-							   int nentries);
+/* Check that the entries are still as they were booked. */
+extern void booking_check(Booking *booking);
 
 #endif /* RACEFREE_BOOKING_H */

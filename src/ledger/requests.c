@@ -3,16 +3,22 @@
  * requests.c
  *	  Requests for transfers, each of which is booked once.
  *
- * Who wants to book a request looks for it, locks its key as get_or_create()
- * does, and looks again with a snapshot that is newer than the lock.  The
- * entry is inserted when all else is done: one that was inserted earlier would
- * lock the accounts for its foreign keys before they are locked in order.  Who
- * wants to reverse an entry locks the key of its id, so that the sum of what
- * was reversed holds until the end.
+ * A session that wants to book a request locks the request's key, as
+ * get_or_create() does, and looks for its entry with a snapshot that is taken
+ * after the lock was granted.  The lock is kept until the transaction ends, so
+ * of two sessions with the same request the second waits, and then finds the
+ * entry of the first.  With an older snapshot it would not, and the request
+ * would be booked twice.
+ *
+ * The entry itself is inserted when all else is done.  Inserted earlier, its
+ * foreign keys would lock the accounts before they are locked in order, and
+ * two transfers could wait for each other.
+ *
+ * A session that wants to reverse an entry locks the key of the entry's id,
+ * before it adds up what was reversed; see journal_reversed().
  *
  * Everything is allocated in the current memory context.  Entries that were
- * found point into SPI's result, and so last until SPI_finish().  The callers
- * are connected to SPI.
+ * found point into results, and so last until run_end().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -20,45 +26,107 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "executor/spi.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
 #include "keys/keylock.h"
+#include "ledger/request_ids.h"
 #include "ledger/requests.h"
-#include "run/plans.h"
-#include "run/rows.h"
 #include "table/ids.h"
 #include "table/values.h"
 
-/* Wait for whoever books this request, or reverses this entry. */
-static void
-lock_keys_of(const Journal *journal, const JournalEntry *asked)
-{
-	KeyLock locks[2];
-	int nlocks = 0;
-	Datum id;
+/* ----------
+ * Request ids
+ * ----------
+ */
 
-	target_hold_root(journal->table);
-	if (asked->has_request)
-		locks[nlocks++] = keylock_of(journal->table,
-									 journal_key(journal, JOURNAL_REQUEST_ID,
-												 asked->request));
-	if (asked->has_reverses &&
-		journal_integer_to_column(journal, JOURNAL_ID, asked->reverses, &id))
-		locks[nlocks++] = keylock_of(journal->table,
-									 journal_key(journal, JOURNAL_ID, id));
-	keylock_acquire(locks, nlocks);
+/* Report that two texts would become one value of the column. */
+pg_noreturn static void
+requests_error_not_exact(const Journal *journal, const char *text,
+						 Datum request)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("request \"%s\" cannot be held exactly in column \"%s\" "
+					"of journal \"%s\"",
+					text, journal_column_name(JOURNAL_REQUEST_ID),
+					journal_table_name(journal)),
+			 errdetail("It would be read as \"%s\".",
+					   values_print_exactly(journal->types[JOURNAL_REQUEST_ID],
+											request))));
 }
 
+/* An id that says nothing is most likely a mistake of the client's. */
+pg_noreturn static void
+requests_error_empty(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("request_id must not be empty")));
+}
+
+/* A text as a value of the column. */
+Datum
+requests_convert_id(const Journal *journal, const char *text)
+{
+	Form_pg_attribute att;
+	Oid function;
+	Oid io_param;
+	Oid base;
+	int32 typmod;
+	Datum request;
+
+	journal_need(journal, JOURNAL_REQUEST_ID);
+	att = target_column(journal->table, journal->columns[JOURNAL_REQUEST_ID]);
+	typmod = att->atttypmod;
+	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	if (text[0] == '\0')
+		requests_error_empty();
+	getTypeInputInfo(att->atttypid, &function, &io_param);
+	request = OidInputFunctionCall(function, unconstify(char *, text), io_param,
+								   att->atttypmod);
+	if (request_ids_is_empty(base, request))
+		requests_error_empty();
+	/* Cut or rounded, two requests would be taken for one. */
+	if (!ids_is_exact(base, request, text))
+		requests_error_not_exact(journal, text, request);
+	if (typmod < 0)
+		return request;
+	getTypeInputInfo(base, &function, &io_param);
+	if (requests_compare_ids(journal, request,
+							 OidInputFunctionCall(function,
+												  unconstify(char *, text),
+												  io_param, -1)) != 0)
+		requests_error_not_exact(journal, text, request);
+	return request;
+}
+
+/* The order of request ids, in which a batch sorts them. */
+int
+requests_compare_ids(const Journal *journal, Datum a, Datum b)
+{
+	IdColumn request;
+
+	if (journal->request.compare != NULL)
+		return ids_compare(&journal->request, a, b);
+	/* The type has no order, which this reports. */
+	ids_of_column(&request, journal->table,
+				  journal->columns[JOURNAL_REQUEST_ID]);
+	pg_unreachable();
+}
+
+/* ----------
+ * Claiming
+ * ----------
+ */
+
 /*
- * A role that may not look for what was booked gets no lock, nor does it wait
- * for one, which would keep others from it.
+ * Report an error if the caller may not look for what was booked.  Such a
+ * caller must get no lock, nor wait for one, which would block others.
  */
 static void
-check_may_look(const Journal *journal)
+requests_check_readable(const Journal *journal)
 {
 	ColumnValues *columns = journal_existing_columns(journal);
 
@@ -66,234 +134,157 @@ check_may_look(const Journal *journal)
 	pfree(columns);
 }
 
-/*
- * Was the request booked already?  Then give that entry and return true.
- * Otherwise it is ours until the transaction ends, and so is the entry that is
- * to be reversed.
- */
-bool
-requests_claim(const Journal *journal, const JournalEntry *asked,
-			   JournalEntry *booked)
+/* Lock the keys of the requests and of the entries, in canonical order. */
+static void
+requests_lock(const Journal *journal, const Claim *claim)
 {
-	if (asked->has_request && journal_find(journal, JOURNAL_REQUEST_ID,
-										   asked->request, VIEW_OWN, booked))
-		return true;
-	/* Who may not book anything, shall not keep others from it. */
-	target_check_privileges(journal->table, ACL_INSERT);
-	if (!asked->has_request && asked->has_reverses)
-		check_may_look(journal);
-	lock_keys_of(journal, asked);
-	if (!asked->has_request ||
-		!journal_find(journal, JOURNAL_REQUEST_ID, asked->request, VIEW_LATEST,
-					  booked))
-		return false;
-	if (IsolationUsesXactSnapshot() &&
-		!journal_find(journal, JOURNAL_REQUEST_ID, asked->request, VIEW_OWN,
-					  booked))
-		error_serialization(target_relation(journal->table));
-	return true;
-}
-
-/* Find the entries of many requests, and return their number. */
-static int
-find_requests(const Journal *journal, const Datum *requests, int nrequests,
-			  View view, JournalEntry **booked)
-{
-	ColumnValues *key = journal_key(journal, JOURNAL_REQUEST_ID, (Datum) 0);
-	bool by_index = target_has_index(journal->table, key->attnums[0]);
-	StatementSpec spec = {.kind = by_index ? STMT_BATCH_PROBE : STMT_BATCH_LOOK,
-						  .key = key,
-						  .result = journal_existing_columns(journal),
-						  .size = plan_batch_size(nrequests),
-						  .by_index = by_index};
-	Rows *rows = rows_begin(2, nrequests);
-	uint64 nrows;
-
-	rows_add_base_column(rows, 'k', 1, journal->table, key->attnums[0]);
-	for (int i = 0; i < nrequests; i++)
-	{
-		Datum values[2] = {Int32GetDatum(i), requests[i]};
-		bool nulls[2] = {false, false};
-
-		rows_put(rows, values, nulls);
-	}
-	rows_register(rows);
-	nrows = plan_run_batch(journal->table, &spec, view, nrequests + 1);
-	rows_unregister(rows);
-
-	memset(booked, 0, sizeof(JournalEntry *) * nrequests);
-	for (uint64 i = 0; i < nrows; i++)
-	{
-		HeapTuple tuple = SPI_tuptable->vals[i];
-		TupleDesc tupdesc = SPI_tuptable->tupdesc;
-		bool isnull;
-		int n = DatumGetInt32(
-			heap_getattr(tuple, tupdesc->natts, tupdesc, &isnull));
-
-		key->values[0] = requests[n];
-		if (booked[n] != NULL)
-			error_several_rows(target_relation(journal->table),
-							   psprintf("Key %s",
-										values_describe(journal->table, key)));
-		booked[n] = palloc(sizeof(JournalEntry));
-		journal_read_entry(journal, tuple, tupdesc, false, booked[n]);
-	}
-	return nrows;
-}
-
-/*
- * The same for the requests of a batch, one at least, all different.  Where one
- * was not booked, its entry is NULL, and it is ours.
- */
-void
-requests_claim_many(const Journal *journal, const Datum *requests,
-					int nrequests, JournalEntry **booked)
-{
-	ColumnValues *key = journal_key(journal, JOURNAL_REQUEST_ID, (Datum) 0);
 	KeyLock *locks;
-	int nbooked;
+	int nlocks = 0;
 
-	target_check_privileges(journal->table, ACL_INSERT);
-	check_may_look(journal);
 	target_hold_root(journal->table);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
-								   sizeof(KeyLock) * nrequests);
-	for (int i = 0; i < nrequests; i++)
+								   sizeof(KeyLock) * (claim->nrequests +
+													  claim->nreversed + 1));
+	for (int i = 0; i < claim->nrequests; i++)
 	{
-		key->values[0] = requests[i];
-		locks[i] = keylock_of(journal->table, key);
-	}
-	keylock_acquire(locks, nrequests);
-	pfree(locks);
+		bool isnull = false;
+		ColumnValues key = {1, &journal->columns[JOURNAL_REQUEST_ID],
+							unconstify(Datum *, &claim->requests[i]), &isnull};
 
-	nbooked = find_requests(journal, requests, nrequests, VIEW_LATEST, booked);
+		locks[nlocks++] = keylock_of(journal->table, &key);
+	}
+	for (int i = 0; i < claim->nreversed; i++)
+	{
+		bool isnull = false;
+		Datum id;
+		ColumnValues key = {1, &journal->columns[JOURNAL_ID], &id, &isnull};
+
+		/* What the column cannot hold is no entry's id. */
+		if (journal_integer_to_column(journal, JOURNAL_ID, claim->reversed[i],
+									  &id))
+			locks[nlocks++] = keylock_of(journal->table, &key);
+	}
+	keylock_acquire(locks, nlocks);
+	pfree(locks);
+}
+
+/* Find the entries of the requests, and return their number. */
+static int
+requests_find(const Journal *journal, Claim *claim, View view)
+{
+	if (claim->nrequests == 0)
+		return 0;
+	if (!claim->alone)
+		return journal_find_many(journal, JOURNAL_REQUEST_ID, claim->requests,
+								 NULL, claim->nrequests, view, claim->booked);
+	claim->booked[0] = palloc(sizeof(JournalEntry));
+	if (journal_find(journal, JOURNAL_REQUEST_ID, claim->requests[0], view,
+					 claim->booked[0], &claim->row))
+		return 1;
+	claim->booked[0] = NULL;
+	return 0;
+}
+
+/*
+ * Lock the requests and the entries to be reversed, and find the requests that
+ * were booked before; "booked" has room for them.  The others are the caller's
+ * until its transaction ends, and so is what is left of the entries.
+ *
+ * The locks come first, then the snapshot.  The other way round, this session
+ * could take its snapshot, wait for the session that books the request, and go
+ * on to book it again, since the entry is not in the snapshot.
+ *
+ * At REPEATABLE READ an entry may be committed that the transaction's own
+ * snapshot does not show.  To return it would show the caller an entry whose
+ * effects on the accounts it cannot see: that is a serialization failure.
+ */
+void
+requests_claim(const Journal *journal, Claim *claim)
+{
+	int nkeys = claim->nrequests + claim->nreversed;
+	int nbooked;
+
+	Assert(journal->books);
+	Assert(!claim->alone || claim->nrequests <= 1);
+
+	/* A single request that was booked needs no lock, nor INSERT privilege. */
+	if (claim->alone && requests_find(journal, claim, VIEW_OWN) > 0)
+		return;
+	if (nkeys == 0 && !claim->alone)
+		return;
+	/*
+	 * Check privileges before locking: a role that cannot book anything must
+	 * not be able to block others.
+	 */
+	target_check_privileges(journal->table, ACL_INSERT);
+	if (nkeys == 0)
+		return;
+	if (!claim->alone || claim->nrequests == 0)
+		requests_check_readable(journal);
+	requests_lock(journal, claim);
+	nbooked = requests_find(journal, claim, VIEW_LATEST);
 	if (nbooked > 0 && IsolationUsesXactSnapshot() &&
-		find_requests(journal, requests, nrequests, VIEW_OWN, booked) < nbooked)
+		requests_find(journal, claim, VIEW_OWN) < nbooked)
 		error_serialization(target_relation(journal->table));
 }
 
-/* Do both have the same id on that side? */
-static bool
-same_id(const Journal *journal, const JournalEntry *booked,
-		const JournalEntry *asked, JournalColumn column)
-{
-	int side = column - JOURNAL_FROM_ID;
-	ColumnValues *a = journal_key(journal, column, booked->ids[side]);
-	ColumnValues *b = journal_key(journal, column, asked->ids[side]);
-	bool same;
-
-	a->nulls[0] = booked->no_id[side];
-	b->nulls[0] = asked->no_id[side];
-	same = values_find_difference(journal->table, a, b) == InvalidAttrNumber;
-	pfree(a);
-	pfree(b);
-	return same;
-}
-
-/*
- * Is it the amount that was asked for?  "up_to" may have moved less.  An amount
- * that is NULL was neither booked nor asked for.
+/* ----------
+ * Repeating
+ * ----------
  */
-bool
-requests_same_amount(Numeric booked, Numeric asked, bool up_to)
-{
-	int order;
-
-	if (booked == NULL || asked == NULL)
-		return booked == asked;
-	order = money_compare(booked, asked);
-	return order == 0 || (up_to && order < 0);
-}
 
 /*
- * What was booked under a request, and what is asked for now: the first column
- * in which they differ from "start" on, or NUM_JOURNAL_COLUMNS.  A reversal is
- * known by the entry that it reverses, and by its amount if it names one.
+ * The first column from "start" on that tells an entry from what is asked for,
+ * or NUM_JOURNAL_COLUMNS.
  */
 static int
-find_difference(const Journal *journal, const JournalEntry *booked,
-				const JournalEntry *asked, bool up_to, int start)
+requests_find_difference(const Journal *journal, const JournalEntry *booked,
+						 const Asked *asked, bool up_to, int start)
 {
-	for (int c = start; c < NUM_JOURNAL_COLUMNS; c++)
-	{
-		bool same = true;
+	int c = start;
 
-		if (c == JOURNAL_REQUEST_ID)
-			same = !asked->has_request || !booked->has_request ||
-				   journal_same_request(journal, booked->request,
-										asked->request);
-		else if (c == JOURNAL_REVERSES)
-			same = booked->has_reverses == asked->has_reverses &&
-				   booked->reverses == asked->reverses;
-		else if (c == JOURNAL_AMOUNT)
-			same = (asked->has_reverses && asked->amount == NULL) ||
-				   requests_same_amount(booked->amount, asked->amount, up_to);
-		else if (!asked->has_reverses &&
-				 (c == JOURNAL_FROM_ID || c == JOURNAL_TO_ID))
-			same = same_id(journal, booked, asked, c);
-		if (!same)
-			return c;
-	}
-	return NUM_JOURNAL_COLUMNS;
+	while (c < NUM_JOURNAL_COLUMNS &&
+		   journal_column_agrees(journal, c, booked, asked, up_to))
+		c++;
+	return c;
 }
 
-/* Was what is asked for booked just so? */
+/* Return true if an entry is what is asked for. */
 bool
 requests_is_replay(const Journal *journal, const JournalEntry *booked,
-				   const JournalEntry *asked, bool up_to)
+				   const Asked *asked, bool up_to)
 {
-	return find_difference(journal, booked, asked, up_to, 0) ==
+	return requests_find_difference(journal, booked, asked, up_to, 0) ==
 		   NUM_JOURNAL_COLUMNS;
 }
 
-/* One column of an entry, for messages. */
-static const char *
-print_column(const Journal *journal, const JournalEntry *entry, int column)
-{
-	switch (column)
-	{
-		case JOURNAL_REQUEST_ID:
-			return ids_print(journal->table, journal->columns[column],
-							 entry->request);
-		case JOURNAL_AMOUNT:
-			return entry->amount ? money_print(entry->amount) : "null";
-		case JOURNAL_REVERSES:
-			return entry->has_reverses ? psprintf(INT64_FORMAT, entry->reverses)
-									   : "null";
-		default:
-			if (entry->no_id[column - JOURNAL_FROM_ID])
-				return "null";
-			return ids_print(journal->table, journal->columns[column],
-							 entry->ids[column - JOURNAL_FROM_ID]);
-	}
-}
-
-/* Say in which columns they differ. */
+/* Report in which columns they differ. */
 void
 requests_raise_difference(const Journal *journal, const JournalEntry *booked,
-						  const JournalEntry *asked, bool up_to)
+						  const Asked *asked, bool up_to)
 {
 	StringInfoData detail;
+	JournalEntry now;
 	int c = 0;
 
+	Assert(asked->has_request);
+	journal_entry_of_asked(&now, asked);
 	initStringInfo(&detail);
-	while ((c = find_difference(journal, booked, asked, up_to, c)) <
+	while ((c = requests_find_difference(journal, booked, asked, up_to, c)) <
 		   NUM_JOURNAL_COLUMNS)
 	{
 		appendStringInfo(&detail, "%s\"%s\" was %s and is %s now",
 						 detail.len > 0 ? ", " : "", journal_column_name(c),
-						 print_column(journal, booked, c),
-						 print_column(journal, asked, c));
+						 journal_column_print(journal, c, booked),
+						 journal_column_print(journal, c, &now));
 		c++;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_REQUEST_DIFFERS),
 			 errmsg("request \"%s\" was booked in journal \"%s\" as another "
 					"transfer",
-					ids_print(journal->table,
-								  journal->columns[JOURNAL_REQUEST_ID],
-								  asked->request),
-					RelationGetRelationName(target_relation(journal->table))),
+					journal_column_print(journal, JOURNAL_REQUEST_ID, &now),
+					journal_table_name(journal)),
 			 errdetail("%s.", detail.data),
 			 errhint("Give each transfer a request_id of its own, and the "
 					 "same one only when it is tried again.")));

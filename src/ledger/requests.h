@@ -13,17 +13,42 @@
 #include "base/compat.h"
 #include "ledger/journal.h"
 
-extern bool requests_claim(const Journal *journal, const JournalEntry *asked,
-						   JournalEntry *booked);
-extern void requests_claim_many(const Journal *journal, const Datum *requests,
-								int nrequests, JournalEntry **booked);
-extern bool requests_same_amount(Numeric booked, Numeric asked, bool up_to);
+/* What a call is about to book, and what it finds booked. */
+typedef struct Claim
+{
+	const Datum *requests; /* request ids, all different */
+	int nrequests;
+	const int64 *reversed; /* ids of entries to be reversed, all different */
+	int nreversed;
+	bool alone; /* is the call about one transfer, and wants whole rows? */
+
+	/* Filled in: the entries of requests, NULL for those that are ours. */
+	JournalEntry **booked;
+	RowSet row; /* of the one entry of a request that is alone */
+} Claim;
+
+/* Request ids */
+
+/* A text as a value of the column for request ids. */
+extern Datum requests_convert_id(const Journal *journal, const char *text);
+/* Compare two ids as qsort() does. */
+extern int requests_compare_ids(const Journal *journal, Datum a, Datum b);
+
+/* Claiming */
+
+/* Lock the requests and entries, and find the requests that were booked. */
+extern void requests_claim(const Journal *journal, Claim *claim);
+
+/* Repeating */
+
+/* Return true if an entry is what is asked for. */
 extern bool requests_is_replay(const Journal *journal,
-							   const JournalEntry *booked,
-							   const JournalEntry *asked, bool up_to);
+							   const JournalEntry *booked, const Asked *asked,
+							   bool up_to);
+/* Report in which columns they differ. */
 pg_noreturn extern void requests_raise_difference(const Journal *journal,
 												  const JournalEntry *booked,
-												  const JournalEntry *asked,
+												  const Asked *asked,
 												  bool up_to);
 
 #endif /* RACEFREE_REQUESTS_H */

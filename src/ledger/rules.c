@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * rules.c
- *	  What a transfer must satisfy, in which order, and how it is told.
+ *	  What a transfer must satisfy, and in which order.
  *
- * Single transfers and batches are judged here, so that the status of one is
+ * Single transfers and batches are checked here, so that the status of one is
  * the error of the other.
  *
- * What is allocated lives in the current memory context.
+ * Everything is allocated in the current memory context.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -14,67 +14,19 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "base/errors.h"
 #include "ledger/rules.h"
-#include "table/ids.h"
 
 /* ----------
- * Arguments
+ * Limits
  * ----------
  */
 
-/*
- * The column that holds the balances: it must be of an exact type, and one that
- * can be written.
- */
-static void
-resolve_balance(Rules *rules, const char *name)
-{
-	AttrNumber attnum = target_find_column(rules->accounts, name);
-
-	if (!money_column(rules->accounts, attnum, &rules->balance))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("balance column \"%s\" is of type %s, which cannot "
-						"hold money exactly",
-						name,
-						format_type_be(
-							target_column(rules->accounts, attnum)->atttypid)),
-				 errhint("Use smallint, integer, bigint, numeric or "
-						 "money.")));
-	if (target_column(rules->accounts, attnum)->attgenerated != '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_GENERATED_ALWAYS),
-				 errmsg("balance column \"%s\" is a generated column", name),
-				 errdetail("Its value follows from other columns.")));
-}
-
-/* What a transfer changes, must not be what tells the rows apart. */
-static void
-check_balance_is_no_key(const Rules *rules)
-{
-	const AttrNumber *key;
-	int n = target_primary_key(rules->accounts, &key);
-	bool is_key = rules->balance.attnum == rules->id.attnum;
-
-	for (int i = 0; i < n; i++)
-		is_key = is_key || key[i] == rules->balance.attnum;
-	if (is_key)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("balance column \"%s\" is part of the accounts' key",
-						NameStr(target_column(rules->accounts,
-											  rules->balance.attnum)
-									->attname))));
-}
-
-/* A limit of balances: NULL for none. */
+/* Check a limit of balances: NULL for none. */
 static Numeric
-check_limit(Numeric limit, const char *argument)
+rules_check_limit(Numeric limit, const char *argument)
 {
 	if (limit != NULL && numeric_is_nan(limit))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -83,156 +35,93 @@ check_limit(Numeric limit, const char *argument)
 }
 
 /*
- * The floor may lie between two numbers that the column can hold, or be none
- * that a balance could meet.
+ * The least balance that min_balance leaves and the column can hold.  The limit
+ * may lie between two such numbers, or be one that no balance could reach.
  */
-static void
-resolve_floor(Rules *rules)
+static Numeric
+rules_floor(const MoneyColumn *column, Numeric min_balance)
 {
-	const MoneyColumn *column = &rules->balance;
-	Numeric floor = rules->min_balance;
-
-	rules->floor = NULL;
-	if (floor == NULL)
-		return;
-	if (money_compare(floor, column->lowest) < 0)
-		rules->floor = column->bounded ? column->lowest : NULL;
-	else if (money_compare(floor, column->highest) <= 0)
-		rules->floor = money_ceiling(column, floor);
+	if (min_balance == NULL)
+		return NULL;
+	if (money_compare(min_balance, column->lowest) < 0)
+		return column->bounded ? column->lowest : NULL;
+	if (money_compare(min_balance, column->highest) <= 0)
+		return money_ceiling(column, min_balance);
+	return NULL;
 }
 
-/* The columns that both accounts must share. */
-static void
-resolve_match(Rules *rules, ArrayType *array)
-{
-	ColumnValues *match = &rules->match;
-	AttrNumber *attnums;
-	Datum *names;
-	bool *nulls;
-
-	match->ncolumns = 0;
-	if (array == NULL)
-		return;
-	deconstruct_array(array, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names,
-					  &nulls, &match->ncolumns);
-	match->attnums = attnums = palloc(sizeof(AttrNumber) * match->ncolumns);
-	for (int i = 0; i < match->ncolumns; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("argument \"%s\" must not contain nulls",
-								   "must_match")));
-		attnums[i] = target_find_column(rules->accounts,
-										NameStr(*DatumGetName(names[i])));
-		(void) target_column_type(rules->accounts, attnums[i], 0);
-	}
-}
-
-/*
- * Understand what is said of the accounts; what is wrong with it is an error.
- */
+/* Take the limits for transfers between these accounts. */
 void
-rules_resolve(Rules *rules, Target *accounts, const RuleArgs *args)
+rules_resolve(Rules *rules, const Accounts *accounts, const MoneyColumn *booked,
+			  const RuleArgs *args)
 {
 	rules->accounts = accounts;
-	rules->booked = NULL;
-	resolve_balance(rules, args->balance_column);
-	rules->min_balance = check_limit(args->min_balance, "min_balance");
-	rules->max_balance = check_limit(args->max_balance, "max_balance");
+	rules->booked = booked;
+	rules->min_balance = rules_check_limit(args->min_balance, "min_balance");
+	rules->max_balance = rules_check_limit(args->max_balance, "max_balance");
+	rules->floor = rules_floor(&accounts->balance, rules->min_balance);
 	rules->up_to = args->up_to;
-	resolve_floor(rules);
-	ids_resolve(&rules->id, accounts, args->id_column);
-	check_balance_is_no_key(rules);
-	resolve_match(rules, args->must_match);
 }
 
 /* ----------
- * Judging
+ * Checking
+ *
+ * The order of the checks is a promise: it is the order of the table of errors
+ * in the documentation of transfer().
  * ----------
  */
 
-/* What leaves one account must be what arrives at the other, and is booked. */
+/* Return true if the balances and the journal can hold the amount exactly. */
 static bool
-amount_is_exact(const Rules *rules, Numeric amount)
+rules_amount_is_exact(const Rules *rules, Numeric amount)
 {
-	return money_is_exact(&rules->balance, amount) &&
+	return money_is_exact(&rules->accounts->balance, amount) &&
 		   (rules->booked == NULL || money_is_exact(rules->booked, amount));
 }
 
 /*
- * Judge what is asked for, before the accounts are looked at.  The amount is
- * NULL if none was given.
+ * Check what is asked for, before the accounts are read.  The amount is NULL if
+ * none was given.
  */
-Verdict
-rules_check_request(const Rules *rules, const Account *from, const Account *to,
-					Numeric amount)
+TransferStatus
+rules_check_asked(const Rules *rules, const Account *from, const Account *to,
+				  Numeric amount)
 {
 	if (from->id_null)
-		return VERDICT_FROM_ID_NULL;
+		return TRANSFER_FROM_ID_NULL;
 	if (to->id_null)
-		return VERDICT_TO_ID_NULL;
+		return TRANSFER_TO_ID_NULL;
 	if (amount == NULL)
-		return VERDICT_AMOUNT_NULL;
+		return TRANSFER_AMOUNT_NULL;
 	if (!money_is_positive(amount))
-		return VERDICT_AMOUNT_NOT_POSITIVE;
-	if (from == to || ids_compare(&rules->id, from->id, to->id) == 0)
-		return VERDICT_SAME_ACCOUNT;
-	/* With "up_to", it may be that only a part of it is moved. */
-	if (!rules->up_to && !amount_is_exact(rules, amount))
-		return VERDICT_AMOUNT_NOT_EXACT;
-	return VERDICT_OK;
+		return TRANSFER_AMOUNT_NOT_POSITIVE;
+	if (from == to || ids_compare(&rules->accounts->id, from->id, to->id) == 0)
+		return TRANSFER_SAME_ACCOUNT;
+	/* With "up_to", only a part of the amount may be moved. */
+	if (!rules->up_to && !rules_amount_is_exact(rules, amount))
+		return TRANSFER_AMOUNT_NOT_EXACT;
+	return TRANSFER_OK;
 }
 
-/* The first column that both accounts must share and do not. */
-static AttrNumber
-find_mismatch(const Rules *rules, const Account *from, const Account *to)
-{
-	ColumnValues a = rules->match;
-	ColumnValues b = rules->match;
-
-	a.values = from->match_values;
-	a.nulls = from->match_nulls;
-	b.values = to->match_values;
-	b.nulls = to->match_nulls;
-	return values_find_difference(rules->accounts, &a, &b);
-}
-
-/*
- * Do the columns that both must share stay what they are when the balances
- * change?  A generated column may depend on them.
- */
-bool
-rules_match_is_stable(const Rules *rules)
-{
-	for (int i = 0; i < rules->match.ncolumns; i++)
-	{
-		AttrNumber attnum = rules->match.attnums[i];
-
-		if (attnum == rules->balance.attnum ||
-			target_column(rules->accounts, attnum)->attgenerated != '\0')
-			return false;
-	}
-	return true;
-}
-
-/* Do the two share what they must?  NULL is like NULL. */
-Verdict
+/* Check that the two accounts are equal where they must be. */
+TransferStatus
 rules_check_match(const Rules *rules, const Account *from, const Account *to)
 {
-	if (rules->match.ncolumns > 0 &&
-		find_mismatch(rules, from, to) != InvalidAttrNumber)
-		return VERDICT_MISMATCH;
-	return VERDICT_OK;
+	Assert(from->found && to->found);
+	if (rules->accounts->match.ncolumns > 0 &&
+		accounts_find_mismatch(rules->accounts, from, to) != InvalidAttrNumber)
+		return TRANSFER_MISMATCH;
+	return TRANSFER_OK;
 }
 
 /*
- * How much the payer can give, if that is less than the amount.  Between the
- * ends of a column's range lies more than the column can hold as an amount.
+ * The amount, or what the payer can give if that is less.  A balance minus the
+ * floor may be more than the column can hold as an amount.
  */
 static Numeric
-clip_amount(const Rules *rules, const Account *from, Numeric amount)
+rules_clip_amount(const Rules *rules, const Account *from, Numeric amount)
 {
-	const MoneyColumn *column = &rules->balance;
+	const MoneyColumn *column = &rules->accounts->balance;
 	Numeric available;
 
 	if (rules->floor == NULL)
@@ -240,123 +129,158 @@ clip_amount(const Rules *rules, const Account *from, Numeric amount)
 	available = money_minus(from->balance, rules->floor);
 	if (column->bounded && money_compare(available, column->highest) > 0)
 		available = column->highest;
-	if (money_compare(available, amount) < 0)
-		return available;
-	return amount;
+	return money_compare(available, amount) < 0 ? available : amount;
+}
+
+/* Check that there are two accounts with balances that can be counted on. */
+static TransferStatus
+rules_check_balances(const Rules *rules, const Account *from, const Account *to)
+{
+	if (!from->found)
+		return TRANSFER_FROM_NOT_FOUND;
+	if (!to->found)
+		return TRANSFER_TO_NOT_FOUND;
+	if (rules_check_match(rules, from, to) != TRANSFER_OK)
+		return TRANSFER_MISMATCH;
+	if (from->balance_null)
+		return TRANSFER_FROM_BALANCE_NULL;
+	if (!money_is_finite(from->balance))
+		return TRANSFER_FROM_BALANCE_NOT_FINITE;
+	if (to->balance_null)
+		return TRANSFER_TO_BALANCE_NULL;
+	if (!money_is_finite(to->balance))
+		return TRANSFER_TO_BALANCE_NOT_FINITE;
+	return TRANSFER_OK;
 }
 
 /*
- * Judge the accounts as they are under their locks, and say what the transfer
- * does.
+ * Check the accounts as they are under their locks, and compute what the
+ * transfer does.  What is asked for has passed rules_check_asked().
  */
-Verdict
+TransferStatus
 rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
-					 Numeric amount, Movement *movement)
+					 Numeric amount, Moved *moved)
 {
-	const MoneyColumn *column = &rules->balance;
+	const MoneyColumn *column = &rules->accounts->balance;
+	TransferStatus status = rules_check_balances(rules, from, to);
+	Numeric after[NUM_SIDES];
 
-	if (!from->found)
-		return VERDICT_FROM_NOT_FOUND;
-	if (!to->found)
-		return VERDICT_TO_NOT_FOUND;
-	if (rules_check_match(rules, from, to) != VERDICT_OK)
-		return VERDICT_MISMATCH;
-	if (from->balance_null)
-		return VERDICT_FROM_BALANCE_NULL;
-	if (!money_is_finite(from->balance))
-		return VERDICT_FROM_BALANCE_NOT_FINITE;
-	if (to->balance_null)
-		return VERDICT_TO_BALANCE_NULL;
-	if (!money_is_finite(to->balance))
-		return VERDICT_TO_BALANCE_NOT_FINITE;
-
-	movement->amount = rules->up_to ? clip_amount(rules, from, amount) : amount;
-	if (!money_is_positive(movement->amount))
-		return VERDICT_FUNDS;
-	if (rules->up_to && !amount_is_exact(rules, movement->amount))
-		return VERDICT_MOVED_NOT_EXACT;
-	movement->from_balance = money_minus(from->balance, movement->amount);
-	movement->to_balance = money_plus(to->balance, movement->amount);
+	if (status != TRANSFER_OK)
+		return status;
+	if (rules->up_to)
+		amount = rules_clip_amount(rules, from, amount);
+	if (!money_is_positive(amount))
+		return TRANSFER_FUNDS;
+	if (rules->up_to && !rules_amount_is_exact(rules, amount))
+		return TRANSFER_MOVED_NOT_EXACT;
+	after[PAYER] = money_minus(from->balance, amount);
+	after[PAYEE] = money_plus(to->balance, amount);
 	if (rules->min_balance != NULL &&
-		money_compare(movement->from_balance, rules->min_balance) < 0)
-		return VERDICT_FUNDS;
+		money_compare(after[PAYER], rules->min_balance) < 0)
+		return TRANSFER_FUNDS;
 	if (rules->max_balance != NULL &&
-		money_compare(movement->to_balance, rules->max_balance) > 0)
-		return VERDICT_LIMIT;
-	if (column->bounded &&
-		money_compare(movement->from_balance, column->lowest) < 0)
-		return VERDICT_FROM_OUT_OF_RANGE;
-	if (column->bounded &&
-		money_compare(movement->to_balance, column->highest) > 0)
-		return VERDICT_TO_OUT_OF_RANGE;
-	return VERDICT_OK;
+		money_compare(after[PAYEE], rules->max_balance) > 0)
+		return TRANSFER_LIMIT;
+	if (column->bounded && money_compare(after[PAYER], column->lowest) < 0)
+		return TRANSFER_FROM_OUT_OF_RANGE;
+	if (column->bounded && money_compare(after[PAYEE], column->highest) > 0)
+		return TRANSFER_TO_OUT_OF_RANGE;
+	Assert(money_is_finite(after[PAYER]) && money_is_finite(after[PAYEE]));
+	moved->amount = amount;
+	moved->balances[PAYER] = after[PAYER];
+	moved->balances[PAYEE] = after[PAYEE];
+	return TRANSFER_OK;
 }
 
 /* ----------
- * Telling
+ * Bounds
+ *
+ * An UPDATE that adds to a balance can ask that the old balance be within a
+ * bound, under which the new one breaks neither a limit nor the column's range.
  * ----------
  */
 
-/* The verdict as a batch reports it. */
+/* Return true if bounds can be computed without leaving numeric's range. */
+bool
+rules_bounds_are_sound(const Rules *rules, Numeric amount)
+{
+	const MoneyColumn *column = &rules->accounts->balance;
+
+	return money_compare(amount, column->highest) <= 0 &&
+		   (rules->min_balance == NULL ||
+			money_compare(rules->min_balance, column->highest) <= 0) &&
+		   (rules->max_balance == NULL ||
+			money_compare(rules->max_balance, column->lowest) >= 0);
+}
+
+/*
+ * The bound on the old balance for a change of it, which is negative for the
+ * payer; "limit" is NULL if there is no bound.
+ */
+AddBound
+rules_bound(const Rules *rules, Side side, Numeric change, Numeric *limit)
+{
+	const MoneyColumn *column = &rules->accounts->balance;
+	bool pays = side == PAYER;
+	Numeric bound = pays ? rules->min_balance : rules->max_balance;
+	Numeric range = pays ? column->lowest : column->highest;
+
+	/* Whichever is narrower: the limit, or the column's range. */
+	if (column->bounded &&
+		(bound == NULL || (money_compare(bound, range) > 0) != pays))
+		bound = range;
+	*limit = bound == NULL ? NULL : money_minus(bound, change);
+	return bound == NULL ? ADD_ALWAYS : pays ? ADD_ABOVE : ADD_BELOW;
+}
+
+/* ----------
+ * Reporting
+ * ----------
+ */
+
+/* The statuses as a batch reports them. */
+static const char *const status_names[] = {
+	[TRANSFER_OK] = "ok",
+	[TRANSFER_REPLAYED] = "replayed",
+	[TRANSFER_REQUEST_DIFFERS] = "request_mismatch",
+	[TRANSFER_ENTRY_NOT_FOUND] = "entry_not_found",
+	[TRANSFER_ENTRY_INCOMPLETE] = "account_not_found",
+	[TRANSFER_FROM_ID_NULL] = "account_not_found",
+	[TRANSFER_TO_ID_NULL] = "account_not_found",
+	[TRANSFER_AMOUNT_NULL] = "invalid_amount",
+	[TRANSFER_AMOUNT_NOT_POSITIVE] = "invalid_amount",
+	[TRANSFER_SAME_ACCOUNT] = "same_account",
+	[TRANSFER_AMOUNT_NOT_EXACT] = "invalid_amount",
+	[TRANSFER_OVER_REVERSED] = "over_reversed",
+	[TRANSFER_FROM_NOT_FOUND] = "account_not_found",
+	[TRANSFER_TO_NOT_FOUND] = "account_not_found",
+	[TRANSFER_MISMATCH] = "mismatch",
+	[TRANSFER_FROM_BALANCE_NULL] = "invalid_balance",
+	[TRANSFER_FROM_BALANCE_NOT_FINITE] = "invalid_balance",
+	[TRANSFER_TO_BALANCE_NULL] = "invalid_balance",
+	[TRANSFER_TO_BALANCE_NOT_FINITE] = "invalid_balance",
+	[TRANSFER_FUNDS] = "insufficient_funds",
+	[TRANSFER_MOVED_NOT_EXACT] = "invalid_amount",
+	[TRANSFER_LIMIT] = "limit_exceeded",
+	[TRANSFER_FROM_OUT_OF_RANGE] = "limit_exceeded",
+	[TRANSFER_TO_OUT_OF_RANGE] = "limit_exceeded",
+	[TRANSFER_CHAIN_FAILED] = "chain_failed",
+};
+
+StaticAssertDecl(lengthof(status_names) == NUM_TRANSFER_STATUSES,
+				 "status_names must name every TransferStatus");
+
 const char *
-rules_status(Verdict verdict)
+rules_status_name(TransferStatus status)
 {
-	switch (verdict)
-	{
-		case VERDICT_OK:
-			return "ok";
-		case VERDICT_REPLAYED:
-			return "replayed";
-		case VERDICT_REQUEST_DIFFERS:
-			return "request_mismatch";
-		case VERDICT_AMOUNT_NULL:
-		case VERDICT_AMOUNT_NOT_POSITIVE:
-		case VERDICT_AMOUNT_NOT_EXACT:
-		case VERDICT_MOVED_NOT_EXACT:
-			return "invalid_amount";
-		case VERDICT_SAME_ACCOUNT:
-			return "same_account";
-		case VERDICT_FROM_ID_NULL:
-		case VERDICT_TO_ID_NULL:
-		case VERDICT_FROM_NOT_FOUND:
-		case VERDICT_TO_NOT_FOUND:
-			return "account_not_found";
-		case VERDICT_MISMATCH:
-			return "mismatch";
-		case VERDICT_FROM_BALANCE_NULL:
-		case VERDICT_FROM_BALANCE_NOT_FINITE:
-		case VERDICT_TO_BALANCE_NULL:
-		case VERDICT_TO_BALANCE_NOT_FINITE:
-			return "invalid_balance";
-		case VERDICT_FUNDS:
-			return "insufficient_funds";
-		case VERDICT_LIMIT:
-		case VERDICT_FROM_OUT_OF_RANGE:
-		case VERDICT_TO_OUT_OF_RANGE:
-			return "limit_exceeded";
-		case VERDICT_CHAIN_FAILED:
-			return "chain_failed";
-	}
-	elog(ERROR, "unrecognized verdict: %d", (int) verdict);
+	Assert(status >= 0 && status < NUM_TRANSFER_STATUSES);
+	return status_names[status];
 }
 
-/* An account's id, for messages. */
-static char *
-account_name(const Rules *rules, const Account *account)
+pg_noreturn static void
+rules_error_not_exact(const Rules *rules, Numeric amount)
 {
-	return ids_print(rules->accounts, rules->id.attnum, account->id);
-}
-
-static const char *
-table_name(const Rules *rules)
-{
-	return RelationGetRelationName(target_relation(rules->accounts));
-}
-
-static void
-raise_not_exact(const Rules *rules, Numeric amount)
-{
-	const MoneyColumn *column = &rules->balance;
+	const MoneyColumn *column = &rules->accounts->balance;
 	Form_pg_attribute att;
 
 	if (money_is_exact(column, amount))
@@ -367,7 +291,7 @@ raise_not_exact(const Rules *rules, Numeric amount)
 				 errdetail("Its column for amounts is of type %s.",
 						   format_type_with_typemod(rules->booked->type,
 													rules->booked->typmod))));
-	att = target_column(rules->accounts, column->attnum);
+	att = target_column(rules->accounts->table, column->attnum);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("amount %s cannot be held exactly in column \"%s\" of "
@@ -376,55 +300,60 @@ raise_not_exact(const Rules *rules, Numeric amount)
 					format_type_with_typemod(column->type, column->typmod))));
 }
 
-static void
-raise_not_found(const Rules *rules, const Account *account)
+pg_noreturn static void
+rules_error_not_found(const Rules *rules, const Account *account)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_ACCOUNT_NOT_FOUND),
 			 errmsg("account \"%s\" does not exist in table \"%s\"",
-					account_name(rules, account), table_name(rules)),
-			 target_has_row_security(rules->accounts)
+					accounts_print_id(rules->accounts, account),
+					accounts_table_name(rules->accounts)),
+			 target_has_row_security(rules->accounts->table)
 				 ? errhint("Row-level security may hide the account.")
 				 : 0));
 }
 
-static void
-raise_mismatch(const Rules *rules, const Account *from, const Account *to)
+pg_noreturn static void
+rules_error_mismatch(const Rules *rules, const Account *from, const Account *to)
 {
-	AttrNumber attnum = find_mismatch(rules, from, to);
+	const Accounts *accounts = rules->accounts;
+	AttrNumber attnum = accounts_find_mismatch(accounts, from, to);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_ACCOUNTS_DIFFER),
 			 errmsg("accounts \"%s\" and \"%s\" of table \"%s\" differ in "
 					"column \"%s\"",
-					account_name(rules, from),
-					account_name(rules, to), table_name(rules),
-					NameStr(target_column(rules->accounts, attnum)->attname)),
+					accounts_print_id(accounts, from),
+					accounts_print_id(accounts, to),
+					accounts_table_name(accounts),
+					NameStr(target_column(accounts->table, attnum)->attname)),
 			 errdetail("The column is named in \"must_match\".")));
 }
 
-static void
-raise_balance(const Rules *rules, const Account *account)
+pg_noreturn static void
+rules_error_balance(const Rules *rules, const Account *account)
 {
 	if (account->balance_null)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("balance of account \"%s\" in table \"%s\" is "
 							   "null",
-							   account_name(rules, account),
-							   table_name(rules))));
+							   accounts_print_id(rules->accounts, account),
+							   accounts_table_name(rules->accounts))));
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("balance of account \"%s\" in table \"%s\" is not finite",
-					account_name(rules, account), table_name(rules))));
+					accounts_print_id(rules->accounts, account),
+					accounts_table_name(rules->accounts))));
 }
 
-static void
-raise_funds(const Rules *rules, const Account *from, Numeric amount)
+pg_noreturn static void
+rules_error_funds(const Rules *rules, const Account *from, Numeric amount)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_INSUFFICIENT_FUNDS),
 			 errmsg("insufficient funds in account \"%s\" of table \"%s\"",
-					account_name(rules, from), table_name(rules)),
+					accounts_print_id(rules->accounts, from),
+					accounts_table_name(rules->accounts)),
 			 errdetail("The balance is %s, the amount %s, the minimum "
 					   "balance %s.",
 					   money_print(from->balance), money_print(amount),
@@ -433,113 +362,88 @@ raise_funds(const Rules *rules, const Account *from, Numeric amount)
 									   : rules->min_balance))));
 }
 
-static void
-raise_limit(const Rules *rules, const Account *to, Numeric amount)
+pg_noreturn static void
+rules_error_limit(const Rules *rules, const Account *to, Numeric amount)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_LIMIT_EXCEEDED),
 			 errmsg("account \"%s\" of table \"%s\" cannot take the amount",
-					account_name(rules, to), table_name(rules)),
+					accounts_print_id(rules->accounts, to),
+					accounts_table_name(rules->accounts)),
 			 errdetail("The balance is %s, the amount %s, the maximum "
 					   "balance %s.",
 					   money_print(to->balance), money_print(amount),
 					   money_print(rules->max_balance))));
 }
 
-static void
-raise_range(const Rules *rules, const Account *account)
+pg_noreturn static void
+rules_error_range(const Rules *rules, const Account *account)
 {
-	const MoneyColumn *column = &rules->balance;
-	Form_pg_attribute att = target_column(rules->accounts, column->attnum);
+	const Accounts *accounts = rules->accounts;
+	const MoneyColumn *column = &accounts->balance;
+	Form_pg_attribute att = target_column(accounts->table, column->attnum);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("balance of account \"%s\" in table \"%s\" would be out "
 					"of range",
-					account_name(rules, account), table_name(rules)),
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts)),
 			 errdetail("Column \"%s\" is of type %s.", NameStr(att->attname),
 					   format_type_with_typemod(column->type,
 												column->typmod))));
 }
 
-/* Raise the error that a failure is, where it is not to be reported. */
+/* Raise the error that a failure is, where failures are errors. */
 void
-rules_raise(const Rules *rules, Verdict verdict, const Account *from,
+rules_raise(const Rules *rules, TransferStatus status, const Account *from,
 			const Account *to, Numeric amount)
 {
-	switch (verdict)
+	switch (status)
 	{
-		case VERDICT_OK:
-		case VERDICT_REPLAYED:
-			return;
-		case VERDICT_FROM_ID_NULL:
+		case TRANSFER_FROM_ID_NULL:
 			error_null_argument("from_id");
-		case VERDICT_TO_ID_NULL:
+		case TRANSFER_TO_ID_NULL:
 			error_null_argument("to_id");
-		case VERDICT_AMOUNT_NULL:
+		case TRANSFER_AMOUNT_NULL:
 			error_null_argument("amount");
-		case VERDICT_AMOUNT_NOT_POSITIVE:
+		case TRANSFER_AMOUNT_NOT_POSITIVE:
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("amount must be positive and finite")));
 			break;
-		case VERDICT_SAME_ACCOUNT:
+		case TRANSFER_SAME_ACCOUNT:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("cannot transfer from an account to itself")));
 			break;
-		case VERDICT_AMOUNT_NOT_EXACT:
-			raise_not_exact(rules, amount);
-			break;
-		case VERDICT_MOVED_NOT_EXACT:
-			raise_not_exact(rules, clip_amount(rules, from, amount));
-			break;
-		case VERDICT_FROM_NOT_FOUND:
-			raise_not_found(rules, from);
-			break;
-		case VERDICT_TO_NOT_FOUND:
-			raise_not_found(rules, to);
-			break;
-		case VERDICT_MISMATCH:
-			raise_mismatch(rules, from, to);
-			break;
-		case VERDICT_FROM_BALANCE_NULL:
-		case VERDICT_FROM_BALANCE_NOT_FINITE:
-			raise_balance(rules, from);
-			break;
-		case VERDICT_TO_BALANCE_NULL:
-		case VERDICT_TO_BALANCE_NOT_FINITE:
-			raise_balance(rules, to);
-			break;
-		case VERDICT_FUNDS:
-			raise_funds(rules, from, amount);
-			break;
-		case VERDICT_LIMIT:
-			raise_limit(rules, to, amount);
-			break;
-		case VERDICT_FROM_OUT_OF_RANGE:
-			raise_range(rules, from);
-			break;
-		case VERDICT_TO_OUT_OF_RANGE:
-			raise_range(rules, to);
-			break;
-		case VERDICT_REQUEST_DIFFERS:
-		case VERDICT_CHAIN_FAILED:
+		case TRANSFER_AMOUNT_NOT_EXACT:
+			rules_error_not_exact(rules, amount);
+		case TRANSFER_FROM_NOT_FOUND:
+			rules_error_not_found(rules, from);
+		case TRANSFER_TO_NOT_FOUND:
+			rules_error_not_found(rules, to);
+		case TRANSFER_MISMATCH:
+			rules_error_mismatch(rules, from, to);
+		case TRANSFER_FROM_BALANCE_NULL:
+		case TRANSFER_FROM_BALANCE_NOT_FINITE:
+			rules_error_balance(rules, from);
+		case TRANSFER_TO_BALANCE_NULL:
+		case TRANSFER_TO_BALANCE_NOT_FINITE:
+			rules_error_balance(rules, to);
+		case TRANSFER_FUNDS:
+			rules_error_funds(rules, from, amount);
+		case TRANSFER_MOVED_NOT_EXACT:
+			rules_error_not_exact(rules,
+								  rules_clip_amount(rules, from, amount));
+		case TRANSFER_LIMIT:
+			rules_error_limit(rules, to, amount);
+		case TRANSFER_FROM_OUT_OF_RANGE:
+			rules_error_range(rules, from);
+		case TRANSFER_TO_OUT_OF_RANGE:
+			rules_error_range(rules, to);
+		default:
 			break;
 	}
-	elog(ERROR, "unexpected verdict: %d", (int) verdict);
-}
-
-/* The row does not hold the balance that was computed. */
-void
-rules_raise_not_stored(const Rules *rules, const Account *account,
-					   Numeric expected)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-			 errmsg("balance of account \"%s\" in table \"%s\" was not "
-					"stored as computed",
-					account_name(rules, account), table_name(rules)),
-			 errdetail("The balance should be %s.", money_print(expected)),
-			 errhint("A trigger, or a function in a CHECK or DEFAULT, seems to "
-					 "change the balance or to suppress the update.")));
+	/* Other failures, and successes, are not for the rules to raise. */
+	elog(ERROR, "unexpected transfer status: %d", (int) status);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rules.h
- *	  What a transfer must satisfy, in which order, and how it is told.
+ *	  What a transfer must satisfy, and in which order.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -10,100 +10,104 @@
 #ifndef RACEFREE_RULES_H
 #define RACEFREE_RULES_H
 
-#include "utils/array.h"
+#include "ledger/accounts.h"
+#include "run/run.h"
 
-#include "table/ids.h"
-#include "table/values.h"
-#include "base/compat.h"
-#include "ledger/money.h"
-
-/* What becomes of a transfer; failures are in the order of precedence. */
-typedef enum Verdict
+/*
+ * What becomes of a transfer.  Failures are in the order of precedence, which
+ * is that of the table in the documentation of transfer().
+ */
+typedef enum TransferStatus
 {
-	VERDICT_OK,
-	VERDICT_REPLAYED,
-	VERDICT_REQUEST_DIFFERS,
-	VERDICT_FROM_ID_NULL,
-	VERDICT_TO_ID_NULL,
-	VERDICT_AMOUNT_NULL,
-	VERDICT_AMOUNT_NOT_POSITIVE,
-	VERDICT_SAME_ACCOUNT,
-	VERDICT_AMOUNT_NOT_EXACT,
-	VERDICT_FROM_NOT_FOUND,
-	VERDICT_TO_NOT_FOUND,
-	VERDICT_MISMATCH,
-	VERDICT_FROM_BALANCE_NULL,
-	VERDICT_FROM_BALANCE_NOT_FINITE,
-	VERDICT_TO_BALANCE_NULL,
-	VERDICT_TO_BALANCE_NOT_FINITE,
-	VERDICT_FUNDS,
-	VERDICT_MOVED_NOT_EXACT, /* the amount that "up_to" leaves */
-	VERDICT_LIMIT,
-	VERDICT_FROM_OUT_OF_RANGE,
-	VERDICT_TO_OUT_OF_RANGE,
-	VERDICT_CHAIN_FAILED
-} Verdict;
+	TRANSFER_OK,
+	TRANSFER_REPLAYED,
+	TRANSFER_REQUEST_DIFFERS,
+	TRANSFER_ENTRY_NOT_FOUND,
+	TRANSFER_ENTRY_INCOMPLETE, /* the entry does not name two accounts */
+	TRANSFER_FROM_ID_NULL,
+	TRANSFER_TO_ID_NULL,
+	TRANSFER_AMOUNT_NULL,
+	TRANSFER_AMOUNT_NOT_POSITIVE,
+	TRANSFER_SAME_ACCOUNT,
+	TRANSFER_AMOUNT_NOT_EXACT,
+	TRANSFER_OVER_REVERSED,
+	TRANSFER_FROM_NOT_FOUND,
+	TRANSFER_TO_NOT_FOUND,
+	TRANSFER_MISMATCH,
+	TRANSFER_FROM_BALANCE_NULL,
+	TRANSFER_FROM_BALANCE_NOT_FINITE,
+	TRANSFER_TO_BALANCE_NULL,
+	TRANSFER_TO_BALANCE_NOT_FINITE,
+	TRANSFER_FUNDS,
+	TRANSFER_MOVED_NOT_EXACT, /* the amount that "up_to" leaves */
+	TRANSFER_LIMIT,
+	TRANSFER_FROM_OUT_OF_RANGE,
+	TRANSFER_TO_OUT_OF_RANGE,
+	TRANSFER_CHAIN_FAILED
+} TransferStatus;
 
-/* What the caller says of the accounts and how they may be changed. */
+#define NUM_TRANSFER_STATUSES (TRANSFER_CHAIN_FAILED + 1)
+
+/* The limits that a caller gives. */
 typedef struct RuleArgs
 {
-	const char *id_column; /* NULL: the primary key */
-	const char *balance_column;
 	Numeric min_balance; /* of the payer, or NULL */
 	Numeric max_balance; /* of the payee, or NULL */
-	ArrayType *must_match;
-	bool up_to;
+	bool up_to;			 /* move what is there, if it is less */
 } RuleArgs;
 
-/* The same, understood. */
+/* The same for certain accounts.  Read-only for other rooms. */
 typedef struct Rules
 {
-	Target *accounts;
-	IdColumn id;
-	MoneyColumn balance;
+	const Accounts *accounts;
 	const MoneyColumn *booked; /* where the amount is booked, or NULL */
 	Numeric min_balance;
 	Numeric max_balance;
-	Numeric floor;		/* the least balance that min_balance and the
-						 * column's range allow, or NULL */
-	ColumnValues match; /* columns that both must share, no values */
-	bool up_to;			/* move what is there, if it is less */
+	Numeric floor; /* the least balance that min_balance and the column's
+					* range allow, or NULL */
+	bool up_to;
 } Rules;
 
-/* An account, as far as the rules mind it. */
-typedef struct Account
-{
-	Datum id; /* of the id column's base type */
-	bool id_null;
-	bool found;
-	bool balance_null;
-	Numeric balance;
-	Datum *match_values; /* as Rules.match */
-	bool *match_nulls;
-} Account;
-
-/* What a transfer that is allowed does. */
-typedef struct Movement
+/* What a transfer moves, and the balances right after it. */
+typedef struct Moved
 {
 	Numeric amount;
-	Numeric from_balance; /* right after */
-	Numeric to_balance;
-} Movement;
+	Numeric balances[NUM_SIDES];
+} Moved;
 
-extern void rules_resolve(Rules *rules, Target *accounts, const RuleArgs *args);
-extern Verdict rules_check_request(const Rules *rules, const Account *from,
-								   const Account *to, Numeric amount);
-extern bool rules_match_is_stable(const Rules *rules);
-extern Verdict rules_check_match(const Rules *rules, const Account *from,
-								 const Account *to);
-extern Verdict rules_check_accounts(const Rules *rules, const Account *from,
-									const Account *to, Numeric amount,
-									Movement *movement);
-extern const char *rules_status(Verdict verdict);
-extern void rules_raise(const Rules *rules, Verdict verdict,
-						const Account *from, const Account *to, Numeric amount);
-pg_noreturn extern void rules_raise_not_stored(const Rules *rules,
-											   const Account *account,
-											   Numeric expected);
+/* Limits; "booked" is the journal's column for amounts, NULL without one. */
+extern void rules_resolve(Rules *rules, const Accounts *accounts,
+						  const MoneyColumn *booked, const RuleArgs *args);
+
+/* Checking, in order */
+
+/* Check what is asked for, before the accounts are read. */
+extern TransferStatus rules_check_asked(const Rules *rules, const Account *from,
+										const Account *to, Numeric amount);
+/* Check accounts that are locked, and compute what the transfer does. */
+extern TransferStatus rules_check_accounts(const Rules *rules,
+										   const Account *from,
+										   const Account *to, Numeric amount,
+										   Moved *moved);
+/* The one check that is left when both balances were changed within bounds. */
+extern TransferStatus rules_check_match(const Rules *rules, const Account *from,
+										const Account *to);
+
+/* Bounds on old balances within which a change cannot break a rule */
+
+/* Return true if bounds for the amount stay within numeric's range. */
+extern bool rules_bounds_are_sound(const Rules *rules, Numeric amount);
+/* The bound for a change of the balance on one side. */
+extern AddBound rules_bound(const Rules *rules, Side side, Numeric change,
+							Numeric *limit);
+
+/* Reporting */
+
+/* The status as a batch reports it. */
+extern const char *rules_status_name(TransferStatus status);
+/* Raise the error that a failure of one of these checks is. */
+pg_noreturn extern void rules_raise(const Rules *rules, TransferStatus status,
+									const Account *from, const Account *to,
+									Numeric amount);
 
 #endif /* RACEFREE_RULES_H */

@@ -322,7 +322,8 @@ rows_error_context(void *arg)
 	RowsTurns *turns = arg;
 	int number;
 
-	if (rows_number_of_turn(turns->rows, turns->turn, &number))
+	if (turns->context != NULL &&
+		rows_number_of_turn(turns->rows, turns->turn, &number))
 		turns->context(number, turns->arg);
 }
 

@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * accounts.c
+ *	  The table that holds the accounts, and single accounts.
+ *
+ * Everything is allocated in the current memory context.  What was read of an
+ * account points into the statement's result, and lasts as long as that.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "base/errors.h"
+#include "ledger/accounts.h"
+
+/* ----------
+ * The table
+ * ----------
+ */
+
+/*
+ * Resolve the column that holds the balances: it must be of an exact type, and
+ * one that can be written.
+ */
+static void
+accounts_resolve_balance(Accounts *accounts, const char *name)
+{
+	AttrNumber attnum = target_find_column(accounts->table, name);
+	Form_pg_attribute att = target_column(accounts->table, attnum);
+
+	if (!money_column(accounts->table, attnum, &accounts->balance))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("balance column \"%s\" is of type %s, which cannot "
+						"hold money exactly",
+						name, format_type_be(att->atttypid)),
+				 errhint("Use smallint, integer, bigint, numeric or "
+						 "money.")));
+	if (att->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("balance column \"%s\" is a generated column", name),
+				 errdetail("Its value follows from other columns.")));
+}
+
+/* Check that transfers do not change what tells the rows apart. */
+static void
+accounts_check_balance_is_no_key(const Accounts *accounts)
+{
+	AttrNumber balance = accounts->balance.attnum;
+	const AttrNumber *key;
+	int n = target_primary_key(accounts->table, &key);
+	bool is_key = balance == accounts->id.attnum;
+
+	for (int i = 0; i < n; i++)
+		is_key = is_key || key[i] == balance;
+	if (is_key)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("balance column \"%s\" is part of the accounts' key",
+						NameStr(target_column(accounts->table, balance)
+									->attname))));
+}
+
+/*
+ * Open the table, and resolve the columns that every transfer uses.  The
+ * caller checks that a balance column is named.
+ */
+void
+accounts_open(Accounts *accounts, Oid row_type, LOCKMODE lockmode,
+			  const char *id_column, const char *balance_column)
+{
+	Assert(balance_column != NULL);
+	accounts->table = target_open(row_type, lockmode);
+	accounts_resolve_balance(accounts, balance_column);
+	ids_resolve(&accounts->id, accounts->table, id_column);
+	accounts_check_balance_is_no_key(accounts);
+	accounts->match = (ColumnValues){0};
+}
+
+void
+accounts_close(Accounts *accounts)
+{
+	target_close(accounts->table);
+}
+
+/* Set the columns in which both accounts must be equal; NULL for none. */
+void
+accounts_set_match(Accounts *accounts, ArrayType *names)
+{
+	AttrNumber *attnums;
+	Datum *elements;
+	bool *nulls;
+	int n;
+
+	if (names == NULL)
+		return;
+	deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &elements, &nulls, &n);
+	attnums = palloc(sizeof(AttrNumber) * n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("argument \"%s\" must not contain nulls",
+								   "must_match")));
+		attnums[i] = target_find_column(accounts->table,
+										NameStr(*DatumGetName(elements[i])));
+		/* Raise an error if values of its type cannot be compared. */
+		(void) target_column_type(accounts->table, attnums[i], 0);
+	}
+	accounts->match = (ColumnValues){.ncolumns = n, .attnums = attnums};
+}
+
+/*
+ * Return true if the columns that both accounts must share stay what they are
+ * when balances change.  A generated column may depend on the balance.
+ */
+bool
+accounts_match_is_stable(const Accounts *accounts)
+{
+	for (int i = 0; i < accounts->match.ncolumns; i++)
+	{
+		AttrNumber attnum = accounts->match.attnums[i];
+
+		if (attnum == accounts->balance.attnum ||
+			target_column(accounts->table, attnum)->attgenerated != '\0')
+			return false;
+	}
+	return true;
+}
+
+/* The balance, then the columns that must match: accounts_take_row() knows. */
+ColumnValues *
+accounts_columns(const Accounts *accounts)
+{
+	const ColumnValues *match = &accounts->match;
+	ColumnValues *columns = values_make(1 + match->ncolumns);
+
+	values_set(columns, 0, accounts->balance.attnum, (Datum) 0, true);
+	for (int i = 0; i < match->ncolumns; i++)
+		values_set(columns, 1 + i, match->attnums[i], (Datum) 0, true);
+	return columns;
+}
+
+/* ----------
+ * Single accounts
+ * ----------
+ */
+
+/* Make room for what is read of an account. */
+void
+accounts_init(const Accounts *accounts, Account *account)
+{
+	int n = accounts->match.ncolumns;
+
+	if (n == 0)
+		return;
+	account->match_values = palloc(sizeof(Datum) * n);
+	account->match_nulls = palloc(sizeof(bool) * n);
+}
+
+/* A column of a row that lists all columns, or those of accounts_columns(). */
+static Datum
+accounts_value(const RowSet *set, uint64 i, AttrNumber attnum, int position,
+			   bool *isnull)
+{
+	return set->whole ? rowset_value(set, i, attnum, isnull)
+					  : rowset_position(set, i, position, isnull);
+}
+
+/* Take the balance, and what must match, from a row of a result. */
+void
+accounts_take_row(const Accounts *accounts, const RowSet *set, uint64 i,
+				  Account *account)
+{
+	const ColumnValues *match = &accounts->match;
+	Datum balance = accounts_value(set, i, accounts->balance.attnum, 1,
+								   &account->balance_null);
+
+	account->found = true;
+	account->balance = account->balance_null
+						   ? NULL
+						   : money_from_column(&accounts->balance, balance);
+	for (int c = 0; c < match->ncolumns; c++)
+		account->match_values[c] = accounts_value(set, i, match->attnums[c],
+												  2 + c,
+												  &account->match_nulls[c]);
+}
+
+/* The first column in which two accounts differ, NULL being like NULL. */
+AttrNumber
+accounts_find_mismatch(const Accounts *accounts, const Account *a,
+					   const Account *b)
+{
+	ColumnValues left = accounts->match;
+	ColumnValues right = accounts->match;
+
+	left.values = a->match_values;
+	left.nulls = a->match_nulls;
+	right.values = b->match_values;
+	right.nulls = b->match_nulls;
+	return values_find_difference(accounts->table, &left, &right);
+}
+
+/* ----------
+ * Messages
+ * ----------
+ */
+
+const char *
+accounts_table_name(const Accounts *accounts)
+{
+	return RelationGetRelationName(target_relation(accounts->table));
+}
+
+/* An account's id in its text form. */
+char *
+accounts_print_id(const Accounts *accounts, const Account *account)
+{
+	Assert(!account->id_null);
+	return ids_print(accounts->table, accounts->id.attnum, account->id);
+}
+
+/* Report that several rows have the account's id. */
+void
+accounts_error_not_unique(const Accounts *accounts, const Account *account)
+{
+	ids_error_not_unique(accounts->table, accounts->id.attnum, account->id);
+}
+
+/* Report that the row does not hold the balance that was computed. */
+void
+accounts_error_not_stored(const Accounts *accounts, const Account *account,
+						  Numeric expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("balance of account \"%s\" in table \"%s\" was not "
+					"stored as computed",
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts)),
+			 errdetail("The balance should be %s.", money_print(expected)),
+			 errhint("A trigger, or a function in a CHECK or DEFAULT, seems to "
+					 "change the balance or to suppress the update.")));
+}

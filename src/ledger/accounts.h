@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * accounts.h
+ *	  The table that holds the accounts, and single accounts.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_ACCOUNTS_H
+#define RACEFREE_ACCOUNTS_H
+
+#include "utils/array.h"
+
+#include "base/compat.h"
+#include "ledger/money.h"
+#include "run/rowset.h"
+#include "table/ids.h"
+#include "table/values.h"
+
+/* The two accounts of a transfer, and of an entry. */
+typedef enum Side
+{
+	PAYER, /* from */
+	PAYEE  /* to */
+} Side;
+
+#define NUM_SIDES (PAYEE + 1)
+
+/*
+ * A table of accounts that is open, and the columns that transfers use.
+ * Read-only for other rooms.
+ */
+typedef struct Accounts
+{
+	Target *table;
+	IdColumn id;
+	MoneyColumn balance;
+	ColumnValues match; /* columns in which both accounts of a transfer must
+						 * be equal; no values */
+} Accounts;
+
+/* One account: its id, and what was read of its row. */
+typedef struct Account
+{
+	Datum id; /* of the id column's base type */
+	bool id_null;
+	bool found;
+	bool balance_null;
+	Numeric balance;
+	Datum *match_values; /* as Accounts.match */
+	bool *match_nulls;
+} Account;
+
+/* The table */
+
+/*
+ * Open the table of that row type, locked until the transaction ends.  Without
+ * an id column, that is the primary key.  Unsuitable columns are errors.
+ */
+extern void accounts_open(Accounts *accounts, Oid row_type, LOCKMODE lockmode,
+						  const char *id_column, const char *balance_column);
+extern void accounts_close(Accounts *accounts);
+/* Set the columns in which both accounts of a transfer must be equal. */
+extern void accounts_set_match(Accounts *accounts, ArrayType *names);
+/* Return true if changes of balances cannot change these columns. */
+extern bool accounts_match_is_stable(const Accounts *accounts);
+/* The columns that are read of accounts, where not the whole row is. */
+extern ColumnValues *accounts_columns(const Accounts *accounts);
+
+/* Single accounts */
+
+/* Make room for what is read of an account. */
+extern void accounts_init(const Accounts *accounts, Account *account);
+/* Take what a row of a statement's result says of an account. */
+extern void accounts_take_row(const Accounts *accounts, const RowSet *set,
+							  uint64 i, Account *account);
+/* The first column of "match" in which two accounts differ, or invalid. */
+extern AttrNumber accounts_find_mismatch(const Accounts *accounts,
+										 const Account *a, const Account *b);
+
+/* Messages */
+
+extern const char *accounts_table_name(const Accounts *accounts);
+extern char *accounts_print_id(const Accounts *accounts,
+							   const Account *account);
+pg_noreturn extern void accounts_error_not_unique(const Accounts *accounts,
+												  const Account *account);
+/* The row does not hold the balance that was computed. */
+pg_noreturn extern void accounts_error_not_stored(const Accounts *accounts,
+												  const Account *account,
+												  Numeric expected);
+
+#endif /* RACEFREE_ACCOUNTS_H */

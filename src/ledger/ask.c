@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * ask.c
+ *	  What is asked for becomes transfers between accounts.
+ *
+ * Accounts, requests, chains and entries that are reversed are each known by
+ * their place among those that differ, in order, so that transfers which name
+ * the same one share it.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "ledger/ledger_private.h"
+
+/* Memory for an array that may be large, not zeroed, and never of no size. */
+#define ALLOC_ARRAY(type, n)                               \
+	((type *) MemoryContextAllocHuge(CurrentMemoryContext, \
+									 sizeof(type) * ((Size) (n) + 1)))
+#define ALLOC_ARRAY0(type, n)                                             \
+	((type *) MemoryContextAllocExtended(CurrentMemoryContext,            \
+										 sizeof(type) * ((Size) (n) + 1), \
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO))
+
+/* ----------
+ * Values that transfers share
+ * ----------
+ */
+
+/* How uses are sorted. */
+typedef struct UseOrder
+{
+	const Ledger *ledger;
+	int (*compare)(const Ledger *ledger, Datum a, Datum b);
+} UseOrder;
+
+static int
+ask_compare_uses(const void *a, const void *b, void *arg)
+{
+	const UseOrder *order = arg;
+	const Use *left = a;
+	const Use *right = b;
+	int result = order->compare(order->ledger, left->value, right->value);
+
+	return result != 0 ? result : left->transfer - right->transfer;
+}
+
+/*
+ * Sort the uses by their values, those with the same value by transfer, and
+ * number the values that differ, from 0.
+ */
+int
+ask_number_uses(const Ledger *ledger, Use *uses, int nuses,
+				int (*compare)(const Ledger *, Datum, Datum))
+{
+	UseOrder order = {ledger, compare};
+	int nplaces = 0;
+
+	qsort_arg(uses, nuses, sizeof(Use), ask_compare_uses, &order);
+	for (int i = 0; i < nuses; i++)
+	{
+		if (i == 0 || compare(ledger, uses[i - 1].value, uses[i].value) != 0)
+			nplaces++;
+		uses[i].place = nplaces - 1;
+	}
+	return nplaces;
+}
+
+static int
+ask_compare_ids(const Ledger *ledger, Datum a, Datum b)
+{
+	return ids_compare(&ledger->accounts.id, a, b);
+}
+
+static int
+ask_compare_requests(const Ledger *ledger, Datum a, Datum b)
+{
+	return requests_compare_ids(ledger->journal, a, b);
+}
+
+static int
+ask_compare_integers(const Ledger *ledger, Datum a, Datum b)
+{
+	int64 left = DatumGetInt64(a);
+	int64 right = DatumGetInt64(b);
+
+	return left == right ? 0 : left < right ? -1 : 1;
+}
+
+/* ----------
+ * Accounts
+ * ----------
+ */
+
+/* Collect the ids of one side; a transfer without one has nobody there. */
+static void
+ask_take_ids(Ledger *ledger, const LedgerInput *input, Side side)
+{
+	const LedgerColumn *ids = &input->ids[side];
+	Progress progress;
+
+	ledger_progress(ledger, &progress);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Use *use;
+
+		ledger->transfers[i].sides[side] = &ledger->nobody;
+		if (ids->values == NULL || ids->nulls[i])
+			continue;
+		progress.number = i;
+		use = &ledger->uses[ledger->nuses++];
+		use->value = ids_convert(ids->type, ledger->accounts.id.type,
+								 ids->values[i]);
+		use->transfer = i;
+		use->side = side;
+	}
+	progress_end(&progress);
+}
+
+/* The accounts of transfers that are no reversals, as the journal has them. */
+static void
+ask_set_journal_ids(Ledger *ledger)
+{
+	Progress progress;
+
+	ledger_progress(ledger, &progress);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		for (int side = 0; side < NUM_SIDES; side++)
+			ledger->transfers[i].asked.no_id[side] = true;
+	}
+	for (int i = 0; i < ledger->nuses; i++)
+	{
+		const Use *use = &ledger->uses[i];
+		Asked *asked = &ledger->transfers[use->transfer].asked;
+
+		progress.number = use->transfer;
+		asked->no_id[use->side] = false;
+		asked->ids[use->side] = journal_convert_id(ledger->journal,
+												   JOURNAL_FROM_ID + use->side,
+												   ledger->accounts.id.type,
+												   use->value);
+	}
+	progress_end(&progress);
+}
+
+/* Check what is asked for by each transfer, now that its accounts are known. */
+static void
+ask_check_transfers(Ledger *ledger)
+{
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Transfer *transfer = &ledger->transfers[i];
+		TransferStatus status = reversals_check_entry(transfer);
+
+		/* The amount of a reversal without one is checked when it is known. */
+		if (status == TRANSFER_OK &&
+			(transfer->original == NULL || transfer->asked.amount != NULL))
+			status = rules_check_asked(&ledger->rules,
+									   &transfer->sides[PAYER]->account,
+									   &transfer->sides[PAYEE]->account,
+									   transfer->asked.amount);
+		transfer->asked_status = status;
+	}
+}
+
+/*
+ * Find out which accounts there are, in id order, which is the order in which
+ * accounts are locked one by one.
+ */
+void
+ask_resolve_parties(Ledger *ledger)
+{
+	ledger->nparties = ask_number_uses(ledger, ledger->uses, ledger->nuses,
+									   ask_compare_ids);
+	ledger->parties = ALLOC_ARRAY0(Party, ledger->nparties);
+	for (int i = 0; i < ledger->nuses; i++)
+	{
+		const Use *use = &ledger->uses[i];
+		Party *party = &ledger->parties[use->place];
+
+		if (i == 0 || use->place != ledger->uses[i - 1].place)
+		{
+			party->account.id = use->value;
+			accounts_init(&ledger->accounts, &party->account);
+		}
+		ledger->transfers[use->transfer].sides[use->side] = party;
+	}
+	pfree(ledger->uses);
+	ledger->uses = NULL;
+	ask_check_transfers(ledger);
+}
+
+/* ----------
+ * Requests, entries, chains
+ * ----------
+ */
+
+/* The request ids that are given, as values of their column. */
+static void
+ask_take_requests(Ledger *ledger, const LedgerColumn *ids)
+{
+	Progress progress;
+	Use *uses;
+	int nuses = 0;
+
+	if (ids->values == NULL)
+		return;
+	Assert(ledger->journal != NULL);
+	uses = ALLOC_ARRAY(Use, ledger->ntransfers);
+	ledger_progress(ledger, &progress);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Asked *asked = &ledger->transfers[i].asked;
+
+		if (ids->nulls[i])
+			continue;
+		progress.number = i;
+		asked->has_request = true;
+		asked->request = requests_convert_id(ledger->journal,
+											 TextDatumGetCString(
+												 ids->values[i]));
+		uses[nuses++] = (Use){.value = asked->request, .transfer = i};
+	}
+	progress_end(&progress);
+
+	ledger->nrequests = ask_number_uses(ledger, uses, nuses,
+										ask_compare_requests);
+	ledger->requests = ALLOC_ARRAY(Request, ledger->nrequests);
+	for (int i = 0; i < nuses; i++)
+	{
+		Request *request = &ledger->requests[uses[i].place];
+
+		if (i == 0 || uses[i].place != uses[i - 1].place)
+			*request = (Request){uses[i].value, NULL, -1};
+		ledger->transfers[uses[i].transfer].request = request;
+	}
+	pfree(uses);
+}
+
+/* The entries that are to be reversed. */
+static void
+ask_take_entries(Ledger *ledger, const LedgerColumn *ids)
+{
+	Use *uses;
+	int nuses = 0;
+
+	if (ids->values == NULL)
+		return;
+	Assert(ledger->journal != NULL);
+	uses = ALLOC_ARRAY(Use, ledger->ntransfers);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Asked *asked = &ledger->transfers[i].asked;
+
+		if (ids->nulls[i])
+			continue;
+		asked->has_reverses = true;
+		asked->reverses = DatumGetInt64(ids->values[i]);
+		uses[nuses++] = (Use){.value = ids->values[i], .transfer = i};
+	}
+	if (nuses > 0)
+	{
+		journal_need(ledger->journal, JOURNAL_ID);
+		journal_need(ledger->journal, JOURNAL_REVERSES);
+	}
+
+	ledger->noriginals = ask_number_uses(ledger, uses, nuses,
+										 ask_compare_integers);
+	ledger->originals = ALLOC_ARRAY0(Original, ledger->noriginals);
+	for (int i = 0; i < nuses; i++)
+	{
+		Original *original = &ledger->originals[uses[i].place];
+
+		original->id = DatumGetInt64(uses[i].value);
+		ledger->transfers[uses[i].transfer].original = original;
+	}
+	pfree(uses);
+}
+
+/* The chains; transfers without a number are in none. */
+static void
+ask_take_chains(Ledger *ledger, const LedgerColumn *numbers)
+{
+	Use *uses;
+	int nuses = 0;
+
+	if (numbers->values == NULL)
+		return;
+	uses = ALLOC_ARRAY(Use, ledger->ntransfers);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		int64 number = numbers->nulls[i] ? 0
+										 : DatumGetInt32(numbers->values[i]);
+
+		if (!numbers->nulls[i])
+			uses[nuses++] = (Use){.value = Int64GetDatum(number),
+								  .transfer = i};
+	}
+	ledger->nchains = ask_number_uses(ledger, uses, nuses,
+									  ask_compare_integers);
+	ledger->chains = ALLOC_ARRAY(Chain, ledger->nchains);
+	for (int i = 0; i < nuses; i++)
+	{
+		Chain *chain = &ledger->chains[uses[i].place];
+
+		if (i == 0 || uses[i].place != uses[i - 1].place)
+			*chain = (Chain){.first = uses[i].transfer};
+		ledger->transfers[uses[i].transfer].chain = chain;
+	}
+	pfree(uses);
+}
+
+/* ----------
+ * All of it
+ * ----------
+ */
+
+/*
+ * Take what is asked for.  What no call could make sense of is an error now;
+ * the rest is checked when the requests are known.
+ */
+void
+ledger_ask(Ledger *ledger, const LedgerInput *input)
+{
+	int n = input->ntransfers;
+
+	Assert(ledger->transfers == NULL);
+	Assert(ledger->many || n == 1);
+	ledger->ntransfers = n;
+	ledger->transfers = ALLOC_ARRAY0(Transfer, n);
+	ledger->uses = ALLOC_ARRAY(Use, NUM_SIDES * (Size) n);
+	ask_take_ids(ledger, input, PAYER);
+	ask_take_ids(ledger, input, PAYEE);
+	for (int i = 0; i < n; i++)
+	{
+		Asked *asked = &ledger->transfers[i].asked;
+
+		if (!input->amounts.nulls[i])
+			asked->amount = DatumGetNumeric(input->amounts.values[i]);
+		if (input->details != NULL)
+			asked->details = input->details[i];
+	}
+	ask_take_requests(ledger, &input->request_ids);
+	ask_take_chains(ledger, &input->chains);
+	ask_take_entries(ledger, &input->entry_ids);
+	if (ledger->journal != NULL)
+		ask_set_journal_ids(ledger);
+}

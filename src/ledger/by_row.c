@@ -1,0 +1,315 @@
+/*-------------------------------------------------------------------------
+ *
+ * by_row.c
+ *	  The accounts of one transfer, read and written row by row.
+ *
+ * Verbs over one row give whole rows, which are what transfer() returns.  So
+ * the caller needs SELECT on all columns here, where by_set.c reads no more
+ * than it uses.
+ *
+ * On a plain table with unique ids, by which rows are locked, and whose UPDATEs
+ * run no user code, two UPDATEs do it all; see by_row_move_if_sound().
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "ledger/ledger_private.h"
+
+/* The place of a party in id order. */
+static int
+by_row_place(const Ledger *ledger, const Party *party)
+{
+	int place = party - ledger->parties;
+
+	Assert(place >= 0 && place < ledger->nparties);
+	return place;
+}
+
+/* The id as a key; it points into the account. */
+static ColumnValues
+by_row_key(const Ledger *ledger, Party *party)
+{
+	ColumnValues key = {1, &ledger->accounts.id.attnum, &party->account.id,
+						&party->account.id_null};
+
+	Assert(!party->account.id_null);
+	return key;
+}
+
+/* Keep the row of a party, and take what it says of the account. */
+static void
+by_row_take(Ledger *ledger, Party *party, const RowSet *set, uint64 i)
+{
+	ledger->rows[by_row_place(ledger, party)] = (PartyRow){*set, i};
+	accounts_take_row(&ledger->accounts, set, i, &party->account);
+}
+
+/* Take the one row that a verb gave for a party; false if there is none. */
+static bool
+by_row_take_one(Ledger *ledger, Party *party, RowSet set)
+{
+	if (set.nrows > 1)
+		accounts_error_not_unique(&ledger->accounts, &party->account);
+	party->account.found = false;
+	if (set.nrows == 1)
+		by_row_take(ledger, party, &set, 0);
+	else
+		ledger->rows[by_row_place(ledger, party)].set.nrows = 0;
+	return party->account.found;
+}
+
+/* Check that the row holds what was computed, whatever triggers do. */
+static void
+by_row_check(const Ledger *ledger, const Party *party, Numeric expected)
+{
+	const Account *account = &party->account;
+
+	if (!account->found || account->balance_null ||
+		money_compare(account->balance, expected) != 0)
+		accounts_error_not_stored(&ledger->accounts, account, expected);
+}
+
+/* ----------
+ * Without reading first
+ * ----------
+ */
+
+/*
+ * Change the balance if the row is there and the change cannot break a rule.
+ * False if it was left alone; the row may be locked then.
+ *
+ * The bound is a part of the UPDATE's condition.  If another session holds the
+ * row, the UPDATE waits, and tests the condition again on what that session has
+ * committed (at REPEATABLE READ it fails instead).  So of two transfers from
+ * one account the second finds what the first has left.  Were the balance
+ * tested by a statement of its own before the UPDATE, both could pass, and
+ * together take more than the account holds.
+ *
+ * A balance outside of its bound, or no row at all, can mean several failures,
+ * and which one counts depends on the other account, too: the caller locks both
+ * and checks them in the documented order.
+ */
+static bool
+by_row_update_if_sound(Ledger *ledger, Party *party, Side side, Numeric change)
+{
+	const Accounts *accounts = &ledger->accounts;
+	ColumnValues key = by_row_key(ledger, party);
+	Numeric limit;
+	AddBound bound = rules_bound(&ledger->rules, side, change, &limit);
+	RowSet set = run_add(accounts->table, &key, accounts->balance.attnum,
+						 money_to_column(&accounts->balance, change), bound,
+						 limit);
+
+	/* NULL and NaN stay NULL and NaN after adding: let the checks report it. */
+	if (!by_row_take_one(ledger, party, set) || party->account.balance_null ||
+		!money_is_finite(party->account.balance))
+		return false;
+	party->stored = true;
+	return true;
+}
+
+/* Return true if two UPDATEs can do what the rules ask for. */
+static bool
+by_row_can_be_sound(const Ledger *ledger, Numeric amount)
+{
+	const Accounts *accounts = &ledger->accounts;
+
+	return !ledger->rules.up_to &&
+		   target_locks_by(accounts->table, accounts->id.attnum) &&
+		   accounts_match_is_stable(accounts) &&
+		   target_is_unique(accounts->table, accounts->id.attnum) &&
+		   rules_bounds_are_sound(&ledger->rules, amount);
+}
+
+/*
+ * Make the one transfer with two UPDATEs, in id order.  The caller has checked
+ * that no user code runs with them, and that a failure is an error, which rolls
+ * back what was updated.
+ */
+bool
+by_row_move_if_sound(Ledger *ledger)
+{
+	Transfer *transfer = &ledger->transfers[0];
+	TransferStatus status;
+	Numeric amount;
+	Numeric changes[NUM_SIDES];
+
+	Assert(!ledger->many && !ledger->report);
+	if (apply_check_asked(ledger, 0, &amount) != TRANSFER_OK ||
+		!by_row_can_be_sound(ledger, amount))
+		return false;
+	Assert(ledger->nparties == NUM_SIDES);
+	changes[PAYER] = money_negate(amount);
+	changes[PAYEE] = amount;
+	for (int i = 0; i < NUM_SIDES; i++)
+	{
+		Party *party = &ledger->parties[i];
+		Side side = party == transfer->sides[PAYER] ? PAYER : PAYEE;
+
+		if (!by_row_update_if_sound(ledger, party, side, changes[side]))
+		{
+			/* The checks want the balance as it was before the first UPDATE. */
+			if (i > 0)
+			{
+				Account *first = &ledger->parties[0].account;
+
+				side = side == PAYER ? PAYEE : PAYER;
+				first->balance = money_minus(first->balance, changes[side]);
+			}
+			return false;
+		}
+	}
+	/* Each balance was within its bound.  What is left is the pair. */
+	status = rules_check_match(&ledger->rules, &transfer->sides[PAYER]->account,
+							   &transfer->sides[PAYEE]->account);
+	if (status != TRANSFER_OK)
+		apply_raise(ledger, 0, status);
+	transfer->status = TRANSFER_OK;
+	transfer->moved.amount = amount;
+	for (int side = 0; side < NUM_SIDES; side++)
+		transfer->moved.balances[side] = transfer->sides[side]->account.balance;
+	apply_note_done(ledger, 0);
+	return true;
+}
+
+/* ----------
+ * Verbs
+ * ----------
+ */
+
+/* Lock the row of a party. */
+static bool
+by_row_lock_party(Ledger *ledger, Party *party)
+{
+	ColumnValues key = by_row_key(ledger, party);
+
+	return by_row_take_one(ledger, party,
+						   run_lock(ledger->accounts.table, &key));
+}
+
+/* Return true if there is a row for the party. */
+static bool
+by_row_party_exists(Ledger *ledger, Party *party)
+{
+	ColumnValues key = by_row_key(ledger, party);
+
+	return run_count(ledger->accounts.table, &key, VIEW_OWN) > 0;
+}
+
+/*
+ * Lock both rows with one statement, in the order of the primary key, which is
+ * another one than that of the ids.
+ */
+static void
+by_row_lock_pair(Ledger *ledger)
+{
+	const Accounts *accounts = &ledger->accounts;
+	RowSet set = run_lock_pair(accounts->table, accounts->id.attnum,
+							   ledger->parties[0].account.id,
+							   ledger->parties[1].account.id);
+
+	for (uint64 i = 0; i < set.nrows; i++)
+	{
+		bool isnull;
+		Datum id = rowset_value(&set, i, accounts->id.attnum, &isnull);
+		Party *party = &ledger->parties[0];
+
+		Assert(!isnull);
+		if (ids_compare(&accounts->id, id, party->account.id) != 0)
+			party = &ledger->parties[1];
+		if (party->account.found)
+			accounts_error_not_unique(accounts, &party->account);
+		by_row_take(ledger, party, &set, i);
+	}
+}
+
+/* Lock the rows that are needed and were not updated already. */
+static void
+by_row_lock(Ledger *ledger)
+{
+	const Accounts *accounts = &ledger->accounts;
+
+	if (ledger->nparties == NUM_SIDES && ledger->parties[0].needed &&
+		!target_locks_by(accounts->table, accounts->id.attnum))
+		by_row_lock_pair(ledger);
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		Party *party = &ledger->parties[i];
+
+		Assert(i == 0 || ids_compare(&accounts->id, party[-1].account.id,
+									 party->account.id) < 0);
+		if (party->needed && !party->account.found)
+			ledger_lock_again(ledger, party, by_row_lock_party,
+							  by_row_party_exists);
+	}
+}
+
+/* Add to the balances, in the order in which the rows were locked. */
+static void
+by_row_store(Ledger *ledger)
+{
+	const Accounts *accounts = &ledger->accounts;
+	const Transfer *transfer = &ledger->transfers[0];
+
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		Party *party = &ledger->parties[i];
+		Side side = party == transfer->sides[PAYER] ? PAYER : PAYEE;
+		Numeric change = transfer->moved.amount;
+		ColumnValues key = by_row_key(ledger, party);
+
+		if (!party->moved || party->stored)
+			continue;
+		if (side == PAYER)
+			change = money_negate(change);
+		(void) by_row_take_one(
+			ledger, party,
+			run_add(accounts->table, &key, accounts->balance.attnum,
+					money_to_column(&accounts->balance, change), ADD_ALWAYS,
+					NULL));
+		by_row_check(ledger, party, transfer->moved.balances[side]);
+		party->stored = true;
+	}
+}
+
+/* Read the rows, if they are still there. */
+static void
+by_row_show(Ledger *ledger)
+{
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		Party *party = &ledger->parties[i];
+		ColumnValues key = by_row_key(ledger, party);
+
+		(void) by_row_take_one(ledger, party,
+							   run_look(ledger->accounts.table, &key,
+										VIEW_OWN));
+	}
+}
+
+/* Read the rows again, in the same order, and check them. */
+static void
+by_row_reread(Ledger *ledger)
+{
+	const Transfer *transfer = &ledger->transfers[0];
+
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		Party *party = &ledger->parties[i];
+		Side side = party == transfer->sides[PAYER] ? PAYER : PAYEE;
+		ColumnValues key = by_row_key(ledger, party);
+
+		if (!party->moved)
+			continue;
+		(void) by_row_take_one(ledger, party,
+							   run_look(ledger->accounts.table, &key,
+										VIEW_OWN));
+		by_row_check(ledger, party, transfer->moved.balances[side]);
+	}
+}
+
+const AccountAccess by_row = {by_row_lock, by_row_store, by_row_reread,
+							  by_row_show};

@@ -1,0 +1,225 @@
+/*-------------------------------------------------------------------------
+ *
+ * by_set.c
+ *	  The accounts of many transfers, read and written with one statement each.
+ *
+ * The rows of values that a statement takes are numbered by the parties' places
+ * in id order, so that the rows that it gives find their party.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "ledger/ledger_private.h"
+
+/* The parties that a statement is about. */
+typedef bool (*PartyFilter)(const Party *party);
+
+static bool
+by_set_is_needed(const Party *party)
+{
+	return party->needed;
+}
+
+static bool
+by_set_is_missing(const Party *party)
+{
+	return party->needed && !party->account.found;
+}
+
+static bool
+by_set_is_moved(const Party *party)
+{
+	return party->moved;
+}
+
+/* The ids of parties as rows for a statement, perhaps with their balances. */
+static Rows *
+by_set_make_rows(const Ledger *ledger, PartyFilter filter, bool with_balance)
+{
+	const Accounts *accounts = &ledger->accounts;
+	Rows *rows = rows_begin(with_balance ? 3 : 2, ledger->nparties);
+
+	rows_add_base_column(rows, 'k', 1, accounts->table, accounts->id.attnum);
+	if (with_balance)
+		rows_add_base_column(rows, 'd', 1, accounts->table,
+							 accounts->balance.attnum);
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		const Party *party = &ledger->parties[i];
+
+		if (!filter(party))
+			continue;
+		rows_set(rows, 'k', 1, party->account.id, false);
+		if (with_balance)
+			rows_set(rows, 'd', 1,
+					 money_to_column(&accounts->balance,
+									 party->account.balance),
+					 false);
+		rows_add(rows, i);
+	}
+	return rows;
+}
+
+/* The party that a row of a result is about. */
+static Party *
+by_set_party(const Ledger *ledger, const RowSet *set, uint64 i)
+{
+	int n = rowset_number(set, i);
+
+	Assert(n >= 0 && n < ledger->nparties);
+	return &ledger->parties[n];
+}
+
+/* Read accounts without locking them. */
+static RowSet
+by_set_look(Ledger *ledger, PartyFilter filter)
+{
+	const Accounts *accounts = &ledger->accounts;
+	bool isnull = false;
+	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
+
+	return run_rows_look(accounts->table,
+						 by_set_make_rows(ledger, filter, false), &key,
+						 accounts_columns(accounts), VIEW_OWN);
+}
+
+/* ----------
+ * Locking
+ * ----------
+ */
+
+/* Lock the accounts that are missing, in order; true if none is, then. */
+static bool
+by_set_lock_missing(Ledger *ledger, Party *party)
+{
+	const Accounts *accounts = &ledger->accounts;
+	bool isnull = false;
+	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
+	RowSet set = run_rows_lock(accounts->table,
+							   by_set_make_rows(ledger, by_set_is_missing,
+												false),
+							   &key, accounts_columns(accounts), ROWS_BY_ID);
+
+	for (uint64 i = 0; i < set.nrows; i++)
+	{
+		Party *found = by_set_party(ledger, &set, i);
+
+		if (found->account.found)
+			accounts_error_not_unique(accounts, &found->account);
+		accounts_take_row(accounts, &set, i, &found->account);
+		found->locked = found->account.balance;
+	}
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		if (by_set_is_missing(&ledger->parties[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Return true if there is a row for any account that is missing. */
+static bool
+by_set_missing_exist(Ledger *ledger, Party *party)
+{
+	return by_set_look(ledger, by_set_is_missing).nrows > 0;
+}
+
+static void
+by_set_lock(Ledger *ledger)
+{
+	ledger_lock_again(ledger, NULL, by_set_lock_missing, by_set_missing_exist);
+}
+
+/* ----------
+ * Storing and checking
+ * ----------
+ */
+
+/* Check that rows hold what was computed, whatever triggers do. */
+static void
+by_set_check_rows(Ledger *ledger, const RowSet *set)
+{
+	const Accounts *accounts = &ledger->accounts;
+
+	for (uint64 i = 0; i < set->nrows; i++)
+	{
+		Party *party = by_set_party(ledger, set, i);
+		const Account *account = &party->account;
+		bool isnull;
+		Datum balance = rowset_position(set, i, 1, &isnull);
+
+		if (!account->found)
+			continue;
+		if (party->checked)
+			accounts_error_not_unique(accounts, account);
+		party->checked = true;
+		if (isnull != account->balance_null ||
+			(!isnull &&
+			 money_compare(money_from_column(&accounts->balance, balance),
+						   account->balance) != 0))
+			accounts_error_not_stored(accounts, account, account->balance);
+	}
+}
+
+/* Return true if the balance is another one than was locked. */
+static bool
+by_set_has_changed(const Party *party)
+{
+	return party->locked != party->account.balance &&
+		   money_compare(party->locked, party->account.balance) != 0;
+}
+
+/*
+ * Store the balances with one UPDATE.  One that changes nothing may be
+ * suppressed by the trigger that is made for that.
+ */
+static void
+by_set_store(Ledger *ledger)
+{
+	const Accounts *accounts = &ledger->accounts;
+	bool isnull = false;
+	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
+	ColumnValues data = {.ncolumns = 1, .attnums = &accounts->balance.attnum};
+	bool not_partial = false;
+	bool redundant = target_suppresses_redundant_updates(accounts->table);
+	Rows *rows = by_set_make_rows(ledger, by_set_is_moved, true);
+	int nrows = rows_count(rows);
+	RowSet set = run_rows_update(accounts->table, rows, &key, &data,
+								 &not_partial, &data, NULL, NULL);
+
+	by_set_check_rows(ledger, &set);
+	for (int i = 0; i < ledger->nparties && set.nrows < nrows; i++)
+	{
+		const Party *party = &ledger->parties[i];
+
+		if (party->moved && !party->checked &&
+			(!redundant || by_set_has_changed(party)))
+			accounts_error_not_stored(accounts, &party->account,
+									  party->account.balance);
+	}
+}
+
+/* Read the accounts again, and check that they are as they were computed. */
+static void
+by_set_reread(Ledger *ledger)
+{
+	RowSet set;
+
+	for (int i = 0; i < ledger->nparties; i++)
+		ledger->parties[i].checked = false;
+	set = by_set_look(ledger, by_set_is_needed);
+	by_set_check_rows(ledger, &set);
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		const Party *party = &ledger->parties[i];
+
+		if (party->account.found && !party->checked)
+			accounts_error_not_stored(&ledger->accounts, &party->account,
+									  party->account.balance);
+	}
+}
+
+const AccountAccess by_set = {by_set_lock, by_set_store, by_set_reread, NULL};

@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * journal_columns.h
+ *	  The columns of a journal, and entries, which have a value for each.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_JOURNAL_COLUMNS_H
+#define RACEFREE_JOURNAL_COLUMNS_H
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
+#include "ledger/accounts.h"
+#include "ledger/money.h"
+#include "table/ids.h"
+
+/* The columns of a journal, described by a row each in journal_columns.c. */
+typedef enum JournalColumn
+{
+	JOURNAL_ID,
+	JOURNAL_REQUEST_ID,
+	JOURNAL_FROM_ID,
+	JOURNAL_TO_ID,
+	JOURNAL_AMOUNT,
+	JOURNAL_FROM_BALANCE,
+	JOURNAL_TO_BALANCE,
+	JOURNAL_REVERSES,
+	JOURNAL_DETAILS,
+	JOURNAL_CREATED_AT
+} JournalColumn;
+
+#define NUM_JOURNAL_COLUMNS (JOURNAL_CREATED_AT + 1)
+
+/*
+ * A journal that is open, and where its columns are.  Read-only for other
+ * rooms.
+ */
+typedef struct Journal
+{
+	Target *table;
+	bool books;								 /* is it opened to book entries? */
+	AttrNumber columns[NUM_JOURNAL_COLUMNS]; /* invalid where missing */
+	Oid types[NUM_JOURNAL_COLUMNS];			 /* base types */
+	MoneyColumn money[NUM_JOURNAL_COLUMNS];	 /* of those that hold money */
+	IdColumn request; /* how request ids are compared; "compare" is NULL if
+					   * they cannot be */
+} Journal;
+
+/* What is asked for, as the journal would book it. */
+typedef struct Asked
+{
+	Numeric amount; /* NULL if none is given; of a reversal, all that is left */
+	Datum ids[NUM_SIDES]; /* of the columns' base types */
+	bool no_id[NUM_SIDES];
+	bool has_request;
+	Datum request; /* of the column's base type */
+	bool has_reverses;
+	int64 reverses; /* the id of the entry that is to be reversed */
+	Jsonb *details; /* or NULL */
+} Asked;
+
+/* What was booked, or is about to be. */
+typedef struct JournalEntry
+{
+	bool has_id;
+	int64 id;
+	bool has_request;
+	Datum request;		  /* of the column's base type */
+	Datum ids[NUM_SIDES]; /* of the columns' base types */
+	bool no_id[NUM_SIDES];
+	Numeric amount; /* NULL if there is none; so are the balances */
+	Numeric from_balance;
+	Numeric to_balance;
+	bool has_reverses;
+	int64 reverses; /* the id of another entry */
+	bool has_time;
+	TimestampTz time; /* of an entry that was read */
+	bool has_details;
+	Jsonb *details; /* of an entry to be booked; they are not read */
+} JournalEntry;
+
+/* Columns of the table */
+
+/* Find the columns by their names, and check their types. */
+extern void journal_columns_resolve(Journal *journal);
+/* Return true if the journal has the column. */
+extern bool journal_has(const Journal *journal, JournalColumn column);
+/* Report an error unless it does. */
+extern void journal_need(const Journal *journal, JournalColumn column);
+extern const char *journal_column_name(JournalColumn column);
+/* Report that a column cannot be of the type that it has. */
+pg_noreturn extern void journal_column_error_type(const Journal *journal,
+												  JournalColumn column,
+												  const char *wanted);
+/* An integer as a value of the column; false if the column cannot hold it. */
+extern bool journal_integer_to_column(const Journal *journal,
+									  JournalColumn column, int64 number,
+									  Datum *value);
+
+/* Values of entries */
+
+/* The entry that is to be booked, as far as it is known yet. */
+extern void journal_entry_of_asked(JournalEntry *entry, const Asked *asked);
+/* Take a column's value into an entry. */
+extern void journal_column_read(const Journal *journal, JournalColumn column,
+								Datum value, bool isnull, JournalEntry *entry);
+/* Return true if an INSERT of the entry has to give the column. */
+extern bool journal_column_is_given(const Journal *journal,
+									JournalColumn column,
+									const JournalEntry *entry);
+/* The value that an INSERT gives. */
+extern Datum journal_column_value(const Journal *journal, JournalColumn column,
+								  const JournalEntry *entry, bool *isnull);
+/* Return true if the value that is stored must be the one that was given. */
+extern bool journal_column_is_checked(JournalColumn column);
+/* Return true unless the column tells an entry from what is asked for. */
+extern bool journal_column_agrees(const Journal *journal, JournalColumn column,
+								  const JournalEntry *booked,
+								  const Asked *asked, bool up_to);
+/* The value of an entry, for messages. */
+extern const char *journal_column_print(const Journal *journal,
+										JournalColumn column,
+										const JournalEntry *entry);
+
+#endif /* RACEFREE_JOURNAL_COLUMNS_H */

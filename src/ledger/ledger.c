@@ -1,0 +1,388 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger.c
+ *	  Transfers, one or many, between accounts.
+ *
+ * One engine makes all transfers: a single one is a batch of one.
+ *
+ *	1. Requests, and entries that are to be reversed, are locked by their keys,
+ *	   all at once and in canonical order; those that were booked are found.
+ *	2. The accounts are locked, all at once and in the order of the primary key,
+ *	   or of their ids where there is none.
+ *	3. The transfers are applied in memory, in order and by the rules.
+ *	4. The balances are stored, and the entries are booked.
+ *	5. Where user code could run, accounts and entries are read again.
+ *
+ * So locks are always taken in one order, keys before rows, and transfers never
+ * wait for each other in a circle.
+ *
+ * For one transfer on a plain table, steps 2 to 4 are two UPDATEs; where they
+ * do not suffice, the careful way takes over.  The locks of the UPDATEs are in
+ * order, too, so the ways mix.
+ *
+ * Everything is allocated in the memory context that run_begin() makes, and
+ * goes with run_end().
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "base/errors.h"
+#include "ledger/ledger_private.h"
+#include "table/json.h"
+
+/* Error context callback: the transfer with that number, from 0. */
+static void
+ledger_error_context(int number, void *arg)
+{
+	errcontext("transfer %d", number + 1);
+}
+
+/* Begin to name the transfer that is worked on, if there are many. */
+void
+ledger_progress(const Ledger *ledger, Progress *progress)
+{
+	progress_begin(progress, ledger->many ? ledger_error_context : NULL, NULL);
+}
+
+/* ----------
+ * Opening and closing
+ * ----------
+ */
+
+/* Open the accounts, and check that they can take part in a batch. */
+static void
+ledger_open_accounts(Ledger *ledger, const LedgerArgs *args)
+{
+	accounts_open(&ledger->accounts, args->row_type, RowExclusiveLock,
+				  args->id_column, args->balance_column);
+	accounts_set_match(&ledger->accounts, args->must_match);
+	if (ledger->many && !accounts_match_is_stable(&ledger->accounts))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("accounts of a batch cannot be matched by the balance "
+						"or by a generated column"),
+				 errdetail("It could change from one transfer to the next.")));
+}
+
+/*
+ * Open the tables, and take the limits.
+ */
+Ledger *
+ledger_open(const LedgerArgs *args)
+{
+	Ledger *ledger;
+
+	run_begin();
+	ledger = palloc0(sizeof(Ledger));
+	ledger->many = args->many;
+	ledger->access = args->many ? &by_set : &by_row;
+	ledger->nobody.account.id_null = true;
+	ledger_open_accounts(ledger, args);
+	if (args->has_journal)
+	{
+		ledger->journal = &ledger->journal_space;
+		journal_open(ledger->journal, args->journal, RowExclusiveLock);
+		journal_check_accounts(ledger->journal, &ledger->accounts);
+	}
+	rules_resolve(&ledger->rules, &ledger->accounts,
+				  ledger->journal != NULL
+					  ? &ledger->journal->money[JOURNAL_AMOUNT]
+					  : NULL,
+				  &args->limits);
+	return ledger;
+}
+
+/* Close the tables, and free everything. */
+void
+ledger_close(Ledger *ledger)
+{
+	if (ledger->journal != NULL)
+		journal_close(ledger->journal);
+	accounts_close(&ledger->accounts);
+	run_end();
+}
+
+/* ----------
+ * Locking
+ * ----------
+ */
+
+/* Lock the requests and entries, and find what was booked before. */
+static void
+ledger_claim(Ledger *ledger)
+{
+	int n = Max(ledger->nrequests, ledger->noriginals) + 1;
+	Claim claim = {.nrequests = ledger->nrequests,
+				   .nreversed = ledger->noriginals,
+				   .alone = !ledger->many};
+	Datum *requests = MemoryContextAllocHuge(CurrentMemoryContext,
+											 sizeof(Datum) * (Size) n);
+	int64 *reversed = MemoryContextAllocHuge(CurrentMemoryContext,
+											 sizeof(int64) * (Size) n);
+
+	claim.booked = MemoryContextAllocHuge(CurrentMemoryContext,
+										  sizeof(JournalEntry *) * (Size) n);
+	for (int i = 0; i < ledger->nrequests; i++)
+		requests[i] = ledger->requests[i].value;
+	for (int i = 0; i < ledger->noriginals; i++)
+		reversed[i] = ledger->originals[i].id;
+	claim.requests = requests;
+	claim.reversed = reversed;
+	requests_claim(ledger->journal, &claim);
+	for (int i = 0; i < ledger->nrequests; i++)
+		ledger->requests[i].booked = claim.booked[i];
+	ledger->entry_row = claim.row;
+	pfree(claim.booked);
+	pfree(reversed);
+	pfree(requests);
+}
+
+/* Only the accounts of transfers that may be applied are needed. */
+static void
+ledger_choose_needed(Ledger *ledger)
+{
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Transfer *transfer = &ledger->transfers[i];
+		Numeric amount;
+
+		if (apply_check_asked(ledger, i, &amount) != TRANSFER_OK)
+			continue;
+		for (int side = 0; side < NUM_SIDES; side++)
+			transfer->sides[side]->needed = true;
+	}
+}
+
+/*
+ * Lock accounts, and look again.
+ *
+ * While a session waits for a row, the session that holds it may delete it and
+ * insert another one with the same id.  The statement that waited then finds
+ * nothing, since the new row is not in its snapshot, and the account would be
+ * reported missing although there was one at any time.  So look, with a new
+ * snapshot, whether it is there, and lock again.  Each round wants a session
+ * that replaces the row just then, so a few rounds do.
+ *
+ * A row that is found late can be locked out of order, if rarely.  Then two
+ * transfers may wait for each other, and PostgreSQL ends one of them (40P01).
+ */
+void
+ledger_lock_again(Ledger *ledger, Party *party, bool (*lock)(Ledger *, Party *),
+				  bool (*exists)(Ledger *, Party *))
+{
+	for (int i = 0; i < LOCK_ATTEMPTS; i++)
+	{
+		if (lock(ledger, party) || !exists(ledger, party))
+			return;
+	}
+}
+
+/* ----------
+ * Writing
+ * ----------
+ */
+
+/*
+ * Only accounts that applied transfers name are written: also where the balance
+ * ends where it began, so that triggers, constraints, policies and privileges
+ * apply.  The result is the number of transfers that were applied.
+ */
+static int
+ledger_choose_moved(Ledger *ledger)
+{
+	int nmoved = 0;
+
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Transfer *transfer = &ledger->transfers[i];
+
+		if (transfer->status != TRANSFER_OK)
+			continue;
+		for (int side = 0; side < NUM_SIDES; side++)
+			transfer->sides[side]->moved = true;
+		nmoved++;
+	}
+	return nmoved;
+}
+
+/* Error context callback: the transfer that is booked as that entry. */
+static void
+ledger_booking_context(int number, void *arg)
+{
+	const Ledger *ledger = arg;
+
+	ledger_error_context(ledger->booked_by[number], NULL);
+}
+
+/* Book the transfers that were applied, and keep their entries. */
+static void
+ledger_book(Ledger *ledger, int nmoved)
+{
+	Booking *booking = &ledger->booking;
+
+	booking->journal = ledger->journal;
+	booking->alone = !ledger->many;
+	booking->context = ledger_booking_context;
+	booking->arg = ledger;
+	booking->entries = MemoryContextAllocHuge(CurrentMemoryContext,
+											  sizeof(JournalEntry) *
+												  (Size) nmoved);
+	ledger->booked_by = MemoryContextAllocHuge(CurrentMemoryContext,
+											   sizeof(int) * (Size) nmoved);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Transfer *transfer = &ledger->transfers[i];
+		JournalEntry *entry = &booking->entries[booking->nentries];
+
+		if (transfer->status != TRANSFER_OK)
+			continue;
+		journal_entry_of_asked(entry, &transfer->asked);
+		entry->amount = transfer->moved.amount;
+		entry->from_balance = transfer->moved.balances[PAYER];
+		entry->to_balance = transfer->moved.balances[PAYEE];
+		transfer->entry = entry;
+		ledger->booked_by[booking->nentries++] = i;
+	}
+	Assert(booking->nentries == nmoved);
+	booking_insert(booking);
+}
+
+/*
+ * Book what was moved.  Where user code has run with the accounts or the
+ * journal, what it did must leave both as they were computed.
+ */
+static void
+ledger_finish(Ledger *ledger, bool plain)
+{
+	int nmoved = ledger_choose_moved(ledger);
+	BookingDoubt doubt = BOOKING_SURE;
+
+	if (ledger->journal != NULL && nmoved > 0)
+	{
+		ledger_book(ledger, nmoved);
+		doubt = booking_doubt(ledger->journal, plain);
+	}
+	if (!plain || doubt == BOOKING_TRIGGERS)
+		ledger->access->reread(ledger);
+	if (doubt != BOOKING_SURE)
+		booking_check(&ledger->booking);
+	if (!plain || doubt == BOOKING_TRIGGERS)
+		reversals_check_again(ledger);
+	if (nmoved > 0)
+		ledger->entry_row = ledger->booking.row;
+}
+
+/*
+ * Make the transfers.  With "report", failures are statuses; else the first one
+ * is an error.
+ */
+void
+ledger_run(Ledger *ledger, bool report)
+{
+	const Accounts *accounts = &ledger->accounts;
+	bool plain = !target_runs_user_code_on_update(accounts->table,
+												  accounts->balance.attnum);
+
+	ledger->report = report;
+	if (ledger->journal != NULL)
+		ledger_claim(ledger);
+	reversals_find(ledger);
+	reversals_set_ids(ledger);
+	ask_resolve_parties(ledger);
+	ledger_choose_needed(ledger);
+
+	if (ledger->many || report || !plain || !by_row_move_if_sound(ledger))
+	{
+		ledger->access->lock(ledger);
+		apply_all(ledger);
+		(void) ledger_choose_moved(ledger);
+		ledger->access->store(ledger);
+	}
+	ledger_finish(ledger, plain);
+	if (ledger->access->show != NULL &&
+		ledger->transfers[0].status == TRANSFER_REPLAYED)
+		ledger->access->show(ledger);
+}
+
+/* ----------
+ * Results
+ * ----------
+ */
+
+/* What was done, now or when the request was booked. */
+void
+ledger_result(const Ledger *ledger, int i, LedgerResult *result)
+{
+	const Transfer *transfer = &ledger->transfers[i];
+	const JournalEntry *entry;
+
+	Assert(i >= 0 && i < ledger->ntransfers);
+	memset(result, 0, sizeof(LedgerResult));
+	result->status = transfer->status;
+	if (transfer->status == TRANSFER_REPLAYED &&
+		transfer->request->booked == NULL)
+	{
+		Assert(transfer->request->done >= 0);
+		transfer = &ledger->transfers[transfer->request->done];
+	}
+	if (transfer->status == TRANSFER_OK)
+	{
+		entry = transfer->entry;
+		result->amount = transfer->moved.amount;
+		result->balances[PAYER] = transfer->moved.balances[PAYER];
+		result->balances[PAYEE] = transfer->moved.balances[PAYEE];
+	}
+	else if (transfer->status == TRANSFER_REPLAYED)
+	{
+		entry = transfer->request->booked;
+		result->amount = entry->amount;
+		result->balances[PAYER] = entry->from_balance;
+		result->balances[PAYEE] = entry->to_balance;
+	}
+	else
+		return;
+	result->has_entry = entry != NULL && entry->has_id;
+	if (result->has_entry)
+		result->entry = entry->id;
+}
+
+/* The table of the accounts. */
+const Target *
+ledger_accounts(const Ledger *ledger)
+{
+	return ledger->accounts.table;
+}
+
+/* The row of an account as it is now, of a ledger that is not for many. */
+bool
+ledger_account_row(const Ledger *ledger, Side side, Datum *row)
+{
+	const Party *party = ledger->transfers[0].sides[side];
+	const PartyRow *place;
+
+	Assert(!ledger->many);
+	if (party == &ledger->nobody)
+		return false;
+	place = &ledger->rows[party - ledger->parties];
+	if (place->set.nrows == 0)
+		return false;
+	*row = rowset_form_row(&place->set, place->i);
+	return true;
+}
+
+/* The row of the entry as JSON, of a ledger that is not for many. */
+bool
+ledger_entry_json(const Ledger *ledger, Datum *json)
+{
+	Assert(!ledger->many);
+	if (ledger->journal == NULL)
+		return false;
+	*json = json_from_row(ledger->journal->table,
+						  rowset_form_row(&ledger->entry_row, 0));
+	return true;
+}

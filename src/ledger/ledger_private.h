@@ -1,0 +1,203 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger_private.h
+ *	  What the parts of the engine share: ledger.c, ask.c, apply.c,
+ *	  reversals.c, by_row.c and by_set.c.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_LEDGER_PRIVATE_H
+#define RACEFREE_LEDGER_PRIVATE_H
+
+#include "ledger/booking.h"
+#include "ledger/ledger.h"
+#include "ledger/progress.h"
+#include "ledger/requests.h"
+
+/* An account that transfers name. */
+typedef struct Party
+{
+	Account account; /* as it is after the transfers applied so far */
+	Numeric locked;	 /* the balance as it was locked */
+	bool needed;	 /* by a transfer that may be applied */
+	bool moved;		 /* does a transfer that was applied name it? */
+	bool stored;	 /* has the row the balance that the account has? */
+	bool checked;	 /* was the row read again? */
+} Party;
+
+/* The row of a party, as a verb gave it; the set is empty if there is none. */
+typedef struct PartyRow
+{
+	RowSet set;
+	uint64 i;
+} PartyRow;
+
+/* A request that transfers name. */
+typedef struct Request
+{
+	Datum value;
+	JournalEntry *booked; /* before this call, or NULL */
+	int done;			  /* the transfer of this call that does it, or -1 */
+} Request;
+
+/* An entry that transfers reverse. */
+typedef struct Original
+{
+	int64 id;
+	bool summed;		 /* is it known how much of it was reversed? */
+	JournalEntry *entry; /* NULL if there is none */
+	Numeric moved;		 /* by the entry */
+	Numeric reversed;	 /* with the reversals of this call so far */
+	Numeric locked;		 /* the same, when it was locked */
+	int reversal;		 /* the last transfer that was applied to it */
+} Original;
+
+/* Transfers that succeed or fail together. */
+typedef struct Chain
+{
+	int first; /* its first transfer */
+	bool failed;
+	int failure; /* the transfer that failed */
+	TransferStatus status;
+} Chain;
+
+/* One transfer. */
+typedef struct Transfer
+{
+	Asked asked;
+	Party *sides[NUM_SIDES];
+	Request *request; /* NULL for none; so are the next two */
+	Chain *chain;
+	Original *original;			 /* what it reverses */
+	TransferStatus asked_status; /* of what is asked for, by itself */
+	TransferStatus status;
+	Moved moved;			   /* if it was applied */
+	Numeric before[NUM_SIDES]; /* the balances before it was applied */
+	Numeric reversed_before;   /* of the original, likewise */
+	JournalEntry *entry;	   /* that was booked for it, or NULL */
+} Transfer;
+
+/* A value that a transfer names, while all such values are sorted. */
+typedef struct Use
+{
+	Datum value;
+	int transfer;
+	Side side; /* of accounts */
+	int place; /* of the value among those that differ */
+} Use;
+
+/*
+ * How accounts are read and written: by_row for one transfer, whose whole rows
+ * are wanted, by_set for many.  All verbs go by the flags of the parties.
+ */
+typedef struct AccountAccess
+{
+	/* Lock the accounts that are needed, in order, and read them. */
+	void (*lock)(Ledger *ledger);
+	/* Store the balances of the accounts that are moved, and check the rows. */
+	void (*store)(Ledger *ledger);
+	/* Check the rows again, after all triggers have run. */
+	void (*reread)(Ledger *ledger);
+	/* Read the accounts of a replay, for the result; NULL if not wanted. */
+	void (*show)(Ledger *ledger);
+} AccountAccess;
+
+struct Ledger
+{
+	Accounts accounts;
+	Journal journal_space;
+	Journal *journal; /* NULL for none */
+	Rules rules;
+	bool many;
+	bool report;
+	const AccountAccess *access;
+
+	int ntransfers;
+	Transfer *transfers;
+	int nuses; /* of accounts, until the parties are known */
+	Use *uses;
+	int nparties;
+	Party *parties; /* in id order */
+	Party nobody;	/* where there is no id */
+	int nrequests;
+	Request *requests; /* in their order */
+	int noriginals;
+	Original *originals; /* in id order */
+	int nchains;
+	Chain *chains;
+
+	MemoryContext scratch; /* while transfers are checked; NULL for one */
+	Booking booking;
+	int *booked_by; /* the transfer of each entry of the booking */
+
+	/* Whole rows, for the result of one transfer. */
+	PartyRow rows[NUM_SIDES]; /* in the order of the parties */
+	RowSet entry_row;
+};
+
+/* ledger.c */
+
+/* Begin to name the transfer that is worked on, if there are many. */
+extern void ledger_progress(const Ledger *ledger, Progress *progress);
+/*
+ * Lock accounts with "lock", which returns true if it found all, and again as
+ * long as some of them are there by "exists", within bounds.
+ */
+extern void ledger_lock_again(Ledger *ledger, Party *party,
+							  bool (*lock)(Ledger *, Party *),
+							  bool (*exists)(Ledger *, Party *));
+
+/* ask.c */
+
+/* Find out which accounts there are; the ids of reversals are known. */
+extern void ask_resolve_parties(Ledger *ledger);
+/* Sort values, and number those that differ; the result is their number. */
+extern int ask_number_uses(const Ledger *ledger, Use *uses, int nuses,
+						   int (*compare)(const Ledger *, Datum, Datum));
+
+/* reversals.c */
+
+/* Find the entries that are reversed, which are locked. */
+extern void reversals_find(Ledger *ledger);
+/* Take the accounts of the entries that are reversed. */
+extern void reversals_set_ids(Ledger *ledger);
+/* Check the entry itself, before the amount. */
+extern TransferStatus reversals_check_entry(const Transfer *transfer);
+/* Check what is left of the entry, and choose the amount. */
+extern TransferStatus reversals_check_rest(const Ledger *ledger,
+										   const Transfer *transfer,
+										   Numeric *amount);
+/* What is left of an entry. */
+extern Numeric reversals_rest(const Original *original);
+pg_noreturn extern void reversals_raise(const Ledger *ledger,
+										const Transfer *transfer,
+										TransferStatus status);
+/* Check that user code has not reversed more, after all triggers have run. */
+extern void reversals_check_again(const Ledger *ledger);
+
+/* apply.c */
+
+/* Check a transfer as far as that needs no account; choose the amount. */
+extern TransferStatus apply_check_asked(const Ledger *ledger, int i,
+										Numeric *amount);
+/* Note what a transfer that was made does to its request and entry. */
+extern void apply_note_done(Ledger *ledger, int i);
+/* Apply all transfers, in order, to the accounts that were read. */
+extern void apply_all(Ledger *ledger);
+/* Raise the error that a failure is. */
+pg_noreturn extern void apply_raise(Ledger *ledger, int i,
+									TransferStatus status);
+
+/* by_row.c and by_set.c */
+
+extern const AccountAccess by_row;
+extern const AccountAccess by_set;
+/*
+ * Make the one transfer with two UPDATEs that ask for bounds.  False if the
+ * accounts must be read first; they may be locked then, or one of them updated.
+ */
+extern bool by_row_move_if_sound(Ledger *ledger);
+
+#endif /* RACEFREE_LEDGER_PRIVATE_H */
