@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "ledger/ledger_private.h"
 
@@ -130,13 +129,14 @@ apply_check(Ledger *ledger, int i)
 	return status;
 }
 
-/* What becomes of a transfer whose chain has failed already. */
+/* The status of a transfer whose chain has failed already. */
 static TransferStatus
 apply_status_in_failed_chain(const Ledger *ledger, int i)
 {
 	const Transfer *transfer = &ledger->transfers[i];
 	const Chain *chain = transfer->chain;
 
+	Assert(chain->failed && i >= chain->first);
 	/* What was booked before this call stays booked. */
 	if (transfer->request != NULL && transfer->request->booked != NULL &&
 		apply_check_request(ledger, transfer) == TRANSFER_REPLAYED)
@@ -149,7 +149,7 @@ apply_status_in_failed_chain(const Ledger *ledger, int i)
  * ----------
  */
 
-/* Note that a transfer's request is done, and how much of an entry it reverses. */
+/* Note that a transfer's request is done, and what it reverses. */
 void
 apply_note_done(Ledger *ledger, int i)
 {
@@ -176,6 +176,7 @@ apply_transfer(Ledger *ledger, int i)
 	{
 		Account *account = &transfer->sides[side]->account;
 
+		Assert(account->found);
 		transfer->before[side] = account->balance;
 		account->balance = transfer->moved.balances[side];
 		Assert(money_is_finite(account->balance));

@@ -13,27 +13,16 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #include "ledger/ledger_private.h"
-
-/* Memory for an array that may be large, not zeroed, and never of no size. */
-#define ALLOC_ARRAY(type, n)                               \
-	((type *) MemoryContextAllocHuge(CurrentMemoryContext, \
-									 sizeof(type) * ((Size) (n) + 1)))
-#define ALLOC_ARRAY0(type, n)                                             \
-	((type *) MemoryContextAllocExtended(CurrentMemoryContext,            \
-										 sizeof(type) * ((Size) (n) + 1), \
-										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO))
 
 /* ----------
  * Values that transfers share
  * ----------
  */
 
-/* How uses are sorted. */
+/* The order in which uses are sorted. */
 typedef struct UseOrder
 {
 	const Ledger *ledger;
@@ -190,6 +179,8 @@ ask_resolve_parties(Ledger *ledger)
 			party->account.id = use->value;
 			accounts_init(&ledger->accounts, &party->account);
 		}
+		Assert(ledger->transfers[use->transfer].sides[use->side] ==
+			   &ledger->nobody);
 		ledger->transfers[use->transfer].sides[use->side] = party;
 	}
 	pfree(ledger->uses);
@@ -333,6 +324,7 @@ ledger_ask(Ledger *ledger, const LedgerInput *input)
 
 	Assert(ledger->transfers == NULL);
 	Assert(ledger->many || n == 1);
+	Assert(input->amounts.values != NULL || n == 0);
 	ledger->ntransfers = n;
 	ledger->transfers = ALLOC_ARRAY0(Transfer, n);
 	ledger->uses = ALLOC_ARRAY(Use, NUM_SIDES * (Size) n);

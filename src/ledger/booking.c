@@ -41,7 +41,7 @@ typedef struct BookedValues
 } BookedValues;
 
 /* ----------
- * What is booked
+ * Making entries
  * ----------
  */
 
@@ -115,7 +115,7 @@ booking_result(const Booking *booking, const BookedColumns *booked, bool check)
 }
 
 /* ----------
- * What is stored
+ * Reading what was stored
  * ----------
  */
 
@@ -327,7 +327,7 @@ booking_insert(Booking *booking)
  */
 
 /*
- * Tell what can have become of entries that were just booked.  "plain" says
+ * Tell whether entries that were just booked may have been changed since.  "plain" says
  * that no user code ran while the accounts were updated.
  */
 BookingDoubt

@@ -24,7 +24,7 @@ typedef struct Booking
 	RowSet row; /* filled in: of an entry that is alone */
 } Booking;
 
-/* What can have become of entries since they were booked. */
+/* Reasons to doubt that entries are still as they were booked. */
 typedef enum BookingDoubt
 {
 	BOOKING_SURE,
@@ -35,8 +35,8 @@ typedef enum BookingDoubt
 /* Insert the entries, with one statement; the accounts are updated already. */
 extern void booking_insert(Booking *booking);
 /*
- * Tell what can have become of them; "plain" says that no user code ran while
- * the accounts were updated.
+ * Tell whether entries may have been changed since; "plain" says that no user
+ * code ran while the accounts were updated.
  */
 extern BookingDoubt booking_doubt(const Journal *journal, bool plain);
 /* Check that the entries are still as they were booked. */

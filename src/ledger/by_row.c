@@ -125,43 +125,50 @@ by_row_can_be_sound(const Ledger *ledger, Numeric amount)
 }
 
 /*
- * Make the one transfer with two UPDATEs, in id order.  The caller has checked
- * that no user code runs with them, and that a failure is an error, which rolls
- * back what was updated.
+ * Update both balances, in id order, each by its change.  False if one was left
+ * alone; the balance of the other is then as it was before, as the checks want
+ * it, although its row is stored.
+ */
+static bool
+by_row_update_pair(Ledger *ledger, const Numeric *changes)
+{
+	const Transfer *transfer = &ledger->transfers[0];
+	Side first = &ledger->parties[0] == transfer->sides[PAYER] ? PAYER : PAYEE;
+	Side second = first == PAYER ? PAYEE : PAYER;
+	Account *account = &transfer->sides[first]->account;
+
+	Assert(ledger->nparties == NUM_SIDES);
+	if (!by_row_update_if_sound(ledger, transfer->sides[first], first,
+								changes[first]))
+		return false;
+	if (by_row_update_if_sound(ledger, transfer->sides[second], second,
+							   changes[second]))
+		return true;
+	account->balance = money_minus(account->balance, changes[first]);
+	return false;
+}
+
+/*
+ * Make the one transfer with two UPDATEs.  The caller has checked that no user
+ * code runs with them, and that a failure is an error, which rolls back what
+ * was updated.
  */
 bool
 by_row_move_if_sound(Ledger *ledger)
 {
 	Transfer *transfer = &ledger->transfers[0];
+	Numeric changes[NUM_SIDES];
 	TransferStatus status;
 	Numeric amount;
-	Numeric changes[NUM_SIDES];
 
 	Assert(!ledger->many && !ledger->report);
 	if (apply_check_asked(ledger, 0, &amount) != TRANSFER_OK ||
 		!by_row_can_be_sound(ledger, amount))
 		return false;
-	Assert(ledger->nparties == NUM_SIDES);
 	changes[PAYER] = money_negate(amount);
 	changes[PAYEE] = amount;
-	for (int i = 0; i < NUM_SIDES; i++)
-	{
-		Party *party = &ledger->parties[i];
-		Side side = party == transfer->sides[PAYER] ? PAYER : PAYEE;
-
-		if (!by_row_update_if_sound(ledger, party, side, changes[side]))
-		{
-			/* The checks want the balance as it was before the first UPDATE. */
-			if (i > 0)
-			{
-				Account *first = &ledger->parties[0].account;
-
-				side = side == PAYER ? PAYEE : PAYER;
-				first->balance = money_minus(first->balance, changes[side]);
-			}
-			return false;
-		}
-	}
+	if (!by_row_update_pair(ledger, changes))
+		return false;
 	/* Each balance was within its bound.  What is left is the pair. */
 	status = rules_check_match(&ledger->rules, &transfer->sides[PAYER]->account,
 							   &transfer->sides[PAYEE]->account);

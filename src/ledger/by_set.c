@@ -3,8 +3,9 @@
  * by_set.c
  *	  The accounts of many transfers, read and written with one statement each.
  *
- * The rows of values that a statement takes are numbered by the parties' places
- * in id order, so that the rows that it gives find their party.
+ * The rows of values that a statement takes are numbered by the places of the
+ * parties in id order, and so are the rows that it gives.  No more columns are
+ * read than are used.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -50,8 +51,11 @@ by_set_make_rows(const Ledger *ledger, PartyFilter filter, bool with_balance)
 	{
 		const Party *party = &ledger->parties[i];
 
+		Assert(i == 0 || ids_compare(&accounts->id, party[-1].account.id,
+									 party->account.id) < 0);
 		if (!filter(party))
 			continue;
+		Assert(!with_balance || money_is_finite(party->account.balance));
 		rows_set(rows, 'k', 1, party->account.id, false);
 		if (with_balance)
 			rows_set(rows, 'd', 1,

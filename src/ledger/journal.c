@@ -177,6 +177,7 @@ journal_convert_id(const Journal *journal, JournalColumn column, Oid type,
 	Datum value;
 	int64 number;
 
+	Assert(column == JOURNAL_FROM_ID || column == JOURNAL_TO_ID);
 	if (type == column_type || !journal_is_integer(type) ||
 		!journal_is_integer(column_type))
 		return ids_convert(type, column_type, id);
@@ -251,6 +252,7 @@ journal_find(const Journal *journal, JournalColumn column, Datum value,
 	ColumnValues *key = journal_key(journal, column, value);
 	RowSet found = run_find(journal->table, key, view);
 
+	Assert(journal_has(journal, column));
 	if (found.nrows > 1)
 		error_several_rows(target_relation(journal->table),
 						   psprintf("Key %s",
@@ -316,6 +318,7 @@ journal_reversed(const Journal *journal, int64 id)
 	Datum value;
 	Numeric sum = NULL;
 
+	Assert(journal->books && journal_has(journal, JOURNAL_REVERSES));
 	if (journal_integer_to_column(journal, JOURNAL_REVERSES, id, &value))
 		sum = run_sum(journal->table,
 					  journal_key(journal, JOURNAL_REVERSES, value),

@@ -25,7 +25,7 @@
 #include "ledger/request_ids.h"
 #include "table/values.h"
 
-/* What columns of one kind have in common. */
+/* The functions that columns of one kind share. */
 typedef struct JournalKind
 {
 	/* Check the column's type; NULL if it is checked with the accounts. */

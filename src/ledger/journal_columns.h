@@ -49,7 +49,7 @@ typedef struct Journal
 					   * they cannot be */
 } Journal;
 
-/* What is asked for, as the journal would book it. */
+/* A transfer that is asked for, as the journal would book it. */
 typedef struct Asked
 {
 	Numeric amount; /* NULL if none is given; of a reversal, all that is left */
@@ -62,7 +62,7 @@ typedef struct Asked
 	Jsonb *details; /* or NULL */
 } Asked;
 
-/* What was booked, or is about to be. */
+/* An entry that was booked, or is about to be. */
 typedef struct JournalEntry
 {
 	bool has_id;

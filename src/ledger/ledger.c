@@ -29,8 +29,6 @@
  */
 #include "postgres.h"
 
-#include "utils/memutils.h"
-
 #include "base/errors.h"
 #include "ledger/ledger_private.h"
 #include "table/json.h"
@@ -82,6 +80,10 @@ ledger_open(const LedgerArgs *args)
 	ledger->many = args->many;
 	ledger->access = args->many ? &by_set : &by_row;
 	ledger->nobody.account.id_null = true;
+	if (args->many)
+		ledger->scratch = AllocSetContextCreate(CurrentMemoryContext,
+												"racefree transfers",
+												ALLOCSET_SMALL_SIZES);
 	ledger_open_accounts(ledger, args);
 	if (args->has_journal)
 	{
@@ -116,17 +118,13 @@ ledger_close(Ledger *ledger)
 static void
 ledger_claim(Ledger *ledger)
 {
-	int n = Max(ledger->nrequests, ledger->noriginals) + 1;
 	Claim claim = {.nrequests = ledger->nrequests,
 				   .nreversed = ledger->noriginals,
 				   .alone = !ledger->many};
-	Datum *requests = MemoryContextAllocHuge(CurrentMemoryContext,
-											 sizeof(Datum) * (Size) n);
-	int64 *reversed = MemoryContextAllocHuge(CurrentMemoryContext,
-											 sizeof(int64) * (Size) n);
+	Datum *requests = ALLOC_ARRAY(Datum, ledger->nrequests);
+	int64 *reversed = ALLOC_ARRAY(int64, ledger->noriginals);
 
-	claim.booked = MemoryContextAllocHuge(CurrentMemoryContext,
-										  sizeof(JournalEntry *) * (Size) n);
+	claim.booked = ALLOC_ARRAY(JournalEntry *, ledger->nrequests);
 	for (int i = 0; i < ledger->nrequests; i++)
 		requests[i] = ledger->requests[i].value;
 	for (int i = 0; i < ledger->noriginals; i++)
@@ -232,8 +230,7 @@ ledger_book(Ledger *ledger, int nmoved)
 	booking->entries = MemoryContextAllocHuge(CurrentMemoryContext,
 											  sizeof(JournalEntry) *
 												  (Size) nmoved);
-	ledger->booked_by = MemoryContextAllocHuge(CurrentMemoryContext,
-											   sizeof(int) * (Size) nmoved);
+	ledger->booked_by = ALLOC_ARRAY(int, nmoved);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		Transfer *transfer = &ledger->transfers[i];
@@ -314,7 +311,7 @@ ledger_run(Ledger *ledger, bool report)
  * ----------
  */
 
-/* What was done, now or when the request was booked. */
+/* The outcome of a transfer: of a replay, what its entry says. */
 void
 ledger_result(const Ledger *ledger, int i, LedgerResult *result)
 {

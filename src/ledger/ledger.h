@@ -54,7 +54,7 @@ typedef struct LedgerInput
 	Jsonb **details;		  /* NULL for none, as are its elements */
 } LedgerInput;
 
-/* What became of a transfer. */
+/* The outcome of a transfer. */
 typedef struct LedgerResult
 {
 	TransferStatus status;
@@ -75,7 +75,7 @@ extern void ledger_close(Ledger *ledger);
 
 /* Results */
 
-/* What became of a transfer, counted from 0. */
+/* The outcome of a transfer, counted from 0. */
 extern void ledger_result(const Ledger *ledger, int i, LedgerResult *result);
 /* The table of the accounts. */
 extern const Target *ledger_accounts(const Ledger *ledger);

@@ -11,10 +11,22 @@
 #ifndef RACEFREE_LEDGER_PRIVATE_H
 #define RACEFREE_LEDGER_PRIVATE_H
 
+#include "utils/memutils.h"
+
 #include "ledger/booking.h"
 #include "ledger/ledger.h"
 #include "ledger/progress.h"
 #include "ledger/requests.h"
+
+/* Memory for an array, which may be large and may be empty. */
+#define ALLOC_ARRAY(type, n)                               \
+	((type *) MemoryContextAllocHuge(CurrentMemoryContext, \
+									 sizeof(type) * ((Size) (n) + 1)))
+/* The same, zeroed. */
+#define ALLOC_ARRAY0(type, n)                                             \
+	((type *) MemoryContextAllocExtended(CurrentMemoryContext,            \
+										 sizeof(type) * ((Size) (n) + 1), \
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO))
 
 /* An account that transfers name. */
 typedef struct Party
@@ -169,7 +181,7 @@ extern TransferStatus reversals_check_entry(const Transfer *transfer);
 extern TransferStatus reversals_check_rest(const Ledger *ledger,
 										   const Transfer *transfer,
 										   Numeric *amount);
-/* What is left of an entry. */
+/* The part of an entry that was not reversed yet. */
 extern Numeric reversals_rest(const Original *original);
 pg_noreturn extern void reversals_raise(const Ledger *ledger,
 										const Transfer *transfer,

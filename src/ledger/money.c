@@ -20,6 +20,7 @@
 #include "base/compat.h"
 #include "ledger/money.h"
 
+/* Compare two numbers as qsort() does; NaN is above all others. */
 int
 money_compare(Numeric a, Numeric b)
 {
@@ -27,13 +28,14 @@ money_compare(Numeric a, Numeric b)
 											 NumericGetDatum(b)));
 }
 
+/* Return true unless it is NaN or infinite. */
 bool
 money_is_finite(Numeric a)
 {
 	return !numeric_is_nan(a) && !numeric_is_inf(a);
 }
 
-/* Is it a finite amount greater than zero? */
+/* Return true for a finite amount greater than zero. */
 bool
 money_is_positive(Numeric a)
 {
@@ -67,8 +69,9 @@ money_negate(Numeric a)
 		DirectFunctionCall1(numeric_uminus, NumericGetDatum(a)));
 }
 
+/* A constant as a number. */
 static Numeric
-parse(const char *text)
+money_parse(const char *text)
 {
 	return DatumGetNumeric(
 		DirectFunctionCall3(numeric_in, CStringGetDatum(text),
@@ -123,18 +126,19 @@ money_from_column(const MoneyColumn *column, Datum value)
 	}
 }
 
+/* The scale of numeric(p, s), as core packs it. */
 static int
-scale_of(int32 typmod)
+money_scale(int32 typmod)
 {
 	return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
 }
 
 /*
- * The largest numeric(precision, scale): so many nines.  The last one is kept,
- * since most sessions meet no other.
+ * The largest numeric(p, s): p nines.  The last one is kept, since most
+ * sessions meet no other.
  */
 static Numeric
-highest_numeric(int32 typmod)
+money_highest_numeric(int32 typmod)
 {
 	static int32 kept_typmod = -1;
 	static Numeric kept = NULL;
@@ -142,15 +146,15 @@ highest_numeric(int32 typmod)
 	StringInfoData digits;
 	Numeric highest;
 
-	/* The caller gets a copy: a call within its call may keep another one. */
+	/* Return a copy, since a nested call may replace the one that is kept. */
 	if (typmod == kept_typmod)
 		return DatumGetNumericCopy(NumericGetDatum(kept));
 
 	initStringInfo(&digits);
 	for (int i = 0; i < precision; i++)
 		appendStringInfoChar(&digits, '9');
-	appendStringInfo(&digits, "e%d", -scale_of(typmod));
-	highest = parse(digits.data);
+	appendStringInfo(&digits, "e%d", -money_scale(typmod));
+	highest = money_parse(digits.data);
 
 	kept_typmod = -1;
 	if (kept != NULL)
@@ -168,7 +172,7 @@ highest_numeric(int32 typmod)
  * large will do.
  */
 static Numeric
-highest_of(const MoneyColumn *column)
+money_highest(const MoneyColumn *column)
 {
 	switch (column->type)
 	{
@@ -182,14 +186,14 @@ highest_of(const MoneyColumn *column)
 			return DatumGetNumeric(
 				DirectFunctionCall1(cash_numeric, Int64GetDatum(PG_INT64_MAX)));
 		default:
-			return column->bounded ? highest_numeric(column->typmod)
-								   : parse("1e131071");
+			return column->bounded ? money_highest_numeric(column->typmod)
+								   : money_parse("1e131071");
 	}
 }
 
 /* The smallest number that it can hold: integers reach one further down. */
 static Numeric
-lowest_of(const MoneyColumn *column)
+money_lowest(const MoneyColumn *column)
 {
 	switch (column->type)
 	{
@@ -208,8 +212,7 @@ lowest_of(const MoneyColumn *column)
 }
 
 /*
- * Fill in what is to be known of a column.  False if its type cannot hold
- * money exactly.
+ * Describe a column.  False if its type cannot hold money exactly.
  */
 bool
 money_column(const Target *target, AttrNumber attnum, MoneyColumn *column)
@@ -232,17 +235,18 @@ money_column(const Target *target, AttrNumber attnum, MoneyColumn *column)
 	}
 	column->bounded = column->type != NUMERICOID ||
 					  column->typmod >= (int32) VARHDRSZ;
-	column->highest = highest_of(column);
-	column->lowest = lowest_of(column);
+	column->highest = money_highest(column);
+	column->lowest = money_lowest(column);
 	return true;
 }
 
-/* Can the column hold this finite number as it is? */
+/* Return true if the column can hold a finite number without rounding it. */
 bool
 money_is_exact(const MoneyColumn *column, Numeric number)
 {
 	Datum rounded;
 
+	Assert(money_is_finite(number));
 	if (!column->bounded)
 		return true;
 	if (money_compare(number, column->highest) > 0 ||
@@ -254,7 +258,7 @@ money_is_exact(const MoneyColumn *column, Numeric number)
 
 /* The smallest step between two numbers that a bounded column can hold. */
 static Numeric
-step_of(const MoneyColumn *column)
+money_step(const MoneyColumn *column)
 {
 	switch (column->type)
 	{
@@ -262,7 +266,7 @@ step_of(const MoneyColumn *column)
 			return DatumGetNumeric(
 				DirectFunctionCall1(cash_numeric, Int64GetDatum(1)));
 		case NUMERICOID:
-			return parse(psprintf("1e%d", -scale_of(column->typmod)));
+			return money_parse(psprintf("1e%d", -money_scale(column->typmod)));
 		default:
 			return int64_to_numeric(1);
 	}
@@ -277,10 +281,12 @@ money_ceiling(const MoneyColumn *column, Numeric number)
 {
 	Numeric rounded;
 
+	Assert(money_compare(number, column->lowest) >= 0 &&
+		   money_compare(number, column->highest) <= 0);
 	if (!column->bounded)
 		return number;
 	rounded = money_from_column(column, money_to_column(column, number));
 	return money_compare(rounded, number) < 0
-			   ? money_plus(rounded, step_of(column))
+			   ? money_plus(rounded, money_step(column))
 			   : rounded;
 }

@@ -13,7 +13,7 @@
 #include "base/compat.h"
 #include "ledger/journal.h"
 
-/* What a call is about to book, and what it finds booked. */
+/* The keys that a call is about to book, and the entries that it finds. */
 typedef struct Claim
 {
 	const Datum *requests; /* request ids, all different */

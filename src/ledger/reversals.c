@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "utils/memutils.h"
 
 #include "base/errors.h"
 #include "ledger/ledger_private.h"
@@ -54,10 +53,8 @@ reversals_find_entries(Ledger *ledger)
 {
 	const Journal *journal = ledger->journal;
 	int n = ledger->noriginals;
-	Datum *ids = MemoryContextAllocHuge(CurrentMemoryContext,
-										sizeof(Datum) * (Size) n);
-	bool *nulls = MemoryContextAllocHuge(CurrentMemoryContext,
-										 sizeof(bool) * (Size) n);
+	Datum *ids = ALLOC_ARRAY(Datum, n);
+	bool *nulls = ALLOC_ARRAY(bool, n);
 	JournalEntry **entries = MemoryContextAllocHuge(CurrentMemoryContext,
 													sizeof(JournalEntry *) *
 														(Size) n);
@@ -171,7 +168,7 @@ reversals_check_entry(const Transfer *transfer)
 	return TRANSFER_OK;
 }
 
-/* What is left of an entry. */
+/* The part of an entry that was not reversed yet. */
 Numeric
 reversals_rest(const Original *original)
 {

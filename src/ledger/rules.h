@@ -14,8 +14,8 @@
 #include "run/run.h"
 
 /*
- * What becomes of a transfer.  Failures are in the order of precedence, which
- * is that of the table in the documentation of transfer().
+ * The status of a transfer.  Failures are in the order of precedence, which is
+ * that of the table in the documentation of transfer().
  */
 typedef enum TransferStatus
 {
@@ -68,7 +68,7 @@ typedef struct Rules
 	bool up_to;
 } Rules;
 
-/* What a transfer moves, and the balances right after it. */
+/* The amount that a transfer moves, and the balances right after it. */
 typedef struct Moved
 {
 	Numeric amount;
