@@ -96,6 +96,7 @@ CREATE FUNCTION transfer_many(
     up_to boolean DEFAULT false,
     id_column name DEFAULT NULL,
     balance_column name DEFAULT 'balance',
+    entry_ids bigint[] DEFAULT NULL,
     OUT ordinality bigint,
     OUT status text,
     OUT amount numeric,
@@ -106,8 +107,8 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'transfer_many'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name) IS
-'do a batch of transfers in order, which never deadlocks with others';
+COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[]) IS
+'do a batch of transfers and reversals in order, which never deadlocks with others';
 
 -- Journals, which transfers are booked in
 

@@ -40,7 +40,8 @@ enum
 	ARG_MUST_MATCH,
 	ARG_UP_TO,
 	ARG_ID_COLUMN,
-	ARG_BALANCE_COLUMN
+	ARG_BALANCE_COLUMN,
+	ARG_ENTRY_IDS
 };
 
 /* The columns of the result. */
@@ -166,6 +167,30 @@ many_read_details(FunctionCallInfo fcinfo, int ntransfers)
 	return each;
 }
 
+/*
+ * The entries that are to be reversed.  A reversal takes its accounts from the
+ * entry: others that are given may be a mistake that moves money elsewhere.
+ */
+static LedgerColumn
+many_read_entry_ids(FunctionCallInfo fcinfo, const LedgerInput *input, int n)
+{
+	LedgerColumn ids = many_read_array(fcinfo, ARG_ENTRY_IDS, "entry_ids", &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!ids.nulls[i] &&
+			(!input->ids[PAYER].nulls[i] || !input->ids[PAYEE].nulls[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("transfer %d names both accounts and an entry",
+							i + 1),
+					 errhint("Where \"entry_ids\" names the entry to be "
+							 "reversed, the elements of \"from_ids\" and "
+							 "\"to_ids\" must be null.")));
+	}
+	return ids;
+}
+
 /* The transfers that the arrays ask for. */
 static void
 many_read_input(FunctionCallInfo fcinfo, LedgerInput *input)
@@ -188,6 +213,12 @@ many_read_input(FunctionCallInfo fcinfo, LedgerInput *input)
 	if (!PG_ARGISNULL(ARG_DETAILS) && !has_journal)
 		error_needs_journal("details");
 	input->details = many_read_details(fcinfo, n);
+	if (!PG_ARGISNULL(ARG_ENTRY_IDS))
+	{
+		if (!has_journal)
+			error_needs_journal("entry_ids");
+		input->entry_ids = many_read_entry_ids(fcinfo, input, n);
+	}
 	input->ntransfers = n;
 }
 
@@ -239,7 +270,7 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
  *				 request_ids text[], chains integer[], on_error text,
  *				 journal regclass, details jsonb, min_balance numeric,
  *				 max_balance numeric, must_match name[], up_to boolean,
- *				 id_column name, balance_column name,
+ *				 id_column name, balance_column name, entry_ids bigint[],
  *				 OUT ordinality bigint, OUT status text, OUT amount numeric,
  *				 OUT from_balance numeric, OUT to_balance numeric,
  *				 OUT entry_id bigint) RETURNS SETOF record

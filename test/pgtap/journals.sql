@@ -59,7 +59,7 @@ INSERT INTO contract VALUES
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
  ' OUT replayed boolean, OUT entry jsonb'),
 ('transfer_many',
- 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name',
+ 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[]',
  'v',
  'accounts anyelement, from_ids anycompatiblearray, to_ids anycompatiblearray,'
  ' amounts numeric[], request_ids text[] DEFAULT NULL::text[],'
@@ -68,6 +68,7 @@ INSERT INTO contract VALUES
  ' min_balance numeric DEFAULT 0, max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' entry_ids bigint[] DEFAULT NULL::bigint[],'
  ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('create_journal', 'text,anyelement,name,regtype,boolean,name,text', 'v',

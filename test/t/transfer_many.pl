@@ -2,9 +2,9 @@
 
 # Random batches through transfer_many(), each next to what a model of a few
 # lines says about it: statuses, amounts, balances, entries, errors, and what
-# the tables then hold.  Between the batches single calls of reverse_transfer(),
-# and of transfer(), these after the same as a batch of one that is rolled back:
-# all must come to what the model says.
+# the tables then hold.  Some of a batch are reversals.  Between the batches
+# single calls of transfer() and reverse_transfer(), after the same as a batch of
+# one that is rolled back: all must come to what the model says.
 #
 # A group of cases has its own accounts and journal, which carry over from one
 # case to the next.
@@ -106,6 +106,14 @@ sub same_request
 {
 	my ($call, $entry, $option) = @_;
 
+	if (defined $call->{entry})
+	{
+		return 0
+		  unless defined $entry->{reverses}
+		  && $entry->{reverses} == $call->{entry};
+		return $call->{amount}{sql} eq 'NULL'
+		  || same_amount($call->{amount}, $entry, $option);
+	}
 	return 0 if ($call->{from} // '') ne $entry->{from};
 	return 0 if ($call->{to} // '') ne $entry->{to};
 	return 0 if defined $entry->{reverses};
@@ -142,12 +150,21 @@ sub transfer
 	  unless $amount->{exact} || $option->{up_to};
 	return failure('account_not_found', 'RF002')
 	  if any { !exists $state->{balance}{$_} } $from, $to;
+	return failure('mismatch', 'RF005')
+	  if mismatch($state, $option, $from, $to);
+	return move($state, $call, $option, $amount->{units}, $amount->{exact});
+}
+
+sub mismatch
+{
+	my ($state, $option, $from, $to) = @_;
+
 	for my $column (@{ $option->{must_match} || [] })
 	{
 		my ($one, $other) = map { $state->{$column}{$_} } $from, $to;
-		return failure('mismatch', 'RF005') if ($one // '') ne ($other // '');
+		return 1 if ($one // '') ne ($other // '');
 	}
-	return move($state, $call, $option, $amount->{units}, $amount->{exact});
+	return 0;
 }
 
 sub booked
@@ -212,7 +229,10 @@ sub transfer_many
 		my $chain = $call->{chain};
 		next if defined $chain && $culprit{$chain};
 
-		my $result = $results[$i] = transfer($new, $call, $option);
+		my $result = $results[$i] =
+		  defined $call->{entry}
+		  ? reverse_transfer($new, $call, $option)
+		  : transfer($new, $call, $option);
 		next unless $result->{code};
 		return ($state, { error => $result->{code}, number => $i + 1 })
 		  if $option->{on_error} eq 'raise';
@@ -246,15 +266,11 @@ sub reverse_transfer
 	if (my $before = booked($state, $call->{request}))
 	{
 		return { status => 'replayed', entry => $before }
-		  if defined $before->{reverses}
-		  && defined $entry
-		  && $before->{reverses} == $entry
-		  && ($amount->{sql} eq 'NULL'
-			|| same_amount($amount, $before, $option));
+		  if defined $entry && same_request($call, $before, $option);
 		return failure('request_mismatch', 'RF003');
 	}
 	return failure('entry_missing', '22004') unless defined $entry;
-	return failure('entry_missing', 'RF007') if $entry < 0;
+	return failure('entry_not_found', 'RF007') if $entry < 0;
 	return failure('invalid_amount', '22023')
 	  unless $amount->{sql} eq 'NULL'
 	  || $amount->{positive} && ($amount->{exact} || $option->{up_to});
@@ -265,6 +281,8 @@ sub reverse_transfer
 	  @{ $state->{entries} };
 	my $back = $amount->{sql} eq 'NULL' ? $left : $amount->{units};
 	return failure('over_reversed', 'RF006') if $left == 0 || $back > $left;
+	return failure('mismatch', 'RF005')
+	  if mismatch($state, $option, @$first{ 'to', 'from' });
 	return move(
 		$state,
 		{
@@ -485,18 +503,54 @@ sub amount_of
 	return { sql => $text, units => $units, positive => 1, exact => 1 };
 }
 
+# The number of an entry to reverse, -1 for none that there is; the latest are
+# the likeliest.
+sub random_entry
+{
+	my ($group) = @_;
+	my $entries = $group->{state}{entries};
+
+	return -1 if !@$entries || chance(0.03);
+	return $#$entries - int rand(@$entries < 6 ? @$entries : 6) if chance(0.5);
+	return between(0, $#$entries);
+}
+
+# How much of an entry to reverse: all that is left, or some.
+sub random_back
+{
+	my ($group, $entry, $odd) = @_;
+	my $entries = $group->{state}{entries};
+
+	return { sql => 'NULL' } if chance(0.5);
+	return amount_of($group, between(1, $entries->[$entry]{amount}))
+	  if chance(0.6)
+	  && defined $entry
+	  && $entry >= 0
+	  && $entries->[$entry]{amount} < 1_000_000;
+	return random_amount($group, $odd);
+}
+
 sub random_call
 {
-	my ($group, $odd) = @_;
-	my $call = {
-		from => random_account($group),
-		to => random_account($group),
-		amount => random_amount($group, $odd)
-	};
+	my ($group, $odd, $no_reversal) = @_;
+	my $call = {};
 
-	# Two random ones are the same too often.
-	$call->{to} = random_account($group)
-	  if chance(0.95) && ($call->{from} // '') eq ($call->{to} // '');
+	if ($group->{journal} && !$no_reversal && chance(0.2))
+	{
+		$call->{entry} = random_entry($group);
+		$call->{amount} = random_back($group, $call->{entry}, $odd);
+	}
+	else
+	{
+		$call = {
+			from => random_account($group),
+			to => random_account($group),
+			amount => random_amount($group, $odd)
+		};
+		# Two random ones are the same too often.
+		$call->{to} = random_account($group)
+		  if chance(0.95) && ($call->{from} // '') eq ($call->{to} // '');
+	}
 	return $call unless $group->{journal} && chance(0.5);
 
 	my $requests = $group->{requests};
@@ -508,7 +562,8 @@ sub random_call
 		  ? one_of(@$requests)
 		  : $requests->[ -1 - int rand(@$requests < 4 ? @$requests : 4) ];
 		my $use = $group->{first_use}{$request};
-		$call = {%$use} if chance(0.75);
+		$call = {%$use}
+		  if chance(0.75) && !($no_reversal && defined $use->{entry});
 		$call->{request} = $request;
 		# Sometimes all but the amount.
 		$call->{amount} = random_amount($group, $odd) if chance(0.1);
@@ -618,6 +673,11 @@ sub many_sql
 	  if any { defined $_->{request} } @$calls;
 	$sql{chains} = array_of('integer', map { $_->{chain} } @$calls)
 	  if any { defined $_->{chain} } @$calls;
+	$sql{entry_ids} =
+	  'ARRAY['
+	  . join(', ', map { entry_sql($group, $_->{entry}) } @$calls)
+	  . ']::bigint[]'
+	  if any { defined $_->{entry} } @$calls;
 	$sql{details} = $option->{details} if $option->{details};
 	return "transfer_many(NULL::$group->{name}, "
 	  . join(', ',
@@ -625,6 +685,17 @@ sub many_sql
 		array_of($type, @texts[ map { 2 * $_ + 1 } 0 .. $#$calls ]),
 		array_of('numeric', map { $_->{amount}{sql} } @$calls))
 	  . arguments(%sql) . ')';
+}
+
+# The id of an entry.
+sub entry_sql
+{
+	my ($group, $entry) = @_;
+
+	return 'NULL' unless defined $entry;
+	return '0' if $entry < 0;
+	return
+	  "(SELECT id FROM $group->{journal} ORDER BY id OFFSET $entry LIMIT 1)";
 }
 
 sub literal
@@ -686,7 +757,7 @@ sub random_single
 {
 	my ($group) = @_;
 	my $option = random_options($group);
-	my $call = { %{ random_call($group, 0.15) } };
+	my $call = { %{ random_call($group, 0.15, 1) } };
 	my %sql = %{ $option->{sql} };
 
 	if ($group->{journal} && chance(0.3))
@@ -722,27 +793,17 @@ sub random_reversal
 	my ($group) = @_;
 	my $option = random_options($group);
 	my $entries = $group->{state}{entries};
-	my $call = { amount => { sql => 'NULL' } };
+	my $entry = chance(0.03) ? undef : random_entry($group);
+	my $call =
+	  { entry => $entry, amount => random_back($group, $entry, 0.15) };
 	my %sql = %{ $option->{sql} };
 
+	delete $option->{must_match};
+	delete $option->{sql}{must_match};
 	delete $sql{must_match};
 	delete $sql{journal};
-	$call->{entry} =
-		chance(0.03) ? undef
-	  : !@$entries || chance(0.03) ? -1
-	  : chance(0.5) ? $#$entries - int rand(@$entries < 6 ? @$entries : 6)
-	  : between(0, $#$entries);
-	if (chance(0.5))
-	{
-		$call->{amount} = random_amount($group, 0.15);
-		$call->{amount} =
-		  amount_of($group, between(1, $entries->[ $call->{entry} ]{amount}))
-		  if chance(0.6)
-		  && defined $call->{entry}
-		  && $call->{entry} >= 0
-		  && $entries->[ $call->{entry} ]{amount} < 1_000_000;
-		$sql{amount} = literal($call->{amount}{sql});
-	}
+	$sql{amount} = literal($call->{amount}{sql})
+	  if $call->{amount}{sql} ne 'NULL' || chance(0.5);
 	if (defined $call->{entry} && chance(0.5))
 	{
 		# Some that were reversals, and some that were not.
@@ -768,22 +829,32 @@ sub random_reversal
 	if (chance(0.3))
 	{
 		$call->{details} = '{"back": ' . between(1, 99) . '}';
-		$sql{details} = "'$call->{details}'";
+		$sql{details} = $option->{details} = "'$call->{details}'";
+	}
+
+	my ($many, @many) = ('');
+	if (defined $call->{entry})
+	{
+		$option->{on_error} = 'report';
+		my ($unused, $outcome) =
+		  transfer_many($group->{state}, [$call], $option);
+		@many = many_lines($group, $outcome, 1);
+		$many =
+		  "BEGIN;\nSELECT 'u', * FROM "
+		  . many_sql($group, [$call], $option)
+		  . ";\nROLLBACK;\n";
 	}
 	my $result =
 	  reverse_transfer(my $new = snapshot($group->{state}), $call, $option);
 	$group->{state} = $new;
 
-	my $id =
-		!defined $call->{entry} ? 'NULL'
-	  : $call->{entry} < 0 ? '0'
-	  : "(SELECT id FROM $group->{journal} ORDER BY id OFFSET $call->{entry} LIMIT 1)";
+	my $id = entry_sql($group, $call->{entry});
 	return {
 		kind => 'reversal',
-		sql =>
-		  "SELECT $single_columns FROM reverse_transfer(NULL::$group->{name}, '$group->{journal}', $id"
+		sql => $many
+		  . "SELECT $single_columns FROM reverse_transfer(NULL::$group->{name}, '$group->{journal}', $id"
 		  . arguments(%sql) . ");\n",
-		expected => [ single_lines($group, $result) ]
+		expected => [ @many, single_lines($group, $result) ]
 	};
 }
 
@@ -1121,10 +1192,10 @@ my @never = grep { !$seen{$_} } (
 		'invalid_amount', 'same_account', 'mismatch',
 		'invalid_balance', 'insufficient_funds', 'limit_exceeded'),
 	'single: entry_missing',
-	'single: over_reversed',
+	map({ ($_, "single: $_") } 'entry_not_found', 'over_reversed'),
 	'chain_failed',
 	'replayed in a failed chain',
-	map({ "raise: $_" } 'RF001' .. 'RF005', '22004', '22023'));
+	map({ "raise: $_" } 'RF001' .. 'RF007', '22004', '22023'));
 is("@never", '', 'every status came up') if $cases >= 10000;
 
 $node->stop;

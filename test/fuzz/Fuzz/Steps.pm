@@ -650,6 +650,18 @@ sub transfer_many
 		@requests = (@requests, map { undef } @requests);
 		@chains = (@chains, reverse @chains);
 	}
+	# Some are reversals, of entries that there may be.
+	if ($world->{journal} && chance(0.3))
+	{
+		my @entries = map { chance(0.3) ? entry_id($world) : 'NULL' } @from;
+
+		for (grep { $entries[$_] ne 'NULL' } 0 .. $#entries)
+		{
+			($from[$_], $to[$_]) = (undef, undef) if chance(0.98);
+			$amounts[$_] = 'NULL' if chance(0.5);
+		}
+		push @options, 'entry_ids => ARRAY[' . join(', ', @entries) . ']::bigint[]';
+	}
 	push @options, 'id_column => ' . literal($column) if $column;
 	push @options, 'request_ids => ARRAY[' . join(', ', map { literal($_) } @requests) . ']::text[]'
 	  if grep { defined } @requests;
@@ -691,14 +703,22 @@ sub reversal_options
 	return join '', map { ", $_" } @options;
 }
 
+# The id of an entry that there may be.
+sub entry_id
+{
+	my ($world) = @_;
+	my $n = int(rand(3));
+
+	return chance(0.9) && $world->{journal}{has}{id}
+	  ? "(SELECT coalesce(min(id), 1) + $n FROM f.j)"
+	  : pick('NULL', '999', '-1', '1');
+}
+
 sub reverse_transfer
 {
 	my ($world) = @_;
 	my $request = request($world);
-	my $n = int(rand(3));
-	my $entry = chance(0.9) && $world->{journal}{has}{id}
-	  ? "(SELECT coalesce(min(id), 1) + $n FROM f.j)"
-	  : pick('NULL', '999', '-1', '1');
+	my $entry = entry_id($world);
 
 	return {
 		kind => 'call',
