@@ -254,8 +254,7 @@ read_request_type(FunctionCallInfo fcinfo)
 	Oid type = PG_GETARG_OID(ARG_REQUEST_ID_TYPE);
 
 	if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("type with OID %u does not exist", type)));
+		error_undefined_type(type, false);
 	request_ids_check_type(type);
 	return type;
 }

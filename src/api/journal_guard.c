@@ -13,6 +13,7 @@
 #include "commands/trigger.h"
 
 #include "api/arguments.h"
+#include "base/errors.h"
 #include "ledger/guard.h"
 #include "ledger/guard_tree.h"
 #include "ledger/journal.h"
@@ -55,10 +56,7 @@ journal_guard(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called as a trigger",
-						"journal_guard")));
+		error_not_trigger("journal_guard");
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("entries of journal \"%s\" cannot be changed",

@@ -37,10 +37,7 @@ check_guard_call(FunctionCallInfo fcinfo)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"key_guard")));
+		error_not_trigger("key_guard");
 	if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
@@ -87,6 +84,7 @@ static ColumnValues *
 guarded_columns(const Target *target, const Trigger *trigger)
 {
 	ColumnValues *key = values_make(trigger->tgnargs);
+	AttrNumber twice;
 
 	for (int i = 0; i < trigger->tgnargs; i++)
 	{
@@ -105,16 +103,13 @@ guarded_columns(const Target *target, const Trigger *trigger)
 							   "triggers.")));
 	}
 	values_sort(key);
-	for (int i = 1; i < key->ncolumns; i++)
-	{
-		if (key->attnums[i] == key->attnums[i - 1])
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("trigger \"%s\" names column \"%s\" twice",
-							trigger->tgname,
-							NameStr(target_column(target,
-												  key->attnums[i])->attname))));
-	}
+	twice = values_find_duplicate(key);
+	if (twice != InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("trigger \"%s\" names column \"%s\" twice",
+						trigger->tgname,
+						NameStr(target_column(target, twice)->attname))));
 	return key;
 }
 

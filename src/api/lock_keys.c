@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "api/arguments.h"
+#include "base/errors.h"
 #include "keys/keylock.h"
 #include "table/json.h"
 
@@ -64,8 +65,7 @@ row_type_of_name(const char *name)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("relation \"%s\" does not exist", name)));
 	if (!OidIsValid(row_type))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a table", name)));
+		error_not_table(name, get_rel_relkind(relid));
 	return row_type;
 }
 

@@ -109,9 +109,7 @@ read_ids(LockRowsCall *call, ArrayType *array)
 	for (int i = 0; i < call->nids; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not contain nulls", "ids")));
+			error_null_element("ids");
 		call->ids[i] = ids_convert(from, to, call->ids[i]);
 	}
 }

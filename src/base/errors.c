@@ -78,14 +78,17 @@ error_not_trigger(const char *function)
  * ----------
  */
 
-/* Report that a relation is of a kind that holds no rows of its own. */
+/*
+ * Report that a relation is of a kind that holds no rows of its own.  "relkind"
+ * is zero if the relation was dropped concurrently.
+ */
 void
 error_not_table(const char *relation, char relkind)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("\"%s\" is not a table", relation),
-			 errdetail_relkind_not_supported(relkind),
+			 relkind != '\0' ? errdetail_relkind_not_supported(relkind) : 0,
 			 errhint("Name the table that holds the rows.")));
 }
 

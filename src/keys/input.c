@@ -21,6 +21,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
+#include "base/errors.h"
 #include "keys/input.h"
 #include "keys/keylock.h"
 #include "table/json.h"
@@ -38,6 +39,7 @@ input_key(const Target *target, ArrayType *names)
 {
 	ColumnValues *key;
 	AttrNumber *attnums;
+	AttrNumber twice;
 	Datum *elements;
 	bool *nulls;
 	int n;
@@ -48,27 +50,22 @@ input_key(const Target *target, ArrayType *names)
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not contain nulls", "key")));
+			error_null_element("key");
 		attnums[i] = target_find_column(target,
 										NameStr(*DatumGetName(elements[i])));
 	}
 	values_sort_attnums(attnums, n);
-	for (int i = 1; i < n; i++)
-	{
-		if (attnums[i] == attnums[i - 1])
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("column \"%s\" is named twice in \"key\"",
-							NameStr(target_column(target,
-												  attnums[i])->attname))));
-	}
 
 	key = values_make(n);
 	for (int i = 0; i < n; i++)
 		values_set(key, i, attnums[i], (Datum) 0, false);
 	pfree(attnums);
+	twice = values_find_duplicate(key);
+	if (twice != InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("column \"%s\" is named twice in \"key\"",
+						NameStr(target_column(target, twice)->attname))));
 	return key;
 }
 
