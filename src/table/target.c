@@ -108,9 +108,9 @@ typedef struct TargetPin
 } TargetPin;
 
 /* All pins of the session, in the order in which the handles were opened. */
-static TargetPin *target_pins = NULL;
+static TargetPin *target_pins;
 static int target_npins = 0;
-static int target_max_pins = 0;
+static int target_max_pins = 16;
 
 /* What is kept of tables, by their OID. */
 static HTAB *targets = NULL;
@@ -138,6 +138,8 @@ target_init(void)
 	ctl.keysize = sizeof(Oid);
 	ctl.entrysize = sizeof(TargetCacheEntry);
 	targets = hash_create("racefree targets", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	target_pins = MemoryContextAlloc(TopMemoryContext,
+									 target_max_pins * sizeof(TargetPin));
 	CacheRegisterRelcacheCallback(target_invalidate, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, target_invalidate_domains,
 								  (Datum) 0);
@@ -222,13 +224,7 @@ target_pin(Target *target, TargetInfo *info)
 	TargetPin *pin;
 
 	Assert(CurrentResourceOwner != NULL && info->entry->info == info);
-	if (target_pins == NULL)
-	{
-		target_max_pins = 16;
-		target_pins = MemoryContextAlloc(TopMemoryContext,
-										 target_max_pins * sizeof(TargetPin));
-	}
-	else if (target_npins == target_max_pins)
+	if (target_npins == target_max_pins)
 	{
 		target_pins = repalloc(target_pins,
 							   2 * target_max_pins * sizeof(TargetPin));
@@ -312,7 +308,9 @@ target_enter(Oid relid, TargetInfo *info)
 	TargetInfo *old = NULL;
 	bool found;
 
-	if (hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
+	/* Do not forget this very table, of which plans may still be good. */
+	if (hash_search(targets, &relid, HASH_FIND, NULL) == NULL &&
+		hash_get_num_entries(targets) >= TARGETS_BEFORE_SWEEP)
 		target_sweep();
 	entry = hash_search(targets, &relid, HASH_ENTER, &found);
 	if (found)
@@ -478,16 +476,17 @@ target_lock(Target *target, LOCKMODE lockmode)
 }
 
 /*
- * Say that the caller is using something that a room keeps through changes, such
- * as a plan, until it says so of another thing or closes its handle.  An error
- * ends the use, too.
+ * Say that the caller is using something that a room keeps through changes,
+ * such as a plan, until it says so of another thing or closes its handle.  An
+ * error ends the use, too.
  */
 void
 target_use(const Target *target, const void *thing)
 {
 	int i = target_npins - 1;
 
-	while (target_pins[i].target != target)
+	/* Handles that were opened later can still be open, but few are. */
+	while (i >= 0 && target_pins[i].target != target)
 		i--;
 	Assert(i >= 0);
 	target_pins[i].used = thing;
