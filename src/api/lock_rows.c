@@ -23,11 +23,9 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
-#include "base/errors.h"
 #include "run/run.h"
 #include "table/ids.h"
 #include "table/target.h"
