@@ -446,7 +446,7 @@ update_locked_rows(UpsertMany *call)
 		first = run_next_command();
 	for (int i = 0; i < MAX_UPDATES && locked.ngroups > 0; i++)
 	{
-		GroupList alike = groups_next_alike(call->groups, &locked);
+		GroupList alike = groups_next_alike(&locked);
 
 		update_groups(call, &alike);
 	}

@@ -360,9 +360,9 @@ gives_same_columns(const KeyGroup *group, const void *other)
 				  sizeof(bool) * first->data.ncolumns) == 0;
 }
 
-/* Move groups that give the same columns as the first to a list of their own */
+/* Move those that give the same columns as the first to a list of their own. */
 GroupList
-groups_next_alike(const KeyGroups *groups, GroupList *list)
+groups_next_alike(GroupList *list)
 {
 	Assert(list->ngroups > 0);
 	return groups_split(list, gives_same_columns, list->groups[0]);
@@ -454,8 +454,10 @@ first_without_column(GroupList list, int d)
 	int g = 0;
 
 	while (list.groups[g]->given[d])
+	{
 		g++;
-	Assert(g < list.ngroups);
+		Assert(g < list.ngroups);
+	}
 	return list.groups[g];
 }
 

@@ -108,8 +108,8 @@ extern GroupList groups_split(GroupList *list,
  */
 extern bool groups_next_pattern(const KeyGroups *groups, GroupList *list,
 								GroupList *pattern);
-/* Move groups that give the same columns as the first to a list of their own */
-extern GroupList groups_next_alike(const KeyGroups *groups, GroupList *list);
+/* Move those that give the same columns as the first to a list of their own. */
+extern GroupList groups_next_alike(GroupList *list);
 /* Free a list, but not its groups. */
 extern void groups_free_list(GroupList *list);
 
@@ -140,7 +140,7 @@ extern void groups_set_tried(KeyGroups *groups, GroupList list);
  */
 extern void groups_take_rows(KeyGroups *groups, RowSet set,
 							 KeyGroupState state);
-/* Take the rows that an INSERT of the groups on the list gave, and free them */
+/* Take the rows that an INSERT of the list's groups gave, and free the set. */
 extern void groups_take_created(KeyGroups *groups, GroupList list, RowSet set);
 
 /* Verbs over them */
