@@ -26,6 +26,7 @@
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "base/errors.h"
 #include "run/run.h"
 #include "table/ids.h"
 #include "table/target.h"

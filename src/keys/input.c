@@ -37,7 +37,6 @@ ColumnValues *
 input_key(const Target *target, ArrayType *names)
 {
 	ColumnValues *key;
-	AttrNumber *attnums;
 	AttrNumber twice;
 	Datum *elements;
 	bool *nulls;
@@ -45,20 +44,17 @@ input_key(const Target *target, ArrayType *names)
 
 	deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
 					  &elements, &nulls, &n);
-	attnums = palloc(sizeof(AttrNumber) * n);
+	key = values_make(n);
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
 			error_null_element("key");
-		attnums[i] = target_find_column(target,
-										NameStr(*DatumGetName(elements[i])));
+		values_set(key, i,
+				   target_find_column(target,
+									  NameStr(*DatumGetName(elements[i]))),
+				   (Datum) 0, false);
 	}
-	values_sort_attnums(attnums, n);
-
-	key = values_make(n);
-	for (int i = 0; i < n; i++)
-		values_set(key, i, attnums[i], (Datum) 0, false);
-	pfree(attnums);
+	values_sort(key);
 	twice = values_find_duplicate(key);
 	if (twice != InvalidAttrNumber)
 		ereport(ERROR,
