@@ -27,12 +27,6 @@
 #include "table/tuples.h"
 #include "table/values.h"
 
-static int
-values_compare_attnums(const void *a, const void *b)
-{
-	return *(const AttrNumber *) a - *(const AttrNumber *) b;
-}
-
 #ifdef USE_ASSERT_CHECKING
 /* Return true if the columns are in ascending order, each of them once. */
 static bool
@@ -46,14 +40,6 @@ values_are_sorted(const ColumnValues *columns)
 	return true;
 }
 #endif
-
-/* Put column numbers into ascending order. */
-void
-values_sort_attnums(AttrNumber *attnums, int n)
-{
-	Assert(n >= 0);
-	qsort(attnums, n, sizeof(AttrNumber), values_compare_attnums);
-}
 
 /*
  * The first column that a sorted list has more than once, or InvalidAttrNumber.

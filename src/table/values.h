@@ -35,8 +35,6 @@ extern void values_set(ColumnValues *columns, int i, AttrNumber attnum,
 extern ColumnValues *values_one(AttrNumber attnum, Datum value, bool isnull);
 /* Sort columns, with their values. */
 extern void values_sort(ColumnValues *columns);
-/* Sort column numbers. */
-extern void values_sort_attnums(AttrNumber *attnums, int n);
 /* The first column that a sorted list has twice, or InvalidAttrNumber. */
 extern AttrNumber values_find_duplicate(const ColumnValues *columns);
 /* The columns of both lists; a column of both has the second list's value. */
