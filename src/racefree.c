@@ -13,7 +13,7 @@
 #include "fmgr.h"
 
 #include "base/compat.h"
-#include "run/plans.h"
+#include "run/run.h"
 #include "table/target.h"
 
 RACEFREE_MODULE_MAGIC;
@@ -28,5 +28,5 @@ void
 _PG_init(void)
 {
 	target_init();
-	plan_init();
+	run_init();
 }

@@ -281,16 +281,6 @@ arbiter_can_yield(const Target *target, const ColumnValues *key)
 	return arbiter_clause(target, &clause, key);
 }
 
-/*
- * How many INSERTs should yield.  If triggers may divert the INSERT, one: the
- * triggers should not be fired more often than it takes to find that out.
- */
-static int
-arbiter_max_yields(const Target *target)
-{
-	return target_may_divert_inserts(target) ? 1 : MAX_YIELDS;
-}
-
 /* ----------
  * The protocol
  * ----------
@@ -304,8 +294,10 @@ arbiter_max_yields(const Target *target)
 Yields
 arbiter_begin(const Target *target, bool may_yield)
 {
-	Yields yields = {.max = may_yield ? arbiter_max_yields(target) : 0};
+	Yields yields = {0};
 
+	if (may_yield)
+		yields.max = target_may_divert_inserts(target) ? 1 : MAX_YIELDS;
 	return yields;
 }
 

@@ -43,8 +43,8 @@ struct Rows
 	EphemeralNamedRelationData relation;
 	AttrNumber ncolumns; /* added so far */
 	int most;			 /* rows there can be */
-	int nrows;			 /* put so far */
-	int *numbers;		 /* of the rows, in the order in which they were put */
+	int nrows;			 /* added so far */
+	int *numbers; /* of the rows, in the order in which they were added */
 
 	/* The row that rows_add() will add. */
 	Datum *values;
@@ -53,7 +53,7 @@ struct Rows
 };
 
 /* The place of a kind's first value in the arrays of values. */
-static AttrNumber *
+static inline AttrNumber *
 rows_first_of_kind(Rows *rows, char kind)
 {
 	switch (kind)

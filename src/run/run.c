@@ -28,6 +28,13 @@
 /* How many rows a scan fetches at once. */
 #define RUN_FETCH_SIZE 1000
 
+/* Start to listen for invalidations.  Called once, when the module loads. */
+void
+run_init(void)
+{
+	plan_init();
+}
+
 /* ----------
  * Beginning and end
  * ----------

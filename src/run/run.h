@@ -58,6 +58,9 @@ typedef enum RowsOrder
 	ROWS_BY_NUMBER		 /* in input order, found by k1, k2 ... */
 } RowsOrder;
 
+/* Start to listen for invalidations.  Called once, when the module loads. */
+extern void run_init(void);
+
 /* Beginning and end */
 
 /* Begin to use verbs, in a memory context that lasts until run_end(). */
