@@ -212,8 +212,8 @@ run_with_params(const Target *target, StatementSpec *spec, View view)
 	const StatementInfo *info = statement_info(spec->kind);
 	int ndata = spec->data ? spec->data->ncolumns : 0;
 	int max_params = spec->key->ncolumns + ndata + 1;
-	Datum *values = palloc(sizeof(Datum) * max_params);
-	char *nulls = palloc(max_params);
+	Datum *values = palloc((sizeof(Datum) + sizeof(char)) * max_params);
+	char *nulls = (char *) &values[max_params];
 	uint64 nrows;
 	int n = 0;
 
@@ -231,7 +231,6 @@ run_with_params(const Target *target, StatementSpec *spec, View view)
 	if (info->takes & (STMT_TAKES_KEY | STMT_TAKES_VALUE))
 		spec->by_index |= run_by_index(target, spec->key);
 	nrows = run_statement(target, spec, values, nulls, view, info->limit);
-	pfree(nulls);
 	pfree(values);
 	return run_result(target, nrows, true, false);
 }
