@@ -4,14 +4,6 @@
  *	  Rows of values that statements see as a relation: a named tuplestore, as
  *	  triggers see transition tables.
  *
- * The first column is "n", a number by which the caller knows the row.  The
- * others are named by a letter and a number:
- *
- *		k1, k2 ...			the key columns
- *		d1, d2 ...			the data columns
- *		g			bytea	which data columns are given: bit 0 stands for d1
- *		p1, p2 ...			the primary key of the row that was found
- *
  * Rows live in the memory context that was current at rows_begin(), and spill
  * to disk beyond work_mem.
  *
@@ -83,7 +75,7 @@ rows_column_described(Rows *rows)
 
 /*
  * Begin a relation of that many columns, "n" among them, and at most that many
- * rows.  The caller adds all other columns before it puts rows.
+ * rows.  The caller adds all other columns before it adds rows.
  */
 Rows *
 rows_begin(int ncolumns, int nrows)
@@ -161,19 +153,6 @@ rows_add_flags(Rows *rows)
 	rows_column_described(rows);
 }
 
-/* Add a row; the first value is its number. */
-void
-rows_put(Rows *rows, Datum *values, bool *nulls)
-{
-	Assert(rows->nrows < rows->most);
-	/* rows_append_turn() would leave out a row with a negative number. */
-	Assert(!nulls[0] && DatumGetInt32(values[0]) >= 0);
-	Assert(rows->ncolumns == rows->relation.md.tupdesc->natts);
-	rows->numbers[rows->nrows++] = DatumGetInt32(values[0]);
-	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
-						 values, nulls);
-}
-
 /* Set a value of the row that rows_add() will add. */
 void
 rows_set(Rows *rows, char kind, int number, Datum value, bool isnull)
@@ -192,46 +171,28 @@ rows_set_flags(Rows *rows, bytea *bits)
 	rows_set(rows, 'g', 1, PointerGetDatum(bits), false);
 }
 
-/* Add a row of the values that were set, all of them since the last one. */
+/*
+ * Add a row with this number and the values that were set.  The caller sets all
+ * of them for each row.
+ */
 void
 rows_add(Rows *rows, int n)
 {
+	Assert(rows->nrows < rows->most);
+	Assert(rows->ncolumns == rows->relation.md.tupdesc->natts);
+	/* The condition of rows_append_turn() is false for a negative number. */
+	Assert(n >= 0);
 	rows->values[0] = Int32GetDatum(n);
-	rows_put(rows, rows->values, rows->nulls);
+	rows->numbers[rows->nrows++] = n;
+	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
+						 rows->values, rows->nulls);
 }
 
-/* The number of rows that were put. */
+/* The number of rows that were added. */
 int
 rows_count(const Rows *rows)
 {
 	return rows->nrows;
-}
-
-/* The number of the row that was put as the turn-th, from 1; false if none was. */
-bool
-rows_number_of_turn(const Rows *rows, int turn, int *number)
-{
-	if (turn < 1 || turn > rows->nrows)
-		return false;
-	*number = rows->numbers[turn - 1];
-	return true;
-}
-
-/* Put the last row, which is none of the caller's. */
-void
-rows_put_end(Rows *rows)
-{
-	int ncolumns = rows->ncolumns;
-	Datum *values = palloc0(sizeof(Datum) * ncolumns);
-	bool *nulls = palloc(sizeof(bool) * ncolumns);
-
-	memset(nulls, true, sizeof(bool) * ncolumns);
-	values[0] = Int32GetDatum(ROWS_END);
-	nulls[0] = false;
-	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
-						 values, nulls);
-	pfree(nulls);
-	pfree(values);
 }
 
 /* ----------
@@ -315,22 +276,41 @@ rows_fetch_param(ParamListInfo params, int id, bool speculative,
 	return workspace;
 }
 
+/* Put the last row, which is none of the caller's. */
+static void
+rows_put_end(Rows *rows)
+{
+	int ncolumns = rows->ncolumns;
+	Datum *values = palloc0(sizeof(Datum) * ncolumns);
+	bool *nulls = palloc(sizeof(bool) * ncolumns);
+
+	memset(nulls, true, sizeof(bool) * ncolumns);
+	values[0] = Int32GetDatum(ROWS_END);
+	nulls[0] = false;
+	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
+						 values, nulls);
+	pfree(nulls);
+	pfree(values);
+}
+
 /* Error context callback: give the row's number to the caller's callback. */
 static void
 rows_error_context(void *arg)
 {
 	RowsTurns *turns = arg;
-	int number;
+	int turn = turns->turn;
 
-	if (turns->context != NULL &&
-		rows_number_of_turn(turns->rows, turns->turn, &number))
-		turns->context(number, turns->arg);
+	/* No row was read yet, or all of them were. */
+	if (turn < 1 || turn > turns->rows->nrows)
+		return;
+	if (turns->context != NULL)
+		turns->context(turns->rows->numbers[turn - 1], turns->arg);
 }
 
 /*
  * Begin to count the rows that a statement reads, and to give errors the
  * context of the row that it is at.  The result has the statement's parameter.
- * No more rows can be put.
+ * No more rows can be added.
  */
 ParamListInfo
 rows_begin_turns(RowsTurns *turns, Rows *rows, RowErrorContext context,

@@ -3,6 +3,14 @@
  * rows.h
  *	  Rows of values that statements see as a relation.
  *
+ * The first column is "n", a number, not negative, by which the caller knows
+ * the row.  The others are named by a kind, which is a letter, and a number:
+ *
+ *		k1, k2 ...			the key columns
+ *		d1, d2 ...			the data columns
+ *		g			bytea	which data columns are given: bit 0 stands for d1
+ *		p1, p2 ...			the primary key of the row that was found
+ *
  * Copyright (c) 2026, the racefree developers
  *
  *-------------------------------------------------------------------------
@@ -21,7 +29,7 @@ struct Statement;
 
 typedef struct Rows Rows;
 
-/* Called for errors with the number of the row that is being written. */
+/* Called for errors with the number of the row that a statement is at. */
 typedef void (*RowErrorContext)(int number, void *arg);
 
 /* Making rows, which a verb then frees */
@@ -36,16 +44,14 @@ extern void rows_add_base_column(Rows *rows, char kind, int number,
 								 const Target *target, AttrNumber attnum);
 /* Add the column of bits that say which data columns are given. */
 extern void rows_add_flags(Rows *rows);
-/* Add a row; the first value is its number. */
-extern void rows_put(Rows *rows, Datum *values, bool *nulls);
 /* Set a value of the row that rows_add() will add. */
 extern void rows_set(Rows *rows, char kind, int number, Datum value,
 					 bool isnull);
 /* Set the bits of the row that rows_add() will add. */
 extern void rows_set_flags(Rows *rows, bytea *bits);
-/* Add a row of the values that were set, all of them since the last one. */
+/* Add a row with this number and the values that were set. */
 extern void rows_add(Rows *rows, int n);
-/* The number of rows that were put. */
+/* The number of rows that were added. */
 extern int rows_count(const Rows *rows);
 
 /* For this storey: running statements over them */
@@ -76,9 +82,5 @@ extern ParamListInfo rows_begin_turns(RowsTurns *turns, Rows *rows,
 									  RowErrorContext context, void *arg);
 /* End it. */
 extern void rows_end_turns(RowsTurns *turns);
-
-/* For callers that do without the verbs. */
-extern bool rows_number_of_turn(const Rows *rows, int turn, int *number);
-extern void rows_put_end(Rows *rows);
 
 #endif /* RACEFREE_ROWS_H */

@@ -10,9 +10,9 @@
 #ifndef RACEFREE_ROWSET_H
 #define RACEFREE_ROWSET_H
 
-#include "executor/spi.h"
-
 #include "table/values.h"
+
+struct SPITupleTable; /* see executor/spi.h */
 
 /*
  * Rows that a verb gave.  They live until rowset_free() or run_end(), and so do
@@ -26,7 +26,7 @@ typedef struct RowSet
 	const Target *table;
 	bool whole;
 	bool numbered;
-	SPITupleTable *rows; /* for rowset.c only */
+	struct SPITupleTable *rows; /* for rowset.c only */
 } RowSet;
 
 /* Of a whole set */

@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -606,85 +605,4 @@ run_rows_update(const Target *target, Rows *rows, const ColumnValues *key,
 
 	Assert(data->ncolumns > 0);
 	return run_write_rows(target, rows, &spec, context, arg);
-}
-
-/* ----------
- * Former names, for callers that do without the verbs
- * ----------
- */
-
-uint64
-plan_run(const Target *target, StatementKind kind, const ColumnValues *key,
-		 const ColumnValues *data, View view)
-{
-	return run_by_key(target, kind, key, data, view).nrows;
-}
-
-uint64
-plan_probe(const Target *target, const ColumnValues *key, View view)
-{
-	return run_find(target, key, view).nrows;
-}
-
-uint64
-plan_run_bounded(const Target *target, StatementKind kind,
-				 const ColumnValues *key, const ColumnValues *data, Datum bound)
-{
-	StatementSpec spec = {.kind = kind,
-						  .key = key,
-						  .data = data,
-						  .value = bound};
-
-	return run_with_params(target, &spec, VIEW_OWN).nrows;
-}
-
-void
-plan_sum(const Target *target, const ColumnValues *key,
-		 const ColumnValues *column, View view)
-{
-	(void) run_sum(target, key, column->attnums[0], view);
-}
-
-int
-plan_batch_size(uint32 nrows)
-{
-	return run_size(nrows);
-}
-
-uint64
-plan_run_batch(const Target *target, const StatementSpec *spec, View view,
-			   long limit)
-{
-	return run_statement(target, spec, NULL, NULL, view, limit);
-}
-
-/* The statement asks for its parameter once for each row: count the rows. */
-static ParamExternData *
-count_turns(ParamListInfo params, int id, bool speculative,
-			ParamExternData *workspace)
-{
-	int *turn = params->paramFetchArg;
-
-	if (!speculative)
-		(*turn)++;
-	workspace->value = Int32GetDatum(0);
-	workspace->isnull = false;
-	workspace->pflags = 0;
-	workspace->ptype = INT4OID;
-	return workspace;
-}
-
-uint64
-plan_write_batch(const Target *target, const StatementSpec *spec, int *turn,
-				 long limit)
-{
-	SPIExecuteOptions options = {.tcount = limit};
-	SPIPlanPtr plan = plan_fetch(target, spec);
-
-	*turn = 0;
-	options.params = makeParamList(1);
-	options.params->paramFetch = count_turns;
-	options.params->paramFetchArg = turn;
-	run_check_result(spec, SPI_execute_plan_extended(plan, &options));
-	return SPI_processed;
 }

@@ -163,7 +163,10 @@ extern RowSet run_rows_count(const Target *target, Rows *rows,
 extern RowSet run_rows_lock(const Target *target, Rows *rows,
 							const ColumnValues *key, const ColumnValues *result,
 							RowsOrder order);
-/* Insert the rows; see run_insert().  They come in input order, unnumbered. */
+/*
+ * Insert the rows; see run_insert().  They come in input order, unnumbered.
+ * Errors call "context", unless it is NULL.
+ */
 extern RowSet run_rows_insert(const Target *target, Rows *rows,
 							  const ColumnValues *key, const ColumnValues *data,
 							  const ColumnValues *result, bool yield,

@@ -501,7 +501,7 @@ append_insert_select(Statement *stmt, const ColumnValues *key,
  *		WHERE r.n OPERATOR(pg_catalog.>=) $1
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  *
- * The rows go in, and come back, in the order in which they were put.  The
+ * The rows go in, and come back, in the order in which they were added.  The
  * condition is that of rows_append_turn().
  */
 static void
