@@ -157,8 +157,8 @@ journal_check_accounts(const Journal *journal, const Accounts *accounts)
 				 errmsg("table \"%s\" cannot hold both accounts and their "
 						"journal",
 						journal_table_name(journal))));
-	guard_check_accounts(journal->table, accounts->table,
-						 accounts->id.attnum, accounts->balance.attnum);
+	guard_check_accounts(journal->table, accounts->table, accounts->id.attnum,
+						 accounts->balance.attnum);
 	if (journal->books)
 	{
 		journal_check_is_whole(journal);
