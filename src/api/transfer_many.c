@@ -73,6 +73,7 @@ many_reports(FunctionCallInfo fcinfo)
 							lengthof(words)) == 1;
 }
 
+/* The tables and limits. */
 static void
 many_read_args(FunctionCallInfo fcinfo, LedgerArgs *args)
 {
@@ -88,17 +89,6 @@ many_read_args(FunctionCallInfo fcinfo, LedgerArgs *args)
 	args->limits.max_balance = arguments_get_numeric(fcinfo, ARG_MAX_BALANCE);
 	args->limits.up_to = arguments_get_flag(fcinfo, ARG_UP_TO, "up_to");
 	args->many = true;
-}
-
-pg_noreturn static void
-many_error_length(const char *argument, int n, int expected)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"%s\" must have as many elements as "
-					"\"from_ids\"",
-					argument),
-			 errdetail("It has %d, and \"from_ids\" has %d.", n, expected)));
 }
 
 /*
@@ -128,7 +118,7 @@ many_read_array(FunctionCallInfo fcinfo, int argno, const char *argument,
 	deconstruct_array(array, column.type, typlen, typbyval, typalign,
 					  &column.values, &column.nulls, &n);
 	if (*ntransfers >= 0 && n != *ntransfers)
-		many_error_length(argument, n, *ntransfers);
+		error_element_count(argument, n, "from_ids", *ntransfers);
 	*ntransfers = n;
 	return column;
 }
@@ -157,7 +147,8 @@ many_read_details(FunctionCallInfo fcinfo, int ntransfers)
 		return each;
 	}
 	if (JB_ROOT_COUNT(details) != ntransfers)
-		many_error_length("details", JB_ROOT_COUNT(details), ntransfers);
+		error_element_count("details", JB_ROOT_COUNT(details), "from_ids",
+							ntransfers);
 	it = JsonbIteratorInit(&details->root);
 	(void) JsonbIteratorNext(&it, &element, false);
 	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
@@ -227,6 +218,7 @@ many_read_input(FunctionCallInfo fcinfo, LedgerInput *input)
  * ----------
  */
 
+/* A number of the result, or NULL. */
 static void
 many_put_numeric(Numeric number, Datum *value, bool *isnull)
 {
@@ -234,6 +226,7 @@ many_put_numeric(Numeric number, Datum *value, bool *isnull)
 	*value = NumericGetDatum(number);
 }
 
+/* Return a row for each transfer. */
 static void
 many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
 					int ntransfers)

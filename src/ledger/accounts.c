@@ -106,9 +106,7 @@ accounts_set_match(Accounts *accounts, ArrayType *names)
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("argument \"%s\" must not contain nulls",
-								   "must_match")));
+			error_null_element("must_match");
 		attnums[i] = target_find_column(accounts->table,
 										NameStr(*DatumGetName(elements[i])));
 		/* Raise an error if values of its type cannot be compared. */

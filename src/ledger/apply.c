@@ -98,35 +98,20 @@ apply_keep_moved(Transfer *transfer, const Moved *moved)
 		transfer->moved.balances[side] = money_copy(moved->balances[side]);
 }
 
-/*
- * Check a transfer on the balances as they are now.  Only what is needed later
- * is kept, since a transfer may be checked many times.
- */
+/* Check a transfer on the balances as they are now, and compute what it does. */
 static TransferStatus
-apply_check(Ledger *ledger, int i)
+apply_check_now(const Ledger *ledger, int i, Moved *moved)
 {
-	Transfer *transfer = &ledger->transfers[i];
-	MemoryContext old = CurrentMemoryContext;
-	TransferStatus status;
+	const Transfer *transfer = &ledger->transfers[i];
 	Numeric amount;
-	Moved moved;
+	TransferStatus status = apply_check_asked(ledger, i, &amount);
 
-	if (ledger->scratch != NULL)
-		MemoryContextSwitchTo(ledger->scratch);
-	status = apply_check_asked(ledger, i, &amount);
-	if (status == TRANSFER_OK)
-		status = rules_check_accounts(&ledger->rules,
-									  &transfer->sides[PAYER]->account,
-									  &transfer->sides[PAYEE]->account, amount,
-									  &moved);
-	MemoryContextSwitchTo(old);
-	if (status == TRANSFER_OK && ledger->scratch != NULL)
-		apply_keep_moved(transfer, &moved);
-	else if (status == TRANSFER_OK)
-		transfer->moved = moved;
-	if (ledger->scratch != NULL)
-		MemoryContextReset(ledger->scratch);
-	return status;
+	if (status != TRANSFER_OK)
+		return status;
+	return rules_check_accounts(&ledger->rules,
+								&transfer->sides[PAYER]->account,
+								&transfer->sides[PAYEE]->account, amount,
+								moved);
 }
 
 /* The status of a transfer whose chain has failed already. */
@@ -142,6 +127,37 @@ apply_status_in_failed_chain(const Ledger *ledger, int i)
 		apply_check_request(ledger, transfer) == TRANSFER_REPLAYED)
 		return TRANSFER_REPLAYED;
 	return chain->failure == i ? chain->status : TRANSFER_CHAIN_FAILED;
+}
+
+/*
+ * Choose the status of a transfer.  Only what is needed later is kept, since a
+ * transfer of a chain may be checked many times.
+ */
+static TransferStatus
+apply_check(Ledger *ledger, int i)
+{
+	Transfer *transfer = &ledger->transfers[i];
+	MemoryContext old = CurrentMemoryContext;
+	TransferStatus status;
+	Moved moved;
+
+	if (ledger->scratch != NULL)
+		MemoryContextSwitchTo(ledger->scratch);
+	if (transfer->chain != NULL && transfer->chain->failed)
+		status = apply_status_in_failed_chain(ledger, i);
+	else
+		status = apply_check_now(ledger, i, &moved);
+	MemoryContextSwitchTo(old);
+	if (status == TRANSFER_OK)
+	{
+		if (ledger->scratch != NULL)
+			apply_keep_moved(transfer, &moved);
+		else
+			transfer->moved = moved;
+	}
+	if (ledger->scratch != NULL)
+		MemoryContextReset(ledger->scratch);
+	return status;
 }
 
 /* ----------
@@ -283,9 +299,7 @@ apply_all(Ledger *ledger)
 		Transfer *transfer = &ledger->transfers[i];
 
 		CHECK_FOR_INTERRUPTS();
-		transfer->status = transfer->chain != NULL && transfer->chain->failed
-							   ? apply_status_in_failed_chain(ledger, i)
-							   : apply_check(ledger, i);
+		transfer->status = apply_check(ledger, i);
 		if (transfer->status == TRANSFER_OK)
 			apply_transfer(ledger, i);
 		if (transfer->status == TRANSFER_OK ||
