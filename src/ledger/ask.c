@@ -44,7 +44,7 @@ ask_compare_uses(const void *a, const void *b, void *arg)
  * Sort the uses by their values, those with the same value by transfer, and
  * number the values that differ, from 0.
  */
-int
+static int
 ask_number_uses(const Ledger *ledger, Use *uses, int nuses,
 				int (*compare)(const Ledger *, Datum, Datum))
 {

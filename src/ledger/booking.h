@@ -18,7 +18,7 @@ typedef struct Booking
 	const Journal *journal;
 	JournalEntry *entries; /* their ids are filled in */
 	int nentries;
-	bool alone;				 /* is it one entry, of which the row is wanted? */
+	bool alone;				 /* one entry, of which the row is wanted */
 	RowErrorContext context; /* names an entry, by its place, for errors */
 	void *arg;
 	RowSet row; /* filled in: of an entry that is alone */

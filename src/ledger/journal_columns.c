@@ -56,9 +56,9 @@ typedef struct JournalColumnInfo
 	const JournalKind *kind;
 	size_t field;  /* where entries have the value */
 	size_t flag;   /* where they have the bool that says whether they do */
-	bool required; /* is there no journal without it? */
+	bool required; /* a table without it is no journal */
 	JournalGiven given;
-	bool checked; /* must what is stored be what was given? */
+	bool checked; /* a row must hold the value that was given */
 	/* Compare an entry with what is asked for; NULL if it does not matter. */
 	bool (*agrees)(const Journal *journal, const JournalEntry *booked,
 				   const Asked *asked, bool up_to);

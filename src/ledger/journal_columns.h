@@ -41,7 +41,7 @@ typedef enum JournalColumn
 typedef struct Journal
 {
 	Target *table;
-	bool books;								 /* is it opened to book entries? */
+	bool books;								 /* opened to book entries */
 	AttrNumber columns[NUM_JOURNAL_COLUMNS]; /* invalid where missing */
 	Oid types[NUM_JOURNAL_COLUMNS];			 /* base types */
 	MoneyColumn money[NUM_JOURNAL_COLUMNS];	 /* of those that hold money */

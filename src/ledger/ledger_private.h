@@ -33,10 +33,10 @@ typedef struct Party
 {
 	Account account; /* as it is after the transfers applied so far */
 	Numeric locked;	 /* the balance as it was locked */
-	bool needed;	 /* by a transfer that may be applied */
-	bool moved;		 /* does a transfer that was applied name it? */
-	bool stored;	 /* has the row the balance that the account has? */
-	bool checked;	 /* was the row read again? */
+	bool needed;	 /* a transfer that may be applied names it */
+	bool moved;		 /* a transfer that was applied names it */
+	bool stored;	 /* the row was updated to the new balance */
+	bool checked;	 /* the row was compared with the balance */
 } Party;
 
 /* The row of a party, as a verb gave it; the set is empty if there is none. */
@@ -58,7 +58,7 @@ typedef struct Request
 typedef struct Original
 {
 	int64 id;
-	bool summed;		 /* is it known how much of it was reversed? */
+	bool summed;		 /* "reversed" is known */
 	JournalEntry *entry; /* NULL if there is none */
 	Numeric moved;		 /* by the entry */
 	Numeric reversed;	 /* with the reversals of this call so far */
@@ -82,7 +82,7 @@ typedef struct Transfer
 	Party *sides[NUM_SIDES];
 	Request *request; /* NULL for none; so are the next two */
 	Chain *chain;
-	Original *original;			 /* what it reverses */
+	Original *original;			 /* the entry that it reverses */
 	TransferStatus asked_status; /* of what is asked for, by itself */
 	TransferStatus status;
 	Moved moved;			   /* if it was applied */
@@ -165,9 +165,6 @@ extern void ledger_lock_again(Ledger *ledger, Party *party,
 
 /* Find out which accounts there are; the ids of reversals are known. */
 extern void ask_resolve_parties(Ledger *ledger);
-/* Sort values, and number those that differ; the result is their number. */
-extern int ask_number_uses(const Ledger *ledger, Use *uses, int nuses,
-						   int (*compare)(const Ledger *, Datum, Datum));
 
 /* reversals.c */
 

@@ -22,7 +22,7 @@ typedef struct MoneyColumn
 	int32 typmod;
 	Numeric lowest;
 	Numeric highest;
-	bool bounded; /* can a sum be out of range at all? */
+	bool bounded; /* a sum of values can be out of its range */
 } MoneyColumn;
 
 /* Columns */

@@ -20,7 +20,7 @@ typedef struct Claim
 	int nrequests;
 	const int64 *reversed; /* ids of entries to be reversed, all different */
 	int nreversed;
-	bool alone; /* is the call about one transfer, and wants whole rows? */
+	bool alone; /* the call is about one transfer, and wants whole rows */
 
 	/* Filled in: the entries of requests, NULL for those that are ours. */
 	JournalEntry **booked;
