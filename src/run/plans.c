@@ -304,9 +304,10 @@ plan_key_size(int ncolumns)
 	return offsetof(PlanKey, columns) + sizeof(AttrNumber) * ncolumns;
 }
 
+#ifdef USE_ASSERT_CHECKING
 /* Return true if the columns are in ascending order, as lists of them are. */
-static bool pg_attribute_unused()
-	plan_columns_are_sorted(const ColumnValues *columns)
+static bool
+plan_columns_are_sorted(const ColumnValues *columns)
 {
 	for (int i = 1; columns != NULL && i < columns->ncolumns; i++)
 	{
@@ -315,6 +316,7 @@ static bool pg_attribute_unused()
 	}
 	return true;
 }
+#endif
 
 /* Append the columns to a key, which says in its fixed part how many. */
 static int16
