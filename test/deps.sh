@@ -5,7 +5,8 @@
 # PG_CONFIG set, or says in one line each what is missing, and exits.
 #
 #   server   compiler, PostgreSQL server, its development files, pgbench
-#   test     pgTAP, and what PostgreSQL's own Perl test modules need
+#   test     pgTAP, what PostgreSQL's own Perl test modules need, and a
+#            PgBouncer, without which a test is skipped
 #   demo     a Python that has psycopg2
 #   format   clang-format
 #   debootstrap   debootstrap, which makes Debian systems
@@ -18,6 +19,7 @@ set -euo pipefail
 
 oldest_major=15
 clang_format_major=14
+unpacked=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)/tmp_deps
 
 say() { printf '%s\n' "$*"; }
 
@@ -35,6 +37,7 @@ need()
 		# What the packages install, before what a version manager put on PATH.
 		PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 		install_missing "$@"
+		[[ " $* " != *" test "* ]] || provide_pgbouncer
 	fi
 	: "${PG_CONFIG:=pg_config}"
 	export PG_CONFIG
@@ -88,6 +91,7 @@ check_test()
 		lack "pgTAP for $("$PG_CONFIG" --version)" || ok=1
 	have prove || lack "prove (Perl's test runner)" || ok=1
 	perl -MIPC::Run -e 1 2>/dev/null || lack "Perl's module IPC::Run" || ok=1
+	[ -n "$(find_pgbouncer)" ] || say "no PgBouncer: test/t/pooler.pl is skipped"
 	return "$ok"
 }
 
@@ -109,6 +113,19 @@ check_debootstrap()
 {
 	have debootstrap || lack "debootstrap" || return
 	have unshare || lack "unshare (util-linux)"
+}
+
+# The one on PATH, or one that provide_pgbouncer has unpacked; it has to run.
+find_pgbouncer()
+{
+	local program
+
+	for program in pgbouncer "$unpacked/pgbouncer/usr/sbin/pgbouncer"; do
+		if "$program" --version >/dev/null 2>&1; then
+			command -v "$program"
+			return
+		fi
+	done
 }
 
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
@@ -260,6 +277,48 @@ install_packages()
 		die "apt-get could not install $*"
 	fi
 )
+
+# The package starts a service, now and whenever the machine does: so it is
+# unpacked in the checkout instead, and only the libraries that it depends on
+# are installed.  Whatever goes wrong, the tests run without it.
+provide_pgbouncer()
+{
+	local scratch
+
+	[ -z "$(find_pgbouncer)" ] || return 0
+	say "unpacking PgBouncer"
+	scratch=$(mktemp -d)
+	unpack_pgbouncer "$scratch" >"$scratch/log" 2>&1 || cat "$scratch/log"
+	rm -rf "$scratch"
+}
+
+unpack_pgbouncer()
+(
+	cd "$1" && download_pgbouncer || return
+	libraries=$(dpkg-deb -f pgbouncer_*.deb Depends | tr ',' '\n' |
+		sed -n 's/^ *\(lib[^ |]*\).*/\1/p' |
+		while read -r package; do
+			installed_version "$package" >/dev/null || say "$package"
+		done)
+	if [ -n "$libraries" ]; then
+		# Split into words on purpose: one package each.
+		# shellcheck disable=SC2086
+		install_packages "" $libraries || return
+	fi
+	rm -rf "$unpacked/pgbouncer"
+	mkdir -p "$unpacked/pgbouncer" &&
+		dpkg-deb -x pgbouncer_*.deb "$unpacked/pgbouncer" &&
+		# Under sudo, the checkout is not root's.
+		chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
+)
+
+# What the package lists say may be old, or there may be none yet.
+download_pgbouncer()
+{
+	local get=(apt-get -qq -o APT::Sandbox::User=root download pgbouncer)
+
+	"${get[@]}" || { as_root true && apt_get update && "${get[@]}"; }
+}
 
 # The machine's apt preferences, and ours.
 keep_versions()

@@ -124,7 +124,7 @@ list_checkout()
 	if git -c safe.directory="$checkout" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
 		git -c safe.directory="$checkout" ls-files -z --cached --others --exclude-standard
 	else
-		find . -type f -not -path './tmp_check/*' -not -name '*.o' -not -name '*.bc' -not -name '*.so' -print0
+		find . -type f -not -path './tmp_check/*' -not -path './tmp_deps/*' -not -name '*.o' -not -name '*.bc' -not -name '*.so' -print0
 	fi |
 		# Deleted, but not yet for git.
 		while IFS= read -r -d '' path; do
