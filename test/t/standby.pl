@@ -20,6 +20,9 @@ CREATE TABLE test (id serial, str varchar(100));
 SELECT created FROM get_or_create(NULL::test, '{"str": "old"}');
 CREATE TABLE account (id integer PRIMARY KEY, balance numeric);
 INSERT INTO account VALUES (1, 100), (2, 100);
+CREATE TABLE guarded (str text);
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON guarded
+	FOR EACH ROW EXECUTE FUNCTION key_guard('str');
 SELECT create_journal('journal', NULL::account, request_id_type => 'text');
 ));
 $primary->backup('base');
@@ -45,17 +48,25 @@ SELECT (object).str, created FROM get_or_create(NULL::test, '{"str": "$key"}');
 		"get_or_create() gives the row that is there ($key)");
 }
 
+is( $standby->safe_psql(
+		'postgres', q(
+SELECT (object).str, created FROM get_or_create_many(NULL::test, '[{"str": "new"}, {"str": "old"}]', '{str}');
+)),
+	"new|f\nold|f",
+	'get_or_create_many() gives the rows that are there');
+
 sub refused
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($statement, $name) = @_;
+	my ($statement, $name, $sqlstate) = @_;
 	my ($status, $out, $err) = $standby->psql(
 		'postgres',
 		"\\set VERBOSITY verbose\n$statement",
 		on_error_stop => 1);
 
 	is($out, '', "$name returns nothing");
-	like($err, qr/ERROR:  25006: /, "$name gives 25006");
+	$sqlstate ||= '25006';
+	like($err, qr/ERROR:  $sqlstate: /, "$name gives $sqlstate");
 	return;
 }
 
@@ -73,6 +84,17 @@ refused(
 	'transfer_many()');
 refused(q(SELECT * FROM reverse_transfer(NULL::account, 'journal', 1);),
 	'reverse_transfer()');
+refused(
+	q(SELECT * FROM get_or_create_many(NULL::test, '[{"str": "old"}, {"str": "absent"}]', '{str}');),
+	'get_or_create_many() without one of the rows');
+refused(
+	q(SELECT * FROM update_or_create_many(NULL::test, '[{"str": "old"}]', '{str}');),
+	'update_or_create_many()');
+refused(q(SELECT FROM lock_rows(NULL::account, '{1}'::int[]);), 'lock_rows()');
+refused(q(SELECT create_journal('another', NULL::account);), 'create_journal()');
+# The lock on the journal is refused first, as that of any LOCK TABLE.
+refused(q(SELECT guard_journal('journal');), 'guard_journal()', '55000');
+refused(q(INSERT INTO guarded VALUES ('x');), 'an INSERT under a key_guard');
 is( $standby->safe_psql(
 		'postgres', q(
 SELECT amount, replayed, (from_account).balance
