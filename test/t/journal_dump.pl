@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the racefree developers
 
-# A journal is an ordinary table: pg_dump takes it along, and where it is
-# restored, requests that were booked are still booked.
+# Journals and guards are ordinary tables and triggers: pg_dump takes them
+# along, in each of its formats, and where they are restored, requests that were
+# booked are still booked, and what was refused is refused.
 
 use strict;
 use warnings;
@@ -29,61 +30,153 @@ SELECT create_journal('parts', NULL::"An account", request_id_type => 'text', ba
 	partition_by => 'RANGE (created_at)');
 CREATE TABLE part PARTITION OF parts DEFAULT;
 SELECT guard_journal('parts');
+SELECT reverse_transfer(NULL::account, '"A journal"', 1, 1, 'back again');
+CREATE TABLE guarded (id serial, str text, n integer) PARTITION BY HASH (id);
+CREATE TABLE guarded_0 PARTITION OF guarded FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE guarded_1 PARTITION OF guarded FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON guarded
+	FOR EACH ROW EXECUTE FUNCTION key_guard('str');
+INSERT INTO guarded (str) SELECT 'key ' || i FROM generate_series(1, 100) AS i;
 SELECT transfer(NULL::"An account", 1, 2, 30, balance_column => 'The balance', journal => 'parts', request_id => 'first');
 ));
 
-my $dump = $node->basedir . '/dump.sql';
-$node->command_ok(
-	[ 'pg_dump', '--no-sync', '--file', $dump, $node->connstr('postgres') ],
-	'the database is dumped');
-$node->safe_psql('postgres', 'CREATE DATABASE restored');
-$node->command_ok(
-	[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ],
-	'and restored');
 
-# Each is asked of the restored database.
-sub answers
+# Each way ends in a database of its own.
+my $folder = $node->basedir;
+my $source = $node->connstr('postgres');
+my %ways = (
+	plain => sub {
+		my ($target) = @_;
+		dumped('plain', '--file', "$folder/plain.sql");
+		loaded('plain', $target, "$folder/plain.sql");
+	},
+	custom => sub {
+		my ($target) = @_;
+		dumped('custom', '-Fc', '--file', "$folder/custom");
+		restored('custom', $target, "$folder/custom");
+	},
+	parallel => sub {
+		my ($target) = @_;
+		dumped('parallel', '-Fd', '-j', 2, '--file', "$folder/parallel");
+		restored('parallel', $target, '-j', 2, "$folder/parallel");
+	},
+	# With the guards in place before the rows.
+	'schema and data' => sub {
+		my ($target) = @_;
+		for my $part ('schema', 'data')
+		{
+			dumped($part, "--$part-only", '--file', "$folder/$part.sql");
+			loaded($part, $target, "$folder/$part.sql");
+		}
+	});
+
+sub dumped
 {
-	my ($query, $answer, $name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-	is( $node->safe_psql('restored', qq(SET search_path = "Some where", public; $query)),
-		$answer, $name);
+	my ($name, @options) = @_;
+	$node->command_ok([ 'pg_dump', '--no-sync', @options, $source ], "$name: the database is dumped");
 	return;
 }
 
-answers(q(SELECT count(*) FROM verify_journal('"A journal"', NULL::account)),
-	'0', 'it all adds up');
-answers(
-	q(SELECT amount, replayed, entry->>'id' FROM transfer(NULL::account, 1, 2, 30, journal => '"A journal"', request_id => 'first')),
-	'30|t|1', 'a request that was booked is a replay');
-answers(
-	q(SELECT amount, replayed, entry->>'id' FROM reverse_transfer(NULL::account, '"A journal"', 1)),
-	'20|f|3', 'the rest is reversed, and entries are numbered on');
-answers(q(SELECT balance_at('"A journal"', 1, 'infinity')), '100.00', 'the balance is known');
-
-my ($result, undef, $stderr) =
-  $node->psql('restored', q(DELETE FROM "Some where"."A journal"));
-like($stderr, qr/entries of journal "A journal" cannot be changed/, 'the guard is there');
-
-# What a journal belongs to, and the guards of its partitions, came along.
-answers(
-	q(SELECT amount, replayed FROM transfer(NULL::"An account", 1, 2, 30, balance_column => 'The balance', journal => 'parts', request_id => 'first')),
-	'30|t', 'a request in a partition is a replay');
-($result, undef, $stderr) = $node->psql('restored',
-	q(SELECT "Some where".transfer(NULL::"Some where".account, 1, 2, 30, journal => '"Some where".parts')));
-like($stderr, qr/journal "parts" belongs to other accounts/, 'it belongs to its accounts');
-for my $command ('DELETE FROM', 'TRUNCATE')
+sub loaded
 {
-	($result, undef, $stderr) = $node->psql('restored', qq($command "Some where".part));
-	like($stderr, qr/entries of journal "part" cannot be changed/, "$command: the partition is guarded");
+	my ($name, $target, $file) = @_;
+	$node->command_ok(
+		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $file, $target ],
+		"$name: and loaded");
+	return;
 }
-answers(q(SELECT guard_journal('parts')), '0', 'nothing is left to guard');
 
-# The extension cannot go without the journal's guard.
-($result, undef, $stderr) = $node->psql('restored', 'DROP EXTENSION racefree');
-like($stderr, qr/cannot drop extension racefree because other objects depend on it/,
-	'the extension is not dropped by oversight');
+sub restored
+{
+	my ($name, $target, @options) = @_;
+	$node->command_ok(
+		[ 'pg_restore', '--exit-on-error', '-d', $target, @options ],
+		"$name: and restored");
+	return;
+}
+
+for my $way (sort keys %ways)
+{
+	my $database = $way =~ tr/ /_/r;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$ways{$way}->($node->connstr($database));
+
+	# Each is asked of the restored database.
+	my $answers = sub {
+		my ($query, $answer, $name) = @_;
+		local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+		is( $node->safe_psql($database, qq(SET search_path = "Some where", public; $query)),
+			$answer, "$way: $name");
+	};
+	my $refuses = sub {
+		my ($query, $complaint, $name) = @_;
+		local $Test::Builder::Level = $Test::Builder::Level + 1;
+		my (undef, undef, $stderr) =
+		  $node->psql($database, qq(SET search_path = "Some where", public; $query));
+
+		like($stderr, $complaint, "$way: $name");
+	};
+
+	$answers->(
+		q(SELECT count(*) FROM verify_journal('"A journal"', NULL::account);
+		  SELECT count(*) FROM verify_journal('"A journal"', NULL::account, opening => 100)),
+		"0\n0", 'it all adds up');
+	$answers->(
+		q(SELECT amount, replayed, entry->>'id' FROM transfer(NULL::account, 1, 2, 30, journal => '"A journal"', request_id => 'first')),
+		'30|t|1', 'a request that was booked is a replay');
+	$answers->(
+		q(SELECT amount, replayed, entry->>'id' FROM reverse_transfer(NULL::account, '"A journal"', 1)),
+		'19|f|4', 'the rest is reversed, and entries are numbered on');
+	$answers->(q(SELECT balance_at('"A journal"', 1, 'infinity')),
+		'100.00', 'the balance is known');
+	$refuses->(
+		q(DELETE FROM "A journal"),
+		qr/entries of journal "A journal" cannot be changed/,
+		'the guard is there');
+	$refuses->(
+		q(DELETE FROM account),
+		qr/violates foreign key constraint/,
+		'so are the foreign keys');
+
+	# What a journal belongs to, and the guards of its partitions, came along.
+	$answers->(
+		q(SELECT amount, replayed FROM transfer(NULL::"An account", 1, 2, 30, balance_column => 'The balance', journal => 'parts', request_id => 'first')),
+		'30|t', 'a request in a partition is a replay');
+	$answers->(
+		q(SELECT amount, replayed, entry->>'id' FROM transfer(NULL::"An account", 1, 2, 1, balance_column => 'The balance', journal => 'parts', request_id => 'second')),
+		'1|f|2', 'entries of partitions are numbered on');
+	$refuses->(
+		q(SELECT transfer(NULL::account, 1, 2, 30, journal => 'parts')),
+		qr/journal "parts" belongs to other accounts/,
+		'it belongs to its accounts');
+	for my $command ('DELETE FROM', 'TRUNCATE')
+	{
+		$refuses->(
+			qq($command part),
+			qr/entries of journal "part" cannot be changed/,
+			"$command: the partition is guarded");
+	}
+	$answers->(q(SELECT guard_journal('parts')), '0', 'nothing is left to guard');
+
+	# The other guard, and the rows that it guards.
+	$refuses->(
+		q(INSERT INTO guarded (str) VALUES ('key 7')),
+		qr/duplicate key value violates key guard "guard"/,
+		'a guarded key is refused');
+	$answers->(
+		q(SELECT created, (object).id FROM get_or_create(NULL::guarded, '{"str": "key 7"}');
+		  SELECT created, (object).id FROM get_or_create(NULL::guarded, '{"str": "key 101"}')),
+		# The refused one had a number, too.
+		"f|7\nt|102", 'a guarded row is found, another created');
+
+	# The extension cannot go without the journal's guard.
+	$refuses->(
+		'DROP EXTENSION racefree',
+		qr/cannot drop extension racefree because other objects depend on it/,
+		'the extension is not dropped by oversight');
+}
 
 $node->stop;
 
