@@ -124,7 +124,7 @@ plan_names_changed(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue)
 		types_changed++;
 }
 
-/* A number that changes when names in the table's statements may have. */
+/* A number that changes when a name in the table's statements may have. */
 static uint64
 plan_names(const Target *target)
 {
@@ -432,9 +432,7 @@ plan_prefer_indexes(void)
 	return level;
 }
 
-/*
- * Make a plan that goes by an index, and keep it for all executions.
- */
+/* Make a plan that goes by an index, and keep it for all executions. */
 static void
 plan_make(PlanEntry *entry)
 {
@@ -470,13 +468,12 @@ plan_fetch(const Target *target, const StatementSpec *spec)
 
 		entry = plan_keep(target, list, plan, key, size);
 		entry->names = names;
-		/* Planning, too, can run code of the user's, which can call us. */
-		target_use(target, entry);
-		if (plan_is_made_in_advance(target, spec))
-			plan_make(entry);
 	}
-	else
-		target_use(target, entry);
+	/* Planning, too, can run code of the user's, which can call us. */
+	target_use(target, entry);
+	/* An error may have ended an earlier call before its plan was made. */
+	if (entry->generation == 0 && plan_is_made_in_advance(target, spec))
+		plan_make(entry);
 	pfree(key);
 	return entry->plan;
 }
