@@ -28,6 +28,7 @@
 #include "ledger/journal.h"
 #include "ledger/request_ids.h"
 #include "run/run.h"
+#include "table/columns.h"
 #include "table/target.h"
 
 PG_FUNCTION_INFO_V1(create_journal);
@@ -62,7 +63,7 @@ id_column_type(const Target *accounts, AttrNumber attnum)
 		att->attcollation == get_typcollation(att->atttypid))
 		return type;
 	return psprintf("%s COLLATE %s", type,
-					target_collation_name(att->attcollation));
+					columns_collation_name(att->attcollation));
 }
 
 /* REFERENCES schema.accounts (id) */

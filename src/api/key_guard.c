@@ -25,6 +25,7 @@
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "run/run.h"
+#include "table/columns.h"
 #include "table/target.h"
 #include "table/values.h"
 
@@ -134,7 +135,7 @@ key_of_root(const Target *target, const ColumnValues *key, const Target *root)
 	{
 		Form_pg_attribute att = target_column(target, key->attnums[i]);
 
-		values_set(root_key, i, target_find_column(root, NameStr(att->attname)),
+		values_set(root_key, i, columns_find(root, NameStr(att->attname)),
 				   key->values[i], key->nulls[i]);
 	}
 	values_sort(root_key);

@@ -23,6 +23,7 @@
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "table/json.h"
+#include "table/privileges.h"
 
 PG_FUNCTION_INFO_V1(lock_keys);
 
@@ -76,7 +77,7 @@ lock_of_object(const Target *target, const char *name, JsonbValue *value)
 	Jsonb *object = JsonbValueToJsonb(value);
 	ColumnValues *key = json_columns(target, object, name);
 
-	target_check_insert(target, key->attnums, key->ncolumns, NULL, 0);
+	privileges_check_insert(target, key->attnums, key->ncolumns, NULL, 0);
 	json_convert(target, object, key);
 	return keylock_of(target, key);
 }
@@ -98,7 +99,7 @@ add_locks_of_table(KeyLockList *list, const char *name, JsonbValue *keys)
 
 	/* A role that may not insert must not be able to block others. */
 	target = target_open(row_type_of_name(name), AccessShareLock);
-	target_check_privileges(target, ACL_SELECT | ACL_INSERT);
+	privileges_check(target, ACL_SELECT | ACL_INSERT);
 	target_hold_root(target);
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree keys",

@@ -30,8 +30,11 @@
 #include "keys/keylock.h"
 #include "run/arbiter.h"
 #include "run/run.h"
+#include "table/indexes.h"
 #include "table/json.h"
+#include "table/privileges.h"
 #include "table/target.h"
+#include "table/traits.h"
 #include "table/values.h"
 
 PG_FUNCTION_INFO_V1(get_or_create);
@@ -132,7 +135,7 @@ look_and_lock_row(Upsert *upsert)
 		if (lock_row(upsert))
 			return true;
 	}
-	if (target_has_row_security(upsert->target))
+	if (traits_has_row_security(upsert->target))
 		error_update_denied(target_relation(upsert->target),
 							describe_key(upsert));
 	error_serialization(target_relation(upsert->target));
@@ -157,11 +160,11 @@ update_row(Upsert *upsert)
 	const ColumnValues *key = upsert->key;
 	bool nothing_to_set = upsert->update->ncolumns == 0;
 
-	if (target_updates_are_plain(upsert->target) &&
-		!target_has_row_security(upsert->target))
+	if (traits_updates_are_plain(upsert->target) &&
+		!traits_has_row_security(upsert->target))
 	{
-		if (!target_is_unique_key(upsert->target, key->ncolumns, key->attnums,
-								  key->nulls) &&
+		if (!indexes_unique_key(upsert->target, key->ncolumns, key->attnums,
+								key->nulls) &&
 			!look_for_row(upsert, VIEW_OWN))
 			return false;
 		return nothing_to_set ? lock_row(upsert) : set_row(upsert);
@@ -254,7 +257,7 @@ insert_row(Upsert *upsert, const ColumnValues *values, bool yield,
 	keep_row(upsert, inserted);
 	check_created_key(upsert, inserted);
 	if (!upsert->leaves_key &&
-		target_may_duplicate_key(upsert->target, upsert->key->ncolumns,
+		traits_may_duplicate_key(upsert->target, upsert->key->ncolumns,
 								 upsert->key->attnums, upsert->key->nulls))
 		check_created_once(upsert, insert);
 	return true;
@@ -278,7 +281,7 @@ look_after_insert(Upsert *upsert, CommandId insert, bool *ours)
 
 	Assert(insert != InvalidCommandId);
 	*ours = false;
-	if (!target_may_divert_inserts(upsert->target) &&
+	if (!traits_may_divert_inserts(upsert->target) &&
 		!target_runs_user_code_on_insert(upsert->target))
 		return look_for_row(upsert, VIEW_LATEST);
 
@@ -309,8 +312,8 @@ is_diverted_row(const Upsert *upsert)
 {
 	const ColumnValues *key = upsert->key;
 
-	return !target_is_unique_key(upsert->target, key->ncolumns, key->attnums,
-								 key->nulls) ||
+	return !indexes_unique_key(upsert->target, key->ncolumns, key->attnums,
+							   key->nulls) ||
 		   values_match_row(upsert->target, upsert->row, upsert->create);
 }
 
@@ -396,9 +399,9 @@ create_row(Upsert *upsert)
 
 	/* A role that may not insert must not be able to block others. */
 	check_writable(upsert);
-	target_check_insert(upsert->target, upsert->key->attnums,
-						upsert->key->ncolumns, upsert->create->attnums,
-						upsert->create->ncolumns);
+	privileges_check_insert(upsert->target, upsert->key->attnums,
+							upsert->key->ncolumns, upsert->create->attnums,
+							upsert->create->ncolumns);
 	json_convert(upsert->target, upsert->create_object, upsert->create);
 	values = values_of_new_row(upsert);
 	lock_key(upsert);
@@ -425,10 +428,10 @@ create_row(Upsert *upsert)
 static bool
 update_or_create_row(Upsert *upsert)
 {
-	if (target_rows_can_move(upsert->target))
+	if (traits_rows_can_move(upsert->target))
 	{
 		check_writable(upsert);
-		target_check_privileges(upsert->target, ACL_SELECT | ACL_UPDATE);
+		privileges_check(upsert->target, ACL_SELECT | ACL_UPDATE);
 		lock_key(upsert);
 	}
 	return !update_row(upsert) && create_row(upsert);

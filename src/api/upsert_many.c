@@ -38,7 +38,10 @@
 #include "keys/groups.h"
 #include "run/arbiter.h"
 #include "run/run.h"
+#include "table/indexes.h"
+#include "table/privileges.h"
 #include "table/target.h"
+#include "table/traits.h"
 
 PG_FUNCTION_INFO_V1(get_or_create_many);
 PG_FUNCTION_INFO_V1(update_or_create_many);
@@ -104,8 +107,8 @@ created_by_insert(const UpsertMany *call, const KeyGroup *group)
 {
 	if (!group->tried)
 		return false;
-	if (!target_is_unique_key(call->target, group->key.ncolumns,
-							  group->key.attnums, group->key.nulls))
+	if (!indexes_unique_key(call->target, group->key.ncolumns,
+							group->key.attnums, group->key.nulls))
 		return true;
 	for (int d = 0; d < group->data.ncolumns; d++)
 	{
@@ -203,8 +206,8 @@ check_may_insert(const UpsertMany *call, const GroupColumns *given)
 {
 	const ColumnValues *key = groups_key(call->groups);
 
-	target_check_insert(call->target, key->attnums, key->ncolumns,
-						given->columns.attnums, given->columns.ncolumns);
+	privileges_check_insert(call->target, key->attnums, key->ncolumns,
+							given->columns.attnums, given->columns.ncolumns);
 }
 
 /*
@@ -247,7 +250,7 @@ has_row_order(const Target *target)
 {
 	const AttrNumber *columns;
 
-	return target_primary_key(target, &columns) > 0;
+	return indexes_primary_key(target, &columns) > 0;
 }
 
 /*
@@ -262,7 +265,7 @@ lock_all_keys(UpsertMany *call)
 	GroupList all = groups_select(call->groups, GROUP_MISSING);
 
 	Assert(all.ngroups == groups_count(call->groups));
-	target_check_privileges(call->target, ACL_SELECT | ACL_UPDATE);
+	privileges_check(call->target, ACL_SELECT | ACL_UPDATE);
 	lock_groups(call, all, all.ngroups > 1 && !has_row_order(call->target));
 	groups_free_list(&all);
 }
@@ -278,7 +281,7 @@ lacks_primary_key(const KeyGroup *group, const void *arg)
 {
 	const Target *target = arg;
 	const AttrNumber *columns;
-	int ncolumns = target_primary_key(target, &columns);
+	int ncolumns = indexes_primary_key(target, &columns);
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
@@ -358,7 +361,7 @@ error_not_lockable(const UpsertMany *call, const KeyGroup *group)
 	Relation rel = target_relation(call->target);
 	ErrorContextCallback callback;
 
-	if (target_has_row_security(call->target))
+	if (traits_has_row_security(call->target))
 		error_update_denied(rel, groups_describe(call->groups, group));
 	groups_push_error_context(&callback, group);
 	error_serialization(rel);
@@ -463,7 +466,7 @@ static void
 look_after_updates(UpsertMany *call, CommandId first)
 {
 	if (first != InvalidCommandId &&
-		(!target_updates_are_plain(call->target) ||
+		(!traits_updates_are_plain(call->target) ||
 		 target_runs_user_code_on_insert(call->target)))
 		look_again(call, first);
 }
@@ -542,7 +545,7 @@ check_pattern_created_once(const UpsertMany *call, GroupList *pattern,
 	GroupList several;
 	int *all;
 
-	if (!target_may_duplicate_key(call->target, key->ncolumns, key->attnums,
+	if (!traits_may_duplicate_key(call->target, key->ncolumns, key->attnums,
 								  key->nulls))
 		return;
 	snapshot = run_take_snapshot();
@@ -648,7 +651,7 @@ error_not_all_created(const UpsertMany *call)
 static bool
 inserts_can_create_others(const Target *target)
 {
-	return target_may_divert_inserts(target) ||
+	return traits_may_divert_inserts(target) ||
 		   target_runs_user_code_on_insert(target);
 }
 

@@ -31,8 +31,10 @@
 #include "ledger/journal.h"
 #include "ledger/reports.h"
 #include "run/run.h"
+#include "table/columns.h"
 #include "table/ids.h"
 #include "table/target.h"
+#include "table/traits.h"
 #include "table/values.h"
 
 PG_FUNCTION_INFO_V1(verify_journal);
@@ -359,14 +361,14 @@ choose_keys(Verification *verification)
 	verification->keys.collation = accounts->id.collation;
 	verification->keys.hashed =
 		OidIsValid(verification->keys.type->hash_proc) &&
-		!target_hash_misleads(accounts->table, accounts->id.attnum);
+		!columns_hash_misleads(accounts->table, accounts->id.attnum);
 }
 
 /* Nothing is well that was not looked at. */
 static void
 check_row_security(const Target *table)
 {
-	if (target_has_row_security(table))
+	if (traits_has_row_security(table))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("row-level security can hide rows of table \"%s\"",

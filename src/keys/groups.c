@@ -29,6 +29,8 @@
 #include "base/errors.h"
 #include "keys/groups.h"
 #include "keys/input.h"
+#include "table/indexes.h"
+#include "table/traits.h"
 
 struct KeyGroups
 {
@@ -663,7 +665,7 @@ groups_take_created(KeyGroups *groups, GroupList list, RowSet set)
 												  "racefree created row",
 												  ALLOCSET_SMALL_SIZES);
 	bool as_given = set.nrows == list.ngroups &&
-					!target_may_divert_inserts(groups->target);
+					!traits_may_divert_inserts(groups->target);
 	int g = 0;
 
 	for (uint64 i = 0; i < set.nrows; i++)
@@ -731,7 +733,7 @@ static void
 set_primary_key(const KeyGroups *groups, const KeyGroup *group, Rows *rows)
 {
 	const AttrNumber *columns;
-	int n = target_primary_key(groups->target, &columns);
+	int n = indexes_primary_key(groups->target, &columns);
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
@@ -749,7 +751,7 @@ begin_group_rows(const KeyGroups *groups, int nrows,
 {
 	const Target *target = groups->target;
 	const AttrNumber *primary_key = NULL;
-	int nprimary = with_primary_key ? target_primary_key(target, &primary_key)
+	int nprimary = with_primary_key ? indexes_primary_key(target, &primary_key)
 									: 0;
 	int nkeys = groups->key->ncolumns;
 	int ndata = columns == NULL ? 0 : columns->columns.ncolumns;

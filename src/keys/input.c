@@ -23,6 +23,7 @@
 #include "base/errors.h"
 #include "keys/input.h"
 #include "keys/keylock.h"
+#include "table/columns.h"
 #include "table/json.h"
 
 /* Error context callback: the row with that number, counted from 0. */
@@ -50,8 +51,7 @@ input_key(const Target *target, ArrayType *names)
 		if (nulls[i])
 			error_null_element("key");
 		values_set(key, i,
-				   target_find_column(target,
-									  NameStr(*DatumGetName(elements[i]))),
+				   columns_find(target, NameStr(*DatumGetName(elements[i]))),
 				   (Datum) 0, false);
 	}
 	values_sort(key);
@@ -169,8 +169,8 @@ compare_unhashed(const Target *target, const InputRow *left,
 {
 	AttrNumber attnum = left->key.attnums[i];
 	Form_pg_attribute att = target_column(target, attnum);
-	TypeCacheEntry *type = target_column_type(target, attnum,
-											  TYPECACHE_CMP_PROC_FINFO);
+	TypeCacheEntry *type = columns_type(target, attnum,
+										TYPECACHE_CMP_PROC_FINFO);
 
 	if (left->key.nulls[i] || right->key.nulls[i])
 		return left->key.nulls[i] - right->key.nulls[i];
@@ -197,7 +197,7 @@ input_compare(const Target *target, const InputRow *left, const InputRow *right)
 	{
 		int order;
 
-		if (target_has_hash(target, left->key.attnums[i]))
+		if (columns_has_hash(target, left->key.attnums[i]))
 			continue;
 		order = compare_unhashed(target, left, right, i);
 		if (order != 0)

@@ -34,6 +34,7 @@
 #include "base/compat.h"
 #include "base/locks.h"
 #include "keys/keylock.h"
+#include "table/columns.h"
 
 /*
  * Field 4 of the tags of advisory locks.  PostgreSQL's lockfuncs.c uses 1 for
@@ -145,10 +146,10 @@ keylock_hash(const Target *target, const ColumnValues *key, bool *complete)
 
 		hash = hash_bytes_extended((const unsigned char *) name, strlen(name),
 								   0);
-		type = target_column_type(target, key->attnums[i],
-								  TYPECACHE_HASH_EXTENDED_PROC_FINFO);
+		type = columns_type(target, key->attnums[i],
+							TYPECACHE_HASH_EXTENDED_PROC_FINFO);
 		if (!OidIsValid(type->hash_extended_proc) ||
-			target_hash_misleads(target, key->attnums[i]))
+			columns_hash_misleads(target, key->attnums[i]))
 			*complete = false;
 		else if (!key->nulls[i])
 			hash = DatumGetUInt64(

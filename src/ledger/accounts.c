@@ -17,6 +17,8 @@
 
 #include "base/errors.h"
 #include "ledger/accounts.h"
+#include "table/columns.h"
+#include "table/indexes.h"
 
 /* ----------
  * The table
@@ -30,7 +32,7 @@
 static void
 accounts_resolve_balance(Accounts *accounts, const char *name)
 {
-	AttrNumber attnum = target_find_column(accounts->table, name);
+	AttrNumber attnum = columns_find(accounts->table, name);
 	Form_pg_attribute att = target_column(accounts->table, attnum);
 
 	if (!money_column(accounts->table, attnum, &accounts->balance))
@@ -54,7 +56,7 @@ accounts_check_balance_is_no_key(const Accounts *accounts)
 {
 	AttrNumber balance = accounts->balance.attnum;
 	const AttrNumber *key;
-	int n = target_primary_key(accounts->table, &key);
+	int n = indexes_primary_key(accounts->table, &key);
 	bool is_key = balance == accounts->id.attnum;
 
 	for (int i = 0; i < n; i++)
@@ -107,10 +109,10 @@ accounts_set_match(Accounts *accounts, ArrayType *names)
 	{
 		if (nulls[i])
 			error_null_element("must_match");
-		attnums[i] = target_find_column(accounts->table,
-										NameStr(*DatumGetName(elements[i])));
+		attnums[i] = columns_find(accounts->table,
+								  NameStr(*DatumGetName(elements[i])));
 		/* Raise an error if values of its type cannot be compared. */
-		(void) target_column_type(accounts->table, attnums[i], 0);
+		(void) columns_type(accounts->table, attnums[i], 0);
 	}
 	accounts->match = (ColumnValues){.ncolumns = n, .attnums = attnums};
 }

@@ -23,6 +23,9 @@
 #include "base/errors.h"
 #include "ledger/booking.h"
 #include "ledger/progress.h"
+#include "table/columns.h"
+#include "table/indexes.h"
+#include "table/traits.h"
 #include "table/values.h"
 
 /* The columns that an INSERT gives, in ascending order. */
@@ -193,14 +196,14 @@ booking_may_differ(const Booking *booking, const BookedColumns *booked)
 {
 	const Target *table = booking->journal->table;
 
-	if (target_may_divert_inserts(table))
+	if (traits_may_divert_inserts(table))
 		return true;
 	for (int i = 0; i < booked->ncolumns; i++)
 	{
 		JournalColumn column = booked->columns[i];
 
 		if ((column == JOURNAL_FROM_ID || column == JOURNAL_TO_ID) &&
-			target_has_length(table, booked->attnums[i]))
+			columns_has_length(table, booked->attnums[i]))
 			return true;
 	}
 	return false;
@@ -333,10 +336,10 @@ booking_insert(Booking *booking)
 BookingDoubt
 booking_doubt(const Journal *journal, bool plain)
 {
-	if (target_ran_user_code_on_insert(journal->table))
+	if (traits_insert_ran_code(journal->table))
 		return BOOKING_TRIGGERS;
 	if (!plain && journal_has(journal, JOURNAL_REQUEST_ID) &&
-		!target_is_unique(journal->table, journal->columns[JOURNAL_REQUEST_ID]))
+		!indexes_unique(journal->table, journal->columns[JOURNAL_REQUEST_ID]))
 		return BOOKING_REPEATED;
 	return BOOKING_SURE;
 }

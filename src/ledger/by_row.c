@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "ledger/ledger_private.h"
+#include "table/indexes.h"
 
 /* The place of a party in id order. */
 static int
@@ -118,9 +119,9 @@ by_row_can_be_sound(const Ledger *ledger, Numeric amount)
 	const Accounts *accounts = &ledger->accounts;
 
 	return !ledger->rules.up_to &&
-		   target_locks_by(accounts->table, accounts->id.attnum) &&
+		   indexes_in_key_order(accounts->table, accounts->id.attnum) &&
 		   accounts_match_is_stable(accounts) &&
-		   target_is_unique(accounts->table, accounts->id.attnum) &&
+		   indexes_unique(accounts->table, accounts->id.attnum) &&
 		   rules_bounds_are_sound(&ledger->rules, amount);
 }
 
@@ -240,7 +241,7 @@ by_row_lock(Ledger *ledger)
 	const Accounts *accounts = &ledger->accounts;
 
 	if (ledger->nparties == NUM_SIDES && ledger->parties[0].needed &&
-		!target_locks_by(accounts->table, accounts->id.attnum))
+		!indexes_in_key_order(accounts->table, accounts->id.attnum))
 		by_row_lock_pair(ledger);
 	for (int i = 0; i < ledger->nparties; i++)
 	{

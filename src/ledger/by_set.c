@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "ledger/ledger_private.h"
+#include "table/traits.h"
 
 /* The parties that a statement is about. */
 typedef bool (*PartyFilter)(const Party *party);
@@ -188,7 +189,7 @@ by_set_store(Ledger *ledger)
 	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
 	ColumnValues data = {.ncolumns = 1, .attnums = &accounts->balance.attnum};
 	bool not_partial = false;
-	bool redundant = target_suppresses_redundant_updates(accounts->table);
+	bool redundant = traits_suppress_redundant_updates(accounts->table);
 	Rows *rows = by_set_make_rows(ledger, by_set_is_moved, true);
 	int nrows = rows_count(rows);
 	RowSet set = run_rows_update(accounts->table, rows, &key, &data,

@@ -24,7 +24,9 @@
 #include "base/errors.h"
 #include "ledger/guard.h"
 #include "ledger/journal.h"
+#include "table/columns.h"
 #include "table/ids.h"
+#include "table/traits.h"
 #include "table/values.h"
 
 /* ----------
@@ -98,9 +100,8 @@ journal_check_id_column(const Journal *journal, JournalColumn column,
 	if (journal_is_integer(type) && journal_is_integer(id_base))
 		return;
 	if ((type != id_base && !IsBinaryCoercible(id_base, type)) ||
-		target_column_type(journal->table, journal->columns[column], 0)
-				->eq_opr !=
-			target_column_type(accounts->table, accounts->id.attnum, 0)->eq_opr)
+		columns_type(journal->table, journal->columns[column], 0)->eq_opr !=
+			columns_type(accounts->table, accounts->id.attnum, 0)->eq_opr)
 		journal_column_error_type(journal, column, format_type_be(id_type));
 	journal_check_id_collation(journal, column, accounts);
 }
@@ -112,7 +113,7 @@ journal_check_id_column(const Journal *journal, JournalColumn column,
 static void
 journal_check_durability(const Journal *journal, const Accounts *accounts)
 {
-	if (target_outlasts(accounts->table, journal->table))
+	if (traits_outlasts(accounts->table, journal->table))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("journal \"%s\" is less durable than its accounts",

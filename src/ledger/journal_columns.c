@@ -23,6 +23,7 @@
 #include "base/errors.h"
 #include "ledger/journal_columns.h"
 #include "ledger/request_ids.h"
+#include "table/columns.h"
 #include "table/values.h"
 
 /* The functions that columns of one kind share. */
@@ -323,9 +324,9 @@ static const JournalKind integer_kind = {integer_check, integer_read,
 static void
 request_check(Journal *journal, JournalColumn column)
 {
-	TypeCacheEntry *type = target_column_type(journal->table,
-											  journal->columns[column],
-											  TYPECACHE_CMP_PROC_FINFO);
+	TypeCacheEntry *type = columns_type(journal->table,
+										journal->columns[column],
+										TYPECACHE_CMP_PROC_FINFO);
 
 	if (OidIsValid(type->cmp_proc))
 		ids_of_column(&journal->request, journal->table,

@@ -32,6 +32,7 @@
 #include "base/errors.h"
 #include "ledger/ledger_private.h"
 #include "table/json.h"
+#include "table/traits.h"
 
 /* Error context callback: the transfer with that number, from 0. */
 static void
@@ -282,8 +283,8 @@ void
 ledger_run(Ledger *ledger, bool report)
 {
 	const Accounts *accounts = &ledger->accounts;
-	bool plain = !target_runs_user_code_on_update(accounts->table,
-												  accounts->balance.attnum);
+	bool plain = !traits_update_runs_code(accounts->table,
+										  accounts->balance.attnum);
 
 	ledger->report = report;
 	if (ledger->journal != NULL)

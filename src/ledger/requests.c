@@ -35,6 +35,7 @@
 #include "ledger/request_ids.h"
 #include "ledger/requests.h"
 #include "table/ids.h"
+#include "table/privileges.h"
 #include "table/values.h"
 
 /* ----------
@@ -130,7 +131,8 @@ requests_check_readable(const Journal *journal)
 {
 	ColumnValues *columns = journal_existing_columns(journal);
 
-	target_check_readable(journal->table, columns->ncolumns, columns->attnums);
+	privileges_check_select(journal->table, columns->ncolumns,
+							columns->attnums);
 	pfree(columns);
 }
 
@@ -216,7 +218,7 @@ requests_claim(const Journal *journal, Claim *claim)
 	 * Check privileges before locking: a role that cannot book anything must
 	 * not be able to block others.
 	 */
-	target_check_privileges(journal->table, ACL_INSERT);
+	privileges_check(journal->table, ACL_INSERT);
 	if (nkeys == 0)
 		return;
 	if (!claim->alone || claim->nrequests == 0)

@@ -19,6 +19,7 @@
 
 #include "base/errors.h"
 #include "ledger/ledger_private.h"
+#include "table/traits.h"
 
 /* ----------
  * The entries
@@ -225,7 +226,7 @@ reversals_raise(const Ledger *ledger, const Transfer *transfer,
 				 errmsg("entry " INT64_FORMAT " does not exist in journal "
 						"\"%s\"",
 						original->id, journal_table_name(journal)),
-				 target_has_row_security(journal->table)
+				 traits_has_row_security(journal->table)
 					 ? errhint("Row-level security may hide the entry.")
 					 : 0));
 	if (status == TRANSFER_ENTRY_INCOMPLETE)

@@ -18,6 +18,7 @@
 
 #include "base/errors.h"
 #include "ledger/rules.h"
+#include "table/traits.h"
 
 /* ----------
  * Limits
@@ -308,7 +309,7 @@ rules_error_not_found(const Rules *rules, const Account *account)
 			 errmsg("account \"%s\" does not exist in table \"%s\"",
 					accounts_print_id(rules->accounts, account),
 					accounts_table_name(rules->accounts)),
-			 target_has_row_security(rules->accounts->table)
+			 traits_has_row_security(rules->accounts->table)
 				 ? errhint("Row-level security may hide the account.")
 				 : 0));
 }

@@ -25,6 +25,8 @@
 #include "utils/syscache.h"
 
 #include "run/arbiter.h"
+#include "table/indexes.h"
+#include "table/traits.h"
 
 /*
  * How many INSERTs yield to a row of another session that is gone again when we
@@ -86,7 +88,7 @@ index_covers_key(const Target *target, Relation index, int nkeys,
 		if (attnum == InvalidAttrNumber)
 			continue;
 		if (!key_covers_column(index, attnum, nkeys, keys, nulls) ||
-			!target_index_agrees(target, index, i))
+			!indexes_agree(target, index, i))
 			return false;
 	}
 	return key_covers_expressions(index, nkeys, keys, nulls);
@@ -297,7 +299,7 @@ arbiter_begin(const Target *target, bool may_yield)
 	Yields yields = {0};
 
 	if (may_yield)
-		yields.max = target_may_divert_inserts(target) ? 1 : MAX_YIELDS;
+		yields.max = traits_may_divert_inserts(target) ? 1 : MAX_YIELDS;
 	return yields;
 }
 

@@ -38,6 +38,7 @@
 #include "base/errors.h"
 #include "base/settings.h"
 #include "run/plans.h"
+#include "table/traits.h"
 
 /* How many plans are kept of one table. */
 #define PLANS_PER_TABLE 64
@@ -272,7 +273,7 @@ plan_check_no_instead_rule(Relation rel, CmdType command)
 bool
 plan_is_made_in_advance(const Target *target, const StatementSpec *spec)
 {
-	return spec->by_index && target_is_simple(target);
+	return spec->by_index && traits_is_simple(target);
 }
 
 /* Prepare a statement.  This is the only place that does. */

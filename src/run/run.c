@@ -23,6 +23,8 @@
 #include "run/plans.h"
 #include "run/run.h"
 #include "run/statements.h"
+#include "table/indexes.h"
+#include "table/traits.h"
 
 /* How many rows a scan fetches at once. */
 #define RUN_FETCH_SIZE 1000
@@ -196,12 +198,11 @@ run_statement(const Target *target, const StatementSpec *spec, Datum *values,
 static bool
 run_by_index(const Target *target, const ColumnValues *key)
 {
-	if (!target_is_simple(target))
+	if (!traits_is_simple(target))
 		return false;
 	if (key->ncolumns == 1)
-		return !key->nulls[0] && target_has_index(target, key->attnums[0]);
-	return target_is_unique_key(target, key->ncolumns, key->attnums,
-								key->nulls);
+		return !key->nulls[0] && indexes_find_by(target, key->attnums[0]);
+	return indexes_unique_key(target, key->ncolumns, key->attnums, key->nulls);
 }
 
 /* Run a statement that takes parameters, and return all live columns. */
@@ -262,8 +263,7 @@ run_find(const Target *target, const ColumnValues *key, View view)
 {
 	StatementSpec spec = {.kind = STMT_LOOK,
 						  .key = key,
-						  .by_index = target_has_index(target,
-													   key->attnums[0])};
+						  .by_index = indexes_find_by(target, key->attnums[0])};
 
 	Assert(key->ncolumns == 1 && !key->nulls[0]);
 	return run_with_params(target, &spec, view);
@@ -342,8 +342,7 @@ run_sum(const Target *target, const ColumnValues *key, AttrNumber column,
 	StatementSpec spec = {.kind = STMT_SUM,
 						  .key = key,
 						  .data = &data,
-						  .by_index = target_has_index(target,
-													   key->attnums[0])};
+						  .by_index = indexes_find_by(target, key->attnums[0])};
 	RowSet set;
 	bool isnull;
 	Datum sum;
@@ -503,7 +502,7 @@ RowSet
 run_rows_find(const Target *target, Rows *rows, const ColumnValues *key,
 			  const ColumnValues *result, View view)
 {
-	bool by_index = target_has_index(target, key->attnums[0]);
+	bool by_index = indexes_find_by(target, key->attnums[0]);
 	StatementSpec spec = {.kind = by_index ? STMT_MANY_PROBE : STMT_MANY_LOOK,
 						  .key = key,
 						  .result = result,

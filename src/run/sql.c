@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 
 #include "run/sql.h"
+#include "table/columns.h"
 
 /* ----------
  * The statement
@@ -126,7 +127,7 @@ sql_append_collation(Statement *stmt, AttrNumber attnum)
 
 	if (OidIsValid(collation))
 		appendStringInfo(&stmt->text, " COLLATE %s",
-						 target_collation_name(collation));
+						 columns_collation_name(collation));
 }
 
 /* Append OPERATOR(schema.=). */
@@ -185,7 +186,7 @@ void
 sql_append_equality(Statement *stmt, AttrNumber attnum, const char *column,
 					const char *value, Oid value_type)
 {
-	Oid eq_opr = target_column_type(stmt->target, attnum, 0)->eq_opr;
+	Oid eq_opr = columns_type(stmt->target, attnum, 0)->eq_opr;
 
 	if (sql_is_polymorphic(eq_opr))
 	{
@@ -211,7 +212,7 @@ void
 sql_append_any(Statement *stmt, AttrNumber attnum, const char *column,
 			   const char *array)
 {
-	Oid eq_opr = target_column_type(stmt->target, attnum, 0)->eq_opr;
+	Oid eq_opr = columns_type(stmt->target, attnum, 0)->eq_opr;
 
 	if (sql_is_polymorphic(eq_opr))
 		column = sql_polymorphic_operand(stmt, attnum, column);
@@ -234,7 +235,7 @@ void
 sql_append_sure_equality(Statement *stmt, AttrNumber attnum, const char *column,
 						 const char *value, Oid value_type)
 {
-	bool misleads = target_hash_misleads(stmt->target, attnum);
+	bool misleads = columns_hash_misleads(stmt->target, attnum);
 
 	if (misleads)
 		appendStringInfoChar(&stmt->text, '(');
@@ -259,8 +260,7 @@ sql_append_is_null(Statement *stmt, const char *value)
 void
 sql_append_order(Statement *stmt, AttrNumber attnum, const char *prefix)
 {
-	TypeCacheEntry *type = target_column_type(stmt->target, attnum,
-											  TYPECACHE_LT_OPR);
+	TypeCacheEntry *type = columns_type(stmt->target, attnum, TYPECACHE_LT_OPR);
 	const char *column = psprintf("%s%s", prefix, sql_column(stmt, attnum));
 
 	if (sql_is_polymorphic(type->lt_opr))

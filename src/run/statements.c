@@ -21,6 +21,8 @@
 #include "run/arbiter.h"
 #include "run/rows.h"
 #include "run/statements.h"
+#include "table/columns.h"
+#include "table/indexes.h"
 
 /* ----------
  * One row
@@ -61,7 +63,7 @@ append_where(Statement *stmt, const ColumnValues *key)
 
 		sql_append(stmt, i == 0 ? " WHERE " : " AND ");
 		/* A type without equality is no key, not even to ask for NULL. */
-		(void) target_column_type(stmt->target, attnum, 0);
+		(void) columns_type(stmt->target, attnum, 0);
 		if (key->nulls[i])
 			sql_append_is_null(stmt, name);
 		else if (partitioned)
@@ -211,7 +213,7 @@ static void
 append_lock_order(Statement *stmt, AttrNumber id_attnum, const char *prefix)
 {
 	const AttrNumber *columns;
-	int ncolumns = target_primary_key(stmt->target, &columns);
+	int ncolumns = indexes_primary_key(stmt->target, &columns);
 
 	sql_append(stmt, " ORDER BY ");
 	if (ncolumns == 0)
@@ -342,7 +344,7 @@ append_rows_where(Statement *stmt, const ColumnValues *key)
 
 		sql_append(stmt, i == 0 ? " WHERE " : " AND ");
 		/* A type without equality is no key, not even to ask for NULL. */
-		(void) target_column_type(stmt->target, attnum, 0);
+		(void) columns_type(stmt->target, attnum, 0);
 		if (key->nulls[i])
 			sql_append_is_null(stmt,
 							   psprintf("t.%s", sql_column(stmt, attnum)));
@@ -453,7 +455,7 @@ build_many_lock(Statement *stmt, const StatementSpec *spec)
 {
 	const ColumnValues *key = spec->key;
 	const AttrNumber *columns;
-	int ncolumns = target_primary_key(stmt->target, &columns);
+	int ncolumns = indexes_primary_key(stmt->target, &columns);
 
 	if (ncolumns == 0)
 	{

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * columns.c
- *	  A table's columns: their types, equality and hashes.
+ *	  A table's columns: their names, types, equality and hashes.
  *
  * Values are equal by the default equality operator of their type, under the
  * collation of their column.
@@ -111,12 +111,40 @@ columns_facts(const Target *target)
 }
 
 /*
+ * The number of the live user column whose name is these bytes.  An error if
+ * there is none.
+ */
+AttrNumber
+columns_find_by_bytes(const Target *target, const char *name, int len)
+{
+	TupleDesc tupdesc = RelationGetDescr(target_relation(target));
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		if (!att->attisdropped && len < NAMEDATALEN &&
+			strncmp(NameStr(att->attname), name, len) == 0 &&
+			NameStr(att->attname)[len] == '\0')
+			return att->attnum;
+	}
+	error_undefined_column(target_relation(target), pnstrdup(name, len));
+}
+
+/* The same for a name that ends with a zero byte. */
+AttrNumber
+columns_find(const Target *target, const char *name)
+{
+	return columns_find_by_bytes(target, name, strlen(name));
+}
+
+/*
  * The type cache's entry for a column's type, with the default equality
  * operator and what else the flags ask for.  A type without equality is an
  * error, since no row can be found by it.
  */
 TypeCacheEntry *
-target_column_type(const Target *target, AttrNumber attnum, int flags)
+columns_type(const Target *target, AttrNumber attnum, int flags)
 {
 	Form_pg_attribute att = target_column(target, attnum);
 	TypeCacheEntry *type;
@@ -130,7 +158,7 @@ target_column_type(const Target *target, AttrNumber attnum, int flags)
 
 /* Return true if the column's type has a modifier, such as a length. */
 bool
-target_has_length(const Target *target, AttrNumber attnum)
+columns_has_length(const Target *target, AttrNumber attnum)
 {
 	int32 typmod = target_column(target, attnum)->atttypmod;
 
@@ -145,7 +173,7 @@ target_has_length(const Target *target, AttrNumber attnum)
  * although the type has a hash.
  */
 bool
-target_hash_misleads(const Target *target, AttrNumber attnum)
+columns_hash_misleads(const Target *target, AttrNumber attnum)
 {
 	return bms_is_member(attnum, columns_facts(target)->unhashed);
 }
@@ -156,18 +184,18 @@ target_hash_misleads(const Target *target, AttrNumber attnum)
  * collation.
  */
 bool
-target_has_hash(const Target *target, AttrNumber attnum)
+columns_has_hash(const Target *target, AttrNumber attnum)
 {
-	TypeCacheEntry *type = target_column_type(target, attnum,
-											  TYPECACHE_HASH_EXTENDED_PROC);
+	TypeCacheEntry *type = columns_type(target, attnum,
+										TYPECACHE_HASH_EXTENDED_PROC);
 
 	return OidIsValid(type->hash_extended_proc) &&
-		   !target_hash_misleads(target, attnum);
+		   !columns_hash_misleads(target, attnum);
 }
 
 /* A collation's name, quoted and schema-qualified. */
 char *
-target_collation_name(Oid collation)
+columns_collation_name(Oid collation)
 {
 	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
 	Form_pg_collation form;

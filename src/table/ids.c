@@ -21,7 +21,9 @@
 #include "utils/typcache.h"
 
 #include "base/errors.h"
+#include "table/columns.h"
 #include "table/ids.h"
+#include "table/indexes.h"
 #include "table/values.h"
 
 /*
@@ -32,8 +34,8 @@ void
 ids_of_column(IdColumn *id, const Target *table, AttrNumber attnum)
 {
 	Form_pg_attribute att = target_column(table, attnum);
-	TypeCacheEntry *type = target_column_type(table, attnum,
-											  TYPECACHE_CMP_PROC_FINFO);
+	TypeCacheEntry *type = columns_type(table, attnum,
+										TYPECACHE_CMP_PROC_FINFO);
 
 	if (!OidIsValid(type->cmp_proc))
 		ereport(ERROR,
@@ -59,10 +61,10 @@ ids_resolve(IdColumn *id, const Target *table, const char *name)
 
 	if (name != NULL)
 	{
-		ids_of_column(id, table, target_find_column(table, name));
+		ids_of_column(id, table, columns_find(table, name));
 		return;
 	}
-	if (target_primary_key(table, &primary_key) != 1)
+	if (indexes_primary_key(table, &primary_key) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" has no single-column primary key",

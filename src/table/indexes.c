@@ -41,7 +41,7 @@ static const char indexes_owner[] = "indexes";
  * one that is coarser.
  */
 bool
-target_index_agrees(const Target *target, Relation index, int i)
+indexes_agree(const Target *target, Relation index, int i)
 {
 	AttrNumber attnum = index->rd_index->indkey.values[i];
 	Form_pg_attribute att = target_column(target, attnum);
@@ -102,7 +102,7 @@ indexes_unique_columns(const Target *target, Relation index)
 	{
 		AttrNumber column = form->indkey.values[i];
 
-		if (column <= 0 || !target_index_agrees(target, index, i))
+		if (column <= 0 || !indexes_agree(target, index, i))
 			return NULL;
 		columns = bms_add_member(columns, column);
 	}
@@ -130,7 +130,7 @@ indexes_look_at(const Target *target, Relation index, IndexFacts *facts)
 	/* Other columns than the first serve only together with it. */
 	if (column > 0 && form->indisvalid &&
 		indexes_has_all_values(index, column) &&
-		target_index_agrees(target, index, 0))
+		indexes_agree(target, index, 0))
 		facts->found_by = bms_add_member(facts->found_by, column);
 	if (unique == NULL)
 		return;
@@ -141,7 +141,7 @@ indexes_look_at(const Target *target, Relation index, IndexFacts *facts)
 
 /* Look at all indexes of the table; the facts are in the current context. */
 static IndexFacts *
-indexes_find(const Target *target)
+indexes_look_at_all(const Target *target)
 {
 	IndexFacts *facts = palloc0(sizeof(IndexFacts));
 	List *indexes = RelationGetIndexList(target_relation(target));
@@ -180,7 +180,7 @@ indexes_facts(const Target *target)
 											  "racefree indexes",
 											  ALLOCSET_SMALL_SIZES);
 		old = MemoryContextSwitchTo(facts_context);
-		facts = indexes_find(target);
+		facts = indexes_look_at_all(target);
 		MemoryContextSwitchTo(old);
 		MemoryContextSetParent(facts_context, context);
 		*kept = facts;
@@ -190,7 +190,7 @@ indexes_facts(const Target *target)
 
 /* The columns of the primary key, in its own order, and their number. */
 int
-target_primary_key(const Target *target, const AttrNumber **columns)
+indexes_primary_key(const Target *target, const AttrNumber **columns)
 {
 	const IndexFacts *facts = indexes_facts(target);
 
@@ -203,7 +203,7 @@ target_primary_key(const Target *target, const AttrNumber **columns)
  * are unique, are locked in the order of the primary key.
  */
 bool
-target_locks_by(const Target *target, AttrNumber attnum)
+indexes_in_key_order(const Target *target, AttrNumber attnum)
 {
 	const IndexFacts *facts = indexes_facts(target);
 
@@ -215,7 +215,7 @@ target_locks_by(const Target *target, AttrNumber attnum)
  * column.  Inheritance children may have rows with that value.
  */
 bool
-target_is_unique(const Target *target, AttrNumber attnum)
+indexes_unique(const Target *target, AttrNumber attnum)
 {
 	return bms_is_member(attnum, indexes_facts(target)->unique);
 }
@@ -226,8 +226,8 @@ target_is_unique(const Target *target, AttrNumber attnum)
  * count, since most unique indexes hold NULLs distinct.
  */
 bool
-target_is_unique_key(const Target *target, int ncolumns,
-					 const AttrNumber *attnums, const bool *nulls)
+indexes_unique_key(const Target *target, int ncolumns,
+				   const AttrNumber *attnums, const bool *nulls)
 {
 	ListCell *lc;
 
@@ -246,7 +246,7 @@ target_is_unique_key(const Target *target, int ncolumns,
 
 /* Return true if an index finds rows by a value of the column alone. */
 bool
-target_has_index(const Target *target, AttrNumber attnum)
+indexes_find_by(const Target *target, AttrNumber attnum)
 {
 	return bms_is_member(attnum, indexes_facts(target)->found_by);
 }

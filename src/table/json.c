@@ -25,6 +25,7 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
+#include "table/columns.h"
 #include "table/json.h"
 
 /*
@@ -213,8 +214,8 @@ json_columns(const Target *target, Jsonb *object, const char *argument)
 	{
 		if (token == WJB_KEY)
 			values_set(columns, n++,
-					   target_find_column_by_bytes(target, field.val.string.val,
-												   field.val.string.len),
+					   columns_find_by_bytes(target, field.val.string.val,
+											 field.val.string.len),
 					   (Datum) 0, true);
 	}
 	values_sort(columns);

@@ -34,7 +34,7 @@ privileges_error(const Target *target)
  * that use them need it.
  */
 void
-target_check_privileges(const Target *target, AclMode mode)
+privileges_check(const Target *target, AclMode mode)
 {
 	Oid relid = RelationGetRelid(target_relation(target));
 	Oid role = GetUserId();
@@ -85,12 +85,12 @@ privileges_on_columns(const Target *target, AclMode mode,
  * cause: it would hold up other sessions and use up sequences.
  */
 void
-target_check_insert(const Target *target, const AttrNumber *key, int nkey,
-					const AttrNumber *data, int ndata)
+privileges_check_insert(const Target *target, const AttrNumber *key, int nkey,
+						const AttrNumber *data, int ndata)
 {
 	/* An INSERT of DEFAULT VALUES names no column. */
 	if (nkey + ndata == 0)
-		target_check_privileges(target, ACL_INSERT);
+		privileges_check(target, ACL_INSERT);
 	else if (!privileges_on_columns(target, ACL_INSERT, key, nkey) ||
 			 !privileges_on_columns(target, ACL_INSERT, data, ndata))
 		privileges_error(target);
@@ -98,8 +98,8 @@ target_check_insert(const Target *target, const AttrNumber *key, int nkey,
 
 /* Check that the current user may SELECT these columns. */
 void
-target_check_readable(const Target *target, int ncolumns,
-					  const AttrNumber *columns)
+privileges_check_select(const Target *target, int ncolumns,
+						const AttrNumber *columns)
 {
 	if (!privileges_on_columns(target, ACL_SELECT, columns, ncolumns))
 		privileges_error(target);

@@ -17,12 +17,13 @@
 /*
  * Check privileges on the table: SELECT on all columns, others on one at least.
  */
-extern void target_check_privileges(const Target *target, AclMode mode);
+extern void privileges_check(const Target *target, AclMode mode);
 /* Check that the user may INSERT into these columns, given as two lists. */
-extern void target_check_insert(const Target *target, const AttrNumber *key,
-								int nkey, const AttrNumber *data, int ndata);
+extern void privileges_check_insert(const Target *target, const AttrNumber *key,
+									int nkey, const AttrNumber *data,
+									int ndata);
 /* Check that the user may SELECT these columns. */
-extern void target_check_readable(const Target *target, int ncolumns,
-								  const AttrNumber *columns);
+extern void privileges_check_select(const Target *target, int ncolumns,
+									const AttrNumber *columns);
 
 #endif /* RACEFREE_PRIVILEGES_H */

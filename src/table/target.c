@@ -729,34 +729,6 @@ target_column(const Target *target, AttrNumber attnum)
 }
 
 /*
- * The number of the live user column whose name is these bytes; an error if
- * there is none.
- */
-AttrNumber
-target_find_column_by_bytes(const Target *target, const char *name, int len)
-{
-	TupleDesc tupdesc = RelationGetDescr(target->rel);
-
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
-
-		if (!att->attisdropped && len < NAMEDATALEN &&
-			strncmp(NameStr(att->attname), name, len) == 0 &&
-			NameStr(att->attname)[len] == '\0')
-			return att->attnum;
-	}
-	error_undefined_column(target->rel, pnstrdup(name, len));
-}
-
-/* The same for a name that ends with a zero byte. */
-AttrNumber
-target_find_column(const Target *target, const char *name)
-{
-	return target_find_column_by_bytes(target, name, strlen(name));
-}
-
-/*
  * The order of magnitude of the table's size now.  Plans over many rows depend
  * on it.  Of a table that is not stored here as one, nothing is known.
  */

@@ -65,11 +65,6 @@ extern const List *target_tree(const Target *target);
 
 /* A column by its number. */
 extern Form_pg_attribute target_column(const Target *target, AttrNumber attnum);
-/* The number of the column of that name, which must exist. */
-extern AttrNumber target_find_column(const Target *target, const char *name);
-/* The same for a name that does not end with a zero byte. */
-extern AttrNumber target_find_column_by_bytes(const Target *target,
-											  const char *name, int len);
 /* True if the row type has columns that were dropped. */
 extern bool target_has_dropped_columns(const Target *target);
 /* True if any column is of a domain. */
@@ -78,11 +73,5 @@ extern bool target_has_domains(const Target *target);
 extern bool target_runs_user_code_on_insert(const Target *target);
 /* The order of magnitude of the table's size. */
 extern int target_size(const Target *target);
-
-/* What callers of these rooms need not name yet. */
-#include "table/columns.h"
-#include "table/indexes.h"
-#include "table/privileges.h"
-#include "table/traits.h"
 
 #endif /* RACEFREE_TARGET_H */

@@ -79,7 +79,7 @@ traits_class(const Target *target)
  * seen here: on a partition, a child, or a remote server.
  */
 bool
-target_updates_are_plain(const Target *target)
+traits_updates_are_plain(const Target *target)
 {
 	Relation rel = target_relation(target);
 
@@ -94,7 +94,7 @@ target_updates_are_plain(const Target *target)
  * child may have others.
  */
 bool
-target_suppresses_redundant_updates(const Target *target)
+traits_suppress_redundant_updates(const Target *target)
 {
 	TriggerDesc *trigdesc = target_relation(target)->trigdesc;
 	Form_pg_class form = traits_class(target);
@@ -122,7 +122,7 @@ target_suppresses_redundant_updates(const Target *target)
  * partition.
  */
 bool
-target_rows_can_move(const Target *target)
+traits_rows_can_move(const Target *target)
 {
 	return traits_class(target)->relkind == RELKIND_PARTITIONED_TABLE ||
 		   traits_class(target)->relispartition;
@@ -133,7 +133,7 @@ target_rows_can_move(const Target *target)
  * column.
  */
 bool
-target_runs_user_code_on_update(const Target *target, AttrNumber attnum)
+traits_update_runs_code(const Target *target, AttrNumber attnum)
 {
 	MemoryContext context;
 	Traits *traits = traits_of(target, &context);
@@ -167,7 +167,7 @@ target_runs_user_code_on_update(const Target *target, AttrNumber attnum)
  * BEFORE ROW triggers, or because the row goes into another table.
  */
 bool
-target_may_divert_inserts(const Target *target)
+traits_may_divert_inserts(const Target *target)
 {
 	Relation rel = target_relation(target);
 
@@ -221,7 +221,7 @@ traits_tree_runs_code(const Target *target)
  * trigger could be gone again.
  */
 bool
-target_ran_user_code_on_insert(const Target *target)
+traits_insert_ran_code(const Target *target)
 {
 	Form_pg_class form = traits_class(target);
 	MemoryContext context;
@@ -246,14 +246,14 @@ target_ran_user_code_on_insert(const Target *target)
  * the rows of inheritance children.
  */
 bool
-target_may_duplicate_key(const Target *target, int nkeys,
+traits_may_duplicate_key(const Target *target, int nkeys,
 						 const AttrNumber *keys, const bool *nulls)
 {
 	Form_pg_class form = traits_class(target);
 
 	return target_runs_user_code_on_insert(target) &&
 		   ((form->relkind == RELKIND_RELATION && form->relhassubclass) ||
-			!target_is_unique_key(target, nkeys, keys, nulls));
+			!indexes_unique_key(target, nkeys, keys, nulls));
 }
 
 /* ----------
@@ -263,7 +263,7 @@ target_may_duplicate_key(const Target *target, int nkeys,
 
 /* Return true if row security policies apply to the current user. */
 bool
-target_has_row_security(const Target *target)
+traits_has_row_security(const Target *target)
 {
 	return traits_class(target)->relrowsecurity &&
 		   check_enable_rls(RelationGetRelid(target_relation(target)),
@@ -275,7 +275,7 @@ target_has_row_security(const Target *target)
  * every role alike.
  */
 bool
-target_is_simple(const Target *target)
+traits_is_simple(const Target *target)
 {
 	Form_pg_class form = traits_class(target);
 
@@ -351,7 +351,7 @@ traits_find_lasting(const Target *target)
  * when those of the other table are gone.
  */
 bool
-target_outlasts(const Target *target, const Target *other)
+traits_outlasts(const Target *target, const Target *other)
 {
 	return traits_find_lasting(target)->most_lasting >
 		   traits_find_lasting(other)->least_lasting;

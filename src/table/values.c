@@ -23,6 +23,7 @@
 #include "utils/typcache.h"
 
 #include "base/settings.h"
+#include "table/columns.h"
 #include "table/ids.h"
 #include "table/tuples.h"
 #include "table/values.h"
@@ -228,8 +229,8 @@ values_find_difference(const Target *target, const ColumnValues *a,
 	for (int i = 0; i < a->ncolumns; i++)
 	{
 		AttrNumber attnum = a->attnums[i];
-		TypeCacheEntry *type = target_column_type(target, attnum,
-												  TYPECACHE_EQ_OPR_FINFO);
+		TypeCacheEntry *type = columns_type(target, attnum,
+											TYPECACHE_EQ_OPR_FINFO);
 
 		Assert(attnum == b->attnums[i]);
 		if (a->nulls[i] != b->nulls[i])
