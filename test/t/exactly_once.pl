@@ -284,6 +284,20 @@ sub wait_for
 	return;
 }
 
+# A poll by psql would die of a broken pipe where the server refuses psql before
+# it has its query.
+sub wait_for_server
+{
+	my $patience = 50 * $PostgreSQL::Test::Utils::timeout_default;
+
+	until (system('pg_isready', '-q', '-d', $node->connstr('postgres')) == 0)
+	{
+		die 'the server does not come back' unless $patience--;
+		usleep(20_000);
+	}
+	return;
+}
+
 sub backend_of
 {
 	my ($name) = @_;
@@ -305,7 +319,7 @@ sub crash
 		die 'the server does not notice' unless $patience--;
 		usleep(20_000);
 	}
-	wait_for('SELECT true');
+	wait_for_server();
 	return 1;
 }
 
