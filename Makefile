@@ -6,7 +6,8 @@
 # what they need, and work on a copy of the PostgreSQL tree in a temporary
 # folder.  "make help" lists them.
 
-TASKS = help demo psql test matrix fuzz bench format format-check
+CHECKS = check-assert check-sanitize check-valgrind check-discard check-sqlsmith
+TASKS = help demo psql test matrix $(CHECKS) fuzz bench format format-check
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -67,6 +68,12 @@ help:
 	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
 	@echo '     KEEP=1                                leave the folder behind'
 	@echo 'make matrix             every suite on every major version, each in a system of its own'
+	@echo 'make check-assert       suites and fuzzer on a server with assertions, built for this'
+	@echo '     check-sanitize     ... with address and undefined-behavior sanitizers'
+	@echo '     check-valgrind     ... with assertions, run by valgrind'
+	@echo '     check-discard      ... with assertions and caches that forget all the time'
+	@echo '     check-sqlsmith     random queries on the server with assertions'
+	@echo '     CHECK_DIR=folder                      keep the builds there'
 	@echo 'make fuzz               random calls, for a minute'
 	@echo '     FUZZ_SECONDS=600                      or longer'
 	@echo '     FUZZ_SEED=n                           the same cases as another run'
@@ -83,6 +90,9 @@ test:
 
 matrix:
 	@test/matrix
+
+$(CHECKS):
+	@test/check $(@:check-%=%)
 
 fuzz:
 	@test/fuzz/run

@@ -10,6 +10,8 @@
 #   demo     a Python that has psycopg2
 #   format   clang-format
 #   debootstrap   debootstrap, which makes Debian systems
+#   build    what builds a PostgreSQL server from its source; valgrind
+#   sqlsmith   sqlsmith
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -128,6 +130,23 @@ find_pgbouncer()
 	done
 }
 
+check_build()
+{
+	local ok=0 program
+
+	for program in gcc "${MAKE:-make}" bison flex perl pkg-config bzip2 valgrind; do
+		have "$program" || lack "$program" || ok=1
+	done
+	pkg-config --exists icu-i18n 2>/dev/null || lack "ICU's development files" || ok=1
+	pkg-config --exists libxml-2.0 2>/dev/null || lack "libxml2's development files" || ok=1
+	return "$ok"
+}
+
+check_sqlsmith()
+{
+	have sqlsmith || lack "sqlsmith"
+}
+
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
 
 # A python3 earlier on PATH may not be the one the package is for.
@@ -237,6 +256,12 @@ missing_packages()
 				;;
 			debootstrap)
 				packages+=(debootstrap debian-archive-keyring)
+				;;
+			build)
+				packages+=(gcc libc6-dev make bison flex perl pkg-config bzip2 libicu-dev libxml2-dev valgrind)
+				;;
+			sqlsmith)
+				packages+=(sqlsmith)
 				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")

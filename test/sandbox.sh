@@ -173,7 +173,7 @@ sandbox_start()
 
 	inside bin/initdb -D data -U postgres -A trust -E UTF8 >initdb.log 2>&1 ||
 		{ cat initdb.log >&2; die "initdb failed"; }
-	for setting in "listen_addresses=''" "unix_socket_directories='$sandbox/run'" "$@"; do
+	for setting in "listen_addresses=''" "unix_socket_directories='$sandbox/run'" "$@" ${SERVER_SETTINGS:-}; do
 		say "$setting"
 	done | inside tee -a data/postgresql.conf >/dev/null
 	sandbox_restart
@@ -181,7 +181,7 @@ sandbox_start()
 
 sandbox_restart()
 {
-	inside bin/pg_ctl -D data -l server.log -s -w start ||
+	inside bin/pg_ctl ${SERVER_PROGRAM:+-p "$SERVER_PROGRAM"} -D data -l server.log -s -w start ||
 		{ tail -n 20 server.log >&2; die "the server did not start"; }
 }
 
@@ -201,7 +201,7 @@ inside()
 	)
 	local name
 
-	for name in LD_LIBRARY_PATH CI PAGER PROVE_FLAGS PG_TEST_EXTRA \
+	for name in LD_LIBRARY_PATH CI PAGER PROVE_FLAGS PG_TEST_EXTRA PGCTLTIMEOUT ASAN_OPTIONS UBSAN_OPTIONS \
 		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}" "${!FUZZ_@}"; do
 		[ -z "${!name:-}" ] || clean+=("$name=${!name}")
 	done
