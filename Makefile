@@ -7,7 +7,7 @@
 # folder.  "make help" lists them.
 
 CHECKS = check-assert check-sanitize check-valgrind check-discard check-sqlsmith
-TASKS = help demo psql test matrix $(CHECKS) fuzz bench format format-check
+TASKS = help demo psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -68,6 +68,7 @@ help:
 	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
 	@echo '     KEEP=1                                leave the folder behind'
 	@echo 'make matrix             every suite on every major version, each in a system of its own'
+	@echo 'make check-upgrade      pg_upgrade from an older major version'
 	@echo 'make check-assert       suites and fuzzer on a server with assertions, built for this'
 	@echo '     check-sanitize     ... with address and undefined-behavior sanitizers'
 	@echo '     check-valgrind     ... with assertions, run by valgrind'
@@ -93,6 +94,9 @@ matrix:
 
 $(CHECKS):
 	@test/check $(@:check-%=%)
+
+check-upgrade:
+	@test/upgrade
 
 fuzz:
 	@test/fuzz/run

@@ -37,3 +37,66 @@ debian_source()
 	fi
 	apt-get -qq ${options[@]+"${options[@]}"} source --download-only "postgresql-$major"
 }
+
+# ---------------------------------------------------------------------------
+# Systems of their own, in a folder; ARCH is their architecture, if another
+
+# Make the system of a suite, once.
+make_system()
+{
+	local suite=$1 root=$2 base=$1 mirror file
+
+	[ ! -e "$root/.complete" ] || return 0
+	mirror=$(debian_mirror) || return
+	rm -rf --one-file-system "$root"
+	# What is in experimental goes on top of sid.
+	[ "$suite" != experimental ] || base=sid
+	say "making a Debian system ($base): two minutes"
+	debootstrap --variant=minbase --include=ca-certificates,make ${ARCH:+--arch="$ARCH"} \
+		"$base" "$root" "$mirror" >"$root.log" 2>&1 || return
+	if [ "$suite" = experimental ]; then
+		printf 'deb %s experimental main\n' "$mirror" >>"$root/etc/apt/sources.list"
+	fi
+	# Proxies and the like, but none of the hooks that name programs.
+	for file in /etc/apt/apt.conf.d/*; do
+		! grep -q '^Acquire::' "$file" || cp "$file" "$root/etc/apt/apt.conf.d/"
+	done
+	# Servers come without a cluster.
+	mkdir -p "$root/etc/postgresql-common/createcluster.d"
+	echo "create_main_cluster = false" >"$root/etc/postgresql-common/createcluster.d/zz-racefree.conf"
+	touch "$root/.complete"
+}
+
+# The server's packages.  apt takes from experimental only what it is told to.
+install_server()
+{
+	local major=$1 root=$2
+	local target=()
+
+	[ "${debian[$major]}" != experimental ] || target=(-t experimental)
+	{
+		in_system "$root" apt-get -qq update &&
+			in_system "$root" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends \
+				${target[@]+"${target[@]}"} install "postgresql-$major" "postgresql-server-dev-$major"
+	} >"$root.log" 2>&1
+}
+
+# Run a command in the system: with mounts and processes of its own, which are
+# gone when the command is.
+in_system()
+{
+	local root=$1
+	shift
+
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork --kill-child bash -c '
+		set -e
+		root=$1
+		shift
+		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
+		mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+		exec chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
+			PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
+	' bash "$root" "$@"
+}
