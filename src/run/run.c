@@ -345,12 +345,16 @@ run_sum(const Target *target, const ColumnValues *key, AttrNumber column,
 						  .by_index = indexes_find_by(target, key->attnums[0])};
 	RowSet set;
 	bool isnull;
-	Datum sum;
+	Datum value;
+	Numeric sum;
 
 	Assert(key->ncolumns == 1 && !key->nulls[0]);
 	set = run_with_params(target, &spec, view);
-	sum = rowset_position(&set, 0, 1, &isnull);
-	return isnull ? NULL : DatumGetNumeric(sum);
+	value = rowset_position(&set, 0, 1, &isnull);
+	sum = isnull ? NULL : DatumGetNumericCopy(value);
+	/* A batch of reversals adds up the reversals of each entry. */
+	rowset_free(&set);
+	return sum;
 }
 
 /* ----------

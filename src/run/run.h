@@ -114,7 +114,10 @@ extern RowSet run_update(const Target *target, const ColumnValues *key,
 extern RowSet run_add(const Target *target, const ColumnValues *key,
 					  AttrNumber column, Datum change, AddBound bound,
 					  Numeric limit);
-/* Add up a column over the rows with a key of one column; NULL if none. */
+/*
+ * Add up a column over the rows with a key of one column; NULL if none.  The
+ * sum is allocated in the current memory context.
+ */
 extern Numeric run_sum(const Target *target, const ColumnValues *key,
 					   AttrNumber column, View view);
 
