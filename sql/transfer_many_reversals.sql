@@ -130,6 +130,10 @@ CREATE TRIGGER t BEFORE INSERT ON mr FOR EACH ROW EXECUTE FUNCTION mr_reverse();
 \set SHOW_CONTEXT always
 SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL], ARRAY[3, NULL], ARRAY[1, 5], journal => 'mr', entry_ids => ARRAY[NULL, :once], min_balance => NULL);
 \echo :SQLSTATE
+-- the context names a reversal that was applied, not one that was undone
+SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL, NULL, NULL], ARRAY[3, NULL, NULL, NULL], ARRAY[1, 5, 1, 999], chains => ARRAY[NULL, NULL, 1, 1],
+  on_error => 'report', journal => 'mr', entry_ids => ARRAY[NULL, :once, :once, :once], min_balance => NULL);
+\echo :SQLSTATE
 \set SHOW_CONTEXT never
 DROP TRIGGER t ON mr;
 SELECT sum(amount) FROM mr WHERE reverses = :once;

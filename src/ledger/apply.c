@@ -178,7 +178,6 @@ apply_note_done(Ledger *ledger, int i)
 		return;
 	transfer->reversed_before = original->reversed;
 	original->reversed = money_plus(original->reversed, transfer->moved.amount);
-	original->reversal = i;
 	Assert(money_compare(original->reversed, original->moved) <= 0);
 }
 

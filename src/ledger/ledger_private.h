@@ -63,7 +63,6 @@ typedef struct Original
 	Numeric moved;		 /* by the entry */
 	Numeric reversed;	 /* with the reversals of this call so far */
 	Numeric locked;		 /* the same, when it was locked */
-	int reversal;		 /* the last transfer that was applied to it */
 } Original;
 
 /* Transfers that succeed or fail together. */

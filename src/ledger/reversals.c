@@ -239,6 +239,21 @@ reversals_raise(const Ledger *ledger, const Transfer *transfer,
 	reversals_error_over_reversed(original, original->reversed);
 }
 
+/* The last transfer that was applied to an entry; there is one. */
+static int
+reversals_last(const Ledger *ledger, const Original *original)
+{
+	int i = ledger->ntransfers - 1;
+
+	while (ledger->transfers[i].original != original ||
+		   ledger->transfers[i].status != TRANSFER_OK)
+	{
+		Assert(i > 0);
+		i--;
+	}
+	return i;
+}
+
 /*
  * Add up the reversals again, after user code has run: it may have reversed the
  * same entries, under key locks that this transaction holds already.
@@ -256,12 +271,13 @@ reversals_check_again(const Ledger *ledger)
 
 		if (original->reversed == original->locked)
 			continue;
-		progress.number = original->reversal;
 		now = journal_reversed(ledger->journal, original->id);
-		if (money_compare(now, original->moved) > 0)
-			reversals_error_over_reversed(
-				original, money_minus(now, money_minus(original->reversed,
-													   original->locked)));
+		if (money_compare(now, original->moved) <= 0)
+			continue;
+		progress.number = reversals_last(ledger, original);
+		reversals_error_over_reversed(
+			original, money_minus(now, money_minus(original->reversed,
+												   original->locked)));
 	}
 	progress_end(&progress);
 }
