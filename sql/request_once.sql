@@ -146,6 +146,9 @@ SELECT * FROM transfer(NULL::ro_acct, 1, 2, 1, details => '{}');
 \echo :SQLSTATE
 SELECT * FROM transfer(NULL::ro_acct, NULL::integer, NULL, NULL, request_id => 'x');
 \echo :SQLSTATE
+-- after what is wrong with the tables
+SELECT * FROM transfer(NULL::ro_acct, 1, 2, 1, request_id => 'x', balance_column => 'nothing');
+\echo :SQLSTATE
 SELECT entry IS NULL AS none, replayed FROM transfer(NULL::ro_acct, 1, 2, 1);
 
 -- no more and no less than was asked for

@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(reverse_transfer);
 /* The arguments that both functions have, by their numbers. */
 typedef struct TransferArgs
 {
+	int accounts;
 	int journal;
 	int amount;
 	int request_id;
@@ -48,26 +49,34 @@ transfer_column(FunctionCallInfo fcinfo, int argno)
 	return column;
 }
 
-/* Take the arguments that both functions have. */
+/* Take the tables. */
 static void
-transfer_read_common(FunctionCallInfo fcinfo, const TransferArgs *numbers,
-					 LedgerArgs *args, LedgerInput *input, Jsonb **details)
+transfer_read_tables(FunctionCallInfo fcinfo, const TransferArgs *numbers,
+					 LedgerArgs *args)
 {
-	args->row_type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	args->row_type = get_fn_expr_argtype(fcinfo->flinfo, numbers->accounts);
+	args->has_journal = !PG_ARGISNULL(numbers->journal);
+	if (args->has_journal)
+		args->journal = PG_GETARG_OID(numbers->journal);
+}
+
+/* Take the amount, and what is booked with it. */
+static void
+transfer_read_input(FunctionCallInfo fcinfo, const TransferArgs *numbers,
+					LedgerInput *input, Jsonb **details)
+{
+	bool has_journal = !PG_ARGISNULL(numbers->journal);
+
 	input->ntransfers = 1;
 	input->amounts = transfer_column(fcinfo, numbers->amount);
-	if (PG_ARGISNULL(numbers->journal))
-	{
-		if (!PG_ARGISNULL(numbers->request_id))
-			error_needs_journal("request_id");
-		if (!PG_ARGISNULL(numbers->details))
-			error_needs_journal("details");
-		return;
-	}
-	args->has_journal = true;
-	args->journal = PG_GETARG_OID(numbers->journal);
 	if (!PG_ARGISNULL(numbers->request_id))
+	{
+		if (!has_journal)
+			error_needs_journal("request_id");
 		input->request_ids = transfer_column(fcinfo, numbers->request_id);
+	}
+	if (!PG_ARGISNULL(numbers->details) && !has_journal)
+		error_needs_journal("details");
 	*details = arguments_get_jsonb(fcinfo, numbers->details);
 	input->details = details;
 }
@@ -91,7 +100,6 @@ transfer_build_result(Oid row_type)
 	TupleDescInitEntry(tupdesc, 3, "amount", NUMERICOID, -1, 0);
 	TupleDescInitEntry(tupdesc, 4, "replayed", BOOLOID, -1, 0);
 	TupleDescInitEntry(tupdesc, 5, "entry", JSONBOID, -1, 0);
-	TupleDescFinalize(tupdesc);
 	TupleDescFinalize(tupdesc);
 	return tupdesc;
 }
@@ -121,14 +129,22 @@ transfer_form_result(const Ledger *ledger, MemoryContext context)
 	return record;
 }
 
-/* Make the one transfer that is asked for, and return the result record. */
+/*
+ * Make the one transfer that is asked for, and return the result record.  The
+ * caller has read the arguments that only one of the functions has.
+ */
 static Datum
-transfer_run(const LedgerArgs *args, const LedgerInput *input)
+transfer_run(FunctionCallInfo fcinfo, const TransferArgs *numbers,
+			 LedgerArgs *args, LedgerInput *input)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Ledger *ledger = ledger_open(args);
+	Ledger *ledger;
+	Jsonb *details;
 	Datum result;
 
+	transfer_read_tables(fcinfo, numbers, args);
+	ledger = ledger_open(args);
+	transfer_read_input(fcinfo, numbers, input, &details);
 	ledger_ask(ledger, input);
 	ledger_run(ledger, false);
 	result = transfer_form_result(ledger, context);
@@ -170,13 +186,13 @@ enum
 Datum
 transfer(PG_FUNCTION_ARGS)
 {
-	static const TransferArgs numbers = {TRANSFER_ARG_JOURNAL,
+	static const TransferArgs numbers = {TRANSFER_ARG_ACCOUNTS,
+										 TRANSFER_ARG_JOURNAL,
 										 TRANSFER_ARG_AMOUNT,
 										 TRANSFER_ARG_REQUEST_ID,
 										 TRANSFER_ARG_DETAILS};
 	LedgerArgs args = {0};
 	LedgerInput input = {0};
-	Jsonb *details;
 
 	arguments_require(fcinfo, TRANSFER_ARG_BALANCE_COLUMN, "balance_column");
 	args.id_column = arguments_get_name(fcinfo, TRANSFER_ARG_ID_COLUMN);
@@ -188,10 +204,9 @@ transfer(PG_FUNCTION_ARGS)
 	args.limits.max_balance = arguments_get_numeric(fcinfo,
 													TRANSFER_ARG_MAX_BALANCE);
 	args.limits.up_to = arguments_get_flag(fcinfo, TRANSFER_ARG_UP_TO, "up_to");
-	transfer_read_common(fcinfo, &numbers, &args, &input, &details);
 	for (int side = 0; side < NUM_SIDES; side++)
 		input.ids[side] = transfer_column(fcinfo, TRANSFER_ARG_FROM_ID + side);
-	PG_RETURN_DATUM(transfer_run(&args, &input));
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &args, &input));
 }
 
 enum
@@ -218,13 +233,13 @@ enum
 Datum
 reverse_transfer(PG_FUNCTION_ARGS)
 {
-	static const TransferArgs numbers = {REVERSE_ARG_JOURNAL,
+	static const TransferArgs numbers = {REVERSE_ARG_ACCOUNTS,
+										 REVERSE_ARG_JOURNAL,
 										 REVERSE_ARG_AMOUNT,
 										 REVERSE_ARG_REQUEST_ID,
 										 REVERSE_ARG_DETAILS};
 	LedgerArgs args = {0};
 	LedgerInput input = {0};
-	Jsonb *details;
 
 	arguments_require(fcinfo, REVERSE_ARG_JOURNAL, "journal");
 	arguments_require(fcinfo, REVERSE_ARG_ENTRY_ID, "entry_id");
@@ -237,7 +252,6 @@ reverse_transfer(PG_FUNCTION_ARGS)
 	args.limits.max_balance = arguments_get_numeric(fcinfo,
 													REVERSE_ARG_MAX_BALANCE);
 	args.limits.up_to = arguments_get_flag(fcinfo, REVERSE_ARG_UP_TO, "up_to");
-	transfer_read_common(fcinfo, &numbers, &args, &input, &details);
 	input.entry_ids = transfer_column(fcinfo, REVERSE_ARG_ENTRY_ID);
-	PG_RETURN_DATUM(transfer_run(&args, &input));
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &args, &input));
 }

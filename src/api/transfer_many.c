@@ -4,7 +4,8 @@
  *	  transfer_many(): a batch of transfers.
  *
  * Arrays become columns with a value for each transfer; the engine does the
- * rest, with a number of statements that does not depend on theirs.
+ * rest.  The number of its statements does not depend on that of the transfers,
+ * but each entry that is reversed costs one, which adds up its reversals.
  *
  * Copyright (c) 2026, the racefree developers
  *
