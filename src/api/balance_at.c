@@ -13,12 +13,19 @@
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
-#include "base/errors.h"
 #include "ledger/journal.h"
 #include "ledger/reports.h"
 #include "run/run.h"
 
 PG_FUNCTION_INFO_V1(balance_at);
+
+/* Arguments */
+enum
+{
+	ARG_JOURNAL,
+	ARG_ACCOUNT_ID,
+	ARG_AT
+};
 
 /*
  * balance_at(journal regclass, account_id anycompatible, at timestamptz)
@@ -27,26 +34,23 @@ PG_FUNCTION_INFO_V1(balance_at);
 Datum
 balance_at(PG_FUNCTION_ARGS)
 {
-	static const char *const arguments[] = {"journal", "account_id", "at"};
 	MemoryContext context = CurrentMemoryContext;
 	Journal journal;
 	Numeric balance;
 
-	for (int i = 0; i < lengthof(arguments); i++)
-	{
-		if (PG_ARGISNULL(i))
-			error_null_argument(arguments[i]);
-	}
-	journal_open(&journal, PG_GETARG_OID(0), AccessShareLock);
+	arguments_require(fcinfo, ARG_JOURNAL, "journal");
+	arguments_require(fcinfo, ARG_ACCOUNT_ID, "account_id");
+	arguments_require(fcinfo, ARG_AT, "at");
+	journal_open(&journal, PG_GETARG_OID(ARG_JOURNAL), AccessShareLock);
 	journal_need(&journal, JOURNAL_ID);
 	journal_need(&journal, JOURNAL_FROM_BALANCE);
 	journal_need(&journal, JOURNAL_TO_BALANCE);
 	journal_need(&journal, JOURNAL_CREATED_AT);
 
 	run_begin();
-	balance = reports_balance_at(&journal,
-								 get_fn_expr_argtype(fcinfo->flinfo, 1),
-								 PG_GETARG_DATUM(1), PG_GETARG_TIMESTAMPTZ(2));
+	balance = reports_balance_at(
+		&journal, get_fn_expr_argtype(fcinfo->flinfo, ARG_ACCOUNT_ID),
+		PG_GETARG_DATUM(ARG_ACCOUNT_ID), PG_GETARG_TIMESTAMPTZ(ARG_AT));
 	if (balance != NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);

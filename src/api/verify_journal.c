@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * verify_journal.c
- *	  verify_journal(): does it all add up?
+ *	  verify_journal(): check that a journal and its accounts add up.
  *
  * The entries are read once, in the order in which they were booked, and the
  * last balance of each account is kept in a hash table.  All statements see
  * what the query that called us sees, so that transfers that are made
- * meanwhile do not matter.
+ * concurrently do not matter.
  *
- * What the call allocates lives in the memory context of run_begin(), and goes with
- * run_end().
+ * What the call allocates lives in the memory context of run_begin(), and goes
+ * with run_end().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "api/arguments.h"
 #include "base/errors.h"
 #include "ledger/accounts.h"
 #include "ledger/journal.h"
@@ -39,6 +40,32 @@
 
 PG_FUNCTION_INFO_V1(verify_journal);
 
+/* Arguments */
+enum
+{
+	ARG_JOURNAL,
+	ARG_ACCOUNTS,
+	ARG_ID_COLUMN,
+	ARG_BALANCE_COLUMN,
+	ARG_OPENING
+};
+
+/* The columns of the result. */
+enum
+{
+	OUT_ACCOUNT_ID,
+	OUT_ENTRY_ID,
+	OUT_PROBLEM,
+	OUT_EXPECTED,
+	OUT_FOUND,
+	NUM_OUT
+};
+
+/* ----------
+ * Accounts, as far as the journal was read
+ * ----------
+ */
+
 /* What the journal says of an account so far. */
 typedef struct AccountState
 {
@@ -46,11 +73,11 @@ typedef struct AccountState
 	uint32 hash;
 	char status;	/* for simplehash */
 	bool seen;		/* in the table of accounts */
-	bool has_entry; /* has the last entry an id? */
-	bool has_time;	/* is it known when an entry was made? */
+	bool has_entry; /* the last entry has an id */
+	bool has_time;	/* an entry had a time */
 	int64 entry;	/* the id of the last entry */
 	TimestampTz time;
-	Numeric balance; /* in the last entry */
+	Numeric balance; /* in the last entry that has one */
 } AccountState;
 
 /*
@@ -61,13 +88,13 @@ typedef struct AccountKeys
 {
 	TypeCacheEntry *type;
 	Oid collation;
-	bool hashed; /* have equal ids equal hashes? */
+	bool hashed; /* equal ids have equal hashes */
 } AccountKeys;
 
 static uint32
-hash_id(const AccountKeys *keys, Datum id)
+verify_hash_id(const AccountKeys *keys, Datum id)
 {
-	/* Slow, but right: few types have an order and no hash. */
+	/* Slow, but few types that have an order have no hash. */
 	if (!keys->hashed)
 		return 0;
 	return DatumGetUInt32(
@@ -75,7 +102,7 @@ hash_id(const AccountKeys *keys, Datum id)
 }
 
 static int
-compare_ids(const AccountKeys *keys, Datum a, Datum b)
+verify_compare_ids(const AccountKeys *keys, Datum a, Datum b)
 {
 	return DatumGetInt32(
 		FunctionCall2Coll(&keys->type->cmp_proc_finfo, keys->collation, a, b));
@@ -85,8 +112,8 @@ compare_ids(const AccountKeys *keys, Datum a, Datum b)
 #define SH_ELEMENT_TYPE		 AccountState
 #define SH_KEY_TYPE			 Datum
 #define SH_KEY				 id
-#define SH_HASH_KEY(tb, key) hash_id((tb)->private_data, key)
-#define SH_EQUAL(tb, a, b)	 (compare_ids((tb)->private_data, a, b) == 0)
+#define SH_HASH_KEY(tb, key) verify_hash_id((tb)->private_data, key)
+#define SH_EQUAL(tb, a, b)	 (verify_compare_ids((tb)->private_data, a, b) == 0)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, a) (a)->hash
 #define SH_SCOPE		   static inline
@@ -94,6 +121,7 @@ compare_ids(const AccountKeys *keys, Datum a, Datum b)
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+/* A call of verify_journal(). */
 typedef struct Verification
 {
 	Accounts accounts;
@@ -101,34 +129,46 @@ typedef struct Verification
 	AccountKeys keys;
 	states_hash *states;
 	MemoryContext context; /* holds the states' ids and balances */
-	Numeric opening;	   /* of each account, or NULL if it is as it is */
+	Numeric opening;	   /* of each account; NULL if it is not given */
 	ReturnSetInfo *result;
 } Verification;
 
+/* ----------
+ * Reporting and keeping
+ * ----------
+ */
+
 /* Add a row to the result. */
 static void
-report(Verification *verification, const Datum *account, const int64 *entry,
-	   const char *problem, Numeric expected, Numeric found)
+verify_report(Verification *verification, const Datum *account,
+			  const int64 *entry, const char *problem, Numeric expected,
+			  Numeric found)
 {
-	Datum values[5];
-	bool nulls[5] = {account == NULL, entry == NULL, false, expected == NULL,
-					 found == NULL};
+	ReturnSetInfo *result = verification->result;
+	Datum values[NUM_OUT];
+	bool nulls[NUM_OUT] = {
+		[OUT_ACCOUNT_ID] = account == NULL,
+		[OUT_ENTRY_ID] = entry == NULL,
+		[OUT_EXPECTED] = expected == NULL,
+		[OUT_FOUND] = found == NULL,
+	};
 
+	Assert(result->setDesc->natts == NUM_OUT);
 	if (account != NULL)
-		values[0] = CStringGetTextDatum(
+		values[OUT_ACCOUNT_ID] = CStringGetTextDatum(
 			values_print(verification->keys.type->type_id, *account));
 	if (entry != NULL)
-		values[1] = Int64GetDatum(*entry);
-	values[2] = CStringGetTextDatum(problem);
-	values[3] = NumericGetDatum(expected);
-	values[4] = NumericGetDatum(found);
-	tuplestore_putvalues(verification->result->setResult,
-						 verification->result->setDesc, values, nulls);
+		values[OUT_ENTRY_ID] = Int64GetDatum(*entry);
+	values[OUT_PROBLEM] = CStringGetTextDatum(problem);
+	values[OUT_EXPECTED] = NumericGetDatum(expected);
+	values[OUT_FOUND] = NumericGetDatum(found);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 /* Keep a balance, in place if it is as long as the last one. */
 static void
-keep_balance(Verification *verification, AccountState *state, Numeric balance)
+verify_keep_balance(Verification *verification, AccountState *state,
+					Numeric balance)
 {
 	if (state->balance == NULL || VARSIZE(state->balance) != VARSIZE(balance))
 	{
@@ -140,9 +180,9 @@ keep_balance(Verification *verification, AccountState *state, Numeric balance)
 	memcpy(state->balance, balance, VARSIZE(balance));
 }
 
-/* What the account is known by so far; made, if this is its first entry. */
+/* The state of the account; a new one if this is its first entry. */
 static AccountState *
-find_state(Verification *verification, Datum id, bool *found)
+verify_find_state(Verification *verification, Datum id, bool *found)
 {
 	TypeCacheEntry *type = verification->keys.type;
 	AccountState *state = states_insert(verification->states, id, found);
@@ -159,36 +199,43 @@ find_state(Verification *verification, Datum id, bool *found)
 	return state;
 }
 
-/* The clock may stand still from one entry of an account to the next. */
+/* ----------
+ * Entries
+ * ----------
+ */
+
+/* Check that the times of an account's entries do not run back. */
 static void
-check_time(Verification *verification, const JournalEntry *entry,
-		   AccountState *state)
+verify_check_time(Verification *verification, const JournalEntry *entry,
+				  AccountState *state)
 {
 	if (!entry->has_time)
 		return;
 	if (state->has_time && entry->time < state->time)
-		report(verification, &state->id, entry->has_id ? &entry->id : NULL,
-			   "time_runs_back", NULL, NULL);
+		verify_report(verification, &state->id,
+					  entry->has_id ? &entry->id : NULL, "time_runs_back", NULL,
+					  NULL);
 	state->has_time = true;
 	state->time = entry->time;
 }
 
-/* Did the account begin with what all accounts begin with? */
+/* Check that the account began with what all accounts begin with. */
 static void
-check_opening(Verification *verification, const Datum *id, const int64 *entry,
-			  Numeric found)
+verify_check_opening(Verification *verification, const Datum *id,
+					 const int64 *entry, Numeric found)
 {
 	if (verification->opening != NULL &&
 		(found == NULL || money_compare(found, verification->opening) != 0))
-		report(verification, id, entry, "opening_differs",
-			   verification->opening, found);
+		verify_report(verification, id, entry, "opening_differs",
+					  verification->opening, found);
 }
 
-/* One side of an entry: does it follow from the account's entry before? */
+/* Check that an entry follows from the one before, of the account on a side. */
 static void
-check_side(Verification *verification, const JournalEntry *entry, int side)
+verify_check_side(Verification *verification, const JournalEntry *entry,
+				  Side side)
 {
-	Numeric balance = side == 0 ? entry->from_balance : entry->to_balance;
+	Numeric balance = side == PAYER ? entry->from_balance : entry->to_balance;
 	Numeric amount = entry->amount ? entry->amount : int64_to_numeric(0);
 	const int64 *entry_id = entry->has_id ? &entry->id : NULL;
 	Oid id_type = verification->journal.types[JOURNAL_FROM_ID + side];
@@ -197,64 +244,72 @@ check_side(Verification *verification, const JournalEntry *entry, int side)
 
 	if (entry->no_id[side])
 	{
-		/* Money from or to nobody is what no account began with. */
+		/* If all accounts are known, money comes from one and goes to one. */
 		if (verification->opening != NULL)
-			report(verification, NULL, entry_id, "account_missing", NULL, NULL);
+			verify_report(verification, NULL, entry_id, "account_missing", NULL,
+						  NULL);
 		return;
 	}
-	state = find_state(verification,
-					   ids_convert(id_type, verification->keys.type->type_id,
-								   entry->ids[side]),
-					   &found);
-	check_time(verification, entry, state);
+	state = verify_find_state(verification,
+							  ids_convert(id_type,
+										  verification->keys.type->type_id,
+										  entry->ids[side]),
+							  &found);
+	verify_check_time(verification, entry, state);
 	state->has_entry = entry->has_id;
 	state->entry = entry->id;
 	if (state->balance != NULL || balance == NULL)
 	{
 		Numeric expected = state->balance == NULL ? NULL
-						   : side == 0 ? money_minus(state->balance, amount)
-									   : money_plus(state->balance, amount);
+						   : side == PAYER ? money_minus(state->balance, amount)
+										   : money_plus(state->balance, amount);
 
 		if (expected == NULL || balance == NULL ||
 			money_compare(expected, balance) != 0)
-			report(verification, &state->id, entry_id, "balance_gap", expected,
-				   balance);
+			verify_report(verification, &state->id, entry_id, "balance_gap",
+						  expected, balance);
 		if (balance == NULL)
 			balance = expected;
 	}
 	else if (!found)
-		check_opening(verification, &state->id, entry_id,
-					  side == 0 ? money_plus(balance, amount)
-								: money_minus(balance, amount));
+		verify_check_opening(verification, &state->id, entry_id,
+							 side == PAYER ? money_plus(balance, amount)
+										   : money_minus(balance, amount));
 	if (balance != NULL)
-		keep_balance(verification, state, balance);
+		verify_keep_balance(verification, state, balance);
 }
 
+/* Check an entry that journal_scan() gives. */
 static void
-check_entry(const JournalEntry *entry, void *arg)
+verify_check_entry(const JournalEntry *entry, void *arg)
 {
-	check_side(arg, entry, 0);
-	check_side(arg, entry, 1);
+	verify_check_side(arg, entry, PAYER);
+	verify_check_side(arg, entry, PAYEE);
 }
+
+/* ----------
+ * Accounts
+ * ----------
+ */
 
 /*
- * An account that no entry names, perhaps for want of an id: it has what it
- * began with.  If that is not
- * said, it is nothing, or else its entries may be gone.
+ * Check an account that no entry names, perhaps because it has no id.  It must
+ * have the balance that all accounts begin with.  Without "opening", that is
+ * nothing: an account with money may have had entries that are gone.
  */
 static void
-check_idle(Verification *verification, const Datum *id, Numeric balance)
+verify_check_idle(Verification *verification, const Datum *id, Numeric balance)
 {
 	if (verification->opening != NULL)
-		check_opening(verification, id, NULL, balance);
+		verify_check_opening(verification, id, NULL, balance);
 	else if (balance != NULL &&
 			 money_compare(balance, int64_to_numeric(0)) != 0)
-		report(verification, id, NULL, "no_entries", NULL, balance);
+		verify_report(verification, id, NULL, "no_entries", NULL, balance);
 }
 
-/* Is the balance of the account that of its last entry? */
+/* Check that the balance of an account is that of its last entry. */
 static void
-check_account(const RowSet *set, uint64 i, void *arg)
+verify_check_account(const RowSet *set, uint64 i, void *arg)
 {
 	Verification *verification = arg;
 	AccountState *state;
@@ -269,7 +324,7 @@ check_account(const RowSet *set, uint64 i, void *arg)
 				  : money_from_column(&verification->accounts.balance, value);
 	if (isnull)
 	{
-		check_idle(verification, NULL, balance);
+		verify_check_idle(verification, NULL, balance);
 		return;
 	}
 	id = ids_convert(verification->accounts.id.type,
@@ -277,41 +332,42 @@ check_account(const RowSet *set, uint64 i, void *arg)
 	state = states_lookup(verification->states, id);
 	if (state == NULL)
 	{
-		check_idle(verification, &id, balance);
+		verify_check_idle(verification, &id, balance);
 		return;
 	}
 	if (state->seen)
-		report(verification, &state->id, NULL, "several_accounts", NULL,
-			   balance);
+		verify_report(verification, &state->id, NULL, "several_accounts", NULL,
+					  balance);
 	state->seen = true;
 	if (balance == NULL || state->balance == NULL ||
 		money_compare(balance, state->balance) != 0)
-		report(verification, &state->id,
-			   state->has_entry ? &state->entry : NULL, "balance_differs",
-			   state->balance, balance);
+		verify_report(verification, &state->id,
+					  state->has_entry ? &state->entry : NULL,
+					  "balance_differs", state->balance, balance);
 }
 
 /* Compare the accounts with their last entries. */
 static void
-check_accounts(Verification *verification)
+verify_check_accounts(Verification *verification)
 {
 	Accounts *accounts = &verification->accounts;
 	AttrNumber attnums[2] = {accounts->id.attnum, accounts->balance.attnum};
 	ColumnValues result = {.ncolumns = 2, .attnums = attnums};
 
-	run_scan(accounts->table, NULL, &result, check_account, verification);
+	run_scan(accounts->table, NULL, &result, verify_check_account,
+			 verification);
 }
 
 static int
-compare_states(const void *a, const void *b, void *keys)
+verify_compare_states(const void *a, const void *b, void *keys)
 {
-	return compare_ids(keys, (*(AccountState *const *) a)->id,
-					   (*(AccountState *const *) b)->id);
+	return verify_compare_ids(keys, (*(AccountState *const *) a)->id,
+							  (*(AccountState *const *) b)->id);
 }
 
-/* Accounts that entries name and that are not there, in id order. */
+/* Report accounts that entries name and that are not there, in id order. */
 static void
-report_missing(Verification *verification)
+verify_report_missing(Verification *verification)
 {
 	states_iterator iterator;
 	AccountState *state;
@@ -327,27 +383,33 @@ report_missing(Verification *verification)
 		if (!state->seen)
 			missing[nmissing++] = state;
 	}
-	qsort_arg(missing, nmissing, sizeof(AccountState *), compare_states,
+	qsort_arg(missing, nmissing, sizeof(AccountState *), verify_compare_states,
 			  &verification->keys);
 	for (int i = 0; i < nmissing; i++)
-		report(verification, &missing[i]->id,
-			   missing[i]->has_entry ? &missing[i]->entry : NULL,
-			   "account_missing", missing[i]->balance, NULL);
+		verify_report(verification, &missing[i]->id,
+					  missing[i]->has_entry ? &missing[i]->entry : NULL,
+					  "account_missing", missing[i]->balance, NULL);
 	pfree(missing);
 }
 
-/* An entry of which more was reversed than it moved, or that is not there. */
+/* Report an entry that was reversed too far, or that is not there. */
 static void
-report_over_reversed(int64 entry, Numeric amount, Numeric total, void *arg)
+verify_report_over_reversed(int64 entry, Numeric amount, Numeric total,
+							void *arg)
 {
-	report(arg, NULL, &entry,
-		   amount == NULL ? "reversal_without_entry" : "over_reversed", amount,
-		   total);
+	verify_report(arg, NULL, &entry,
+				  amount == NULL ? "reversal_without_entry" : "over_reversed",
+				  amount, total);
 }
+
+/* ----------
+ * verify_journal
+ * ----------
+ */
 
 /* Choose the type in which ids are compared. */
 static void
-choose_keys(Verification *verification)
+verify_choose_keys(Verification *verification)
 {
 	const Accounts *accounts = &verification->accounts;
 	Oid type = accounts->id.type;
@@ -364,9 +426,9 @@ choose_keys(Verification *verification)
 		!columns_hash_misleads(accounts->table, accounts->id.attnum);
 }
 
-/* Nothing is well that was not looked at. */
+/* Report an error if rows may be hidden, since these would not be checked. */
 static void
-check_row_security(const Target *table)
+verify_check_row_security(const Target *table)
 {
 	if (traits_has_row_security(table))
 		ereport(ERROR,
@@ -380,40 +442,37 @@ check_row_security(const Target *table)
 
 /* What all accounts begin with, or NULL. */
 static Numeric
-get_opening(FunctionCallInfo fcinfo)
+verify_read_opening(FunctionCallInfo fcinfo)
 {
-	Numeric opening;
+	Numeric opening = arguments_get_numeric(fcinfo, ARG_OPENING);
 
-	if (PG_ARGISNULL(4))
-		return NULL;
-	opening = PG_GETARG_NUMERIC(4);
-	if (!money_is_finite(opening))
+	if (opening != NULL && !money_is_finite(opening))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must be finite", "opening")));
 	return opening;
 }
 
+/* Open the tables, and check that they can be verified. */
 static void
-open_verification(Verification *verification, FunctionCallInfo fcinfo)
+verify_open(Verification *verification, FunctionCallInfo fcinfo)
 {
 	Accounts *accounts = &verification->accounts;
 	Journal *journal = &verification->journal;
-	const char *id_column = PG_ARGISNULL(2) ? NULL
-											: NameStr(*PG_GETARG_NAME(2));
 
-	accounts_open(accounts, get_fn_expr_argtype(fcinfo->flinfo, 1),
-				  AccessShareLock, id_column, NameStr(*PG_GETARG_NAME(3)));
-	journal_open(journal, PG_GETARG_OID(0), AccessShareLock);
+	accounts_open(accounts, get_fn_expr_argtype(fcinfo->flinfo, ARG_ACCOUNTS),
+				  AccessShareLock, arguments_get_name(fcinfo, ARG_ID_COLUMN),
+				  arguments_get_name(fcinfo, ARG_BALANCE_COLUMN));
+	journal_open(journal, PG_GETARG_OID(ARG_JOURNAL), AccessShareLock);
 	journal_check_accounts(journal, accounts);
 	journal_need(journal, JOURNAL_ID);
 	journal_need(journal, JOURNAL_FROM_BALANCE);
 	journal_need(journal, JOURNAL_TO_BALANCE);
 
-	check_row_security(journal->table);
-	check_row_security(accounts->table);
+	verify_check_row_security(journal->table);
+	verify_check_row_security(accounts->table);
 
-	choose_keys(verification);
-	verification->opening = get_opening(fcinfo);
+	verify_choose_keys(verification);
+	verification->opening = verify_read_opening(fcinfo);
 	verification->result = (ReturnSetInfo *) fcinfo->resultinfo;
 }
 
@@ -428,21 +487,19 @@ verify_journal(PG_FUNCTION_ARGS)
 {
 	Verification verification = {0};
 
-	if (PG_ARGISNULL(0))
-		error_null_argument("journal");
-	if (PG_ARGISNULL(3))
-		error_null_argument("balance_column");
+	arguments_require(fcinfo, ARG_JOURNAL, "journal");
+	arguments_require(fcinfo, ARG_BALANCE_COLUMN, "balance_column");
 	InitMaterializedSRF(fcinfo, 0);
-	open_verification(&verification, fcinfo);
+	verify_open(&verification, fcinfo);
 
 	run_begin();
 	verification.context = CurrentMemoryContext;
 	verification.states = states_create(CurrentMemoryContext, 1024,
 										&verification.keys);
-	journal_scan(&verification.journal, check_entry, &verification);
-	check_accounts(&verification);
-	report_missing(&verification);
-	reports_over_reversed(&verification.journal, report_over_reversed,
+	journal_scan(&verification.journal, verify_check_entry, &verification);
+	verify_check_accounts(&verification);
+	verify_report_missing(&verification);
+	reports_over_reversed(&verification.journal, verify_report_over_reversed,
 						  &verification);
 	run_end();
 
