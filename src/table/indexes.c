@@ -122,7 +122,15 @@ indexes_look_at(const Target *target, Relation index, IndexFacts *facts)
 	{
 		Size size = sizeof(AttrNumber) * form->indnkeyatts;
 
-		Assert(form->indisunique && facts->primary_key == NULL);
+		/*
+		 * REINDEX CONCURRENTLY puts another index in the place of the primary
+		 * key's, and may do so after we have looked at the old one and before
+		 * we look at the new one: then two are the primary key's, with the
+		 * same columns.
+		 */
+		Assert(form->indisunique &&
+			   (facts->primary_key == NULL ||
+				facts->primary_key_length == form->indnkeyatts));
 		facts->primary_key_length = form->indnkeyatts;
 		facts->primary_key = palloc(size);
 		memcpy(facts->primary_key, form->indkey.values, size);
