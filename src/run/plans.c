@@ -56,7 +56,7 @@ typedef struct PlanKey
 	int16 size;		  /* of the rows of values, or 0 */
 	int16 table_size; /* of the table, where there are rows of values */
 	bool by_index;
-	bool whole;	   /* does it give all live columns? */
+	bool whole;	   /* true if it gives all live columns */
 	int16 nkey;	   /* columns of the key, negative where it is NULL */
 	int16 ndata;   /* columns of the data, negative where not always given */
 	int16 nresult; /* columns to give, unless all */

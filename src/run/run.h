@@ -137,12 +137,14 @@ extern void run_scan(const Target *target, const ColumnValues *order,
 /* Run a query that another room writes, over these columns of the table. */
 extern RowSet run_query(const Target *target, const struct SqlQuery *query,
 						const AttrNumber *columns, Datum *values);
-/* Many rows */
+
+/* Rows by their ids */
 
 /* Lock the rows whose id is in the array, in primary key order. */
 extern RowSet run_lock_ids(const Target *target, AttrNumber id,
 						   LockClauseStrength strength, LockWaitPolicy wait,
 						   Datum ids);
+
 /*
  * Many rows, each for a row of values, which the verb frees
  *

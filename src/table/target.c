@@ -264,7 +264,7 @@ static void
 target_release_pins(ResourceReleasePhase phase, bool is_commit,
 					bool is_top_level, void *arg)
 {
-	/* By this phase core has let go of the plans that the owner used. */
+	/* Once, and when core has let go of all that the owner held. */
 	if (phase != RESOURCE_RELEASE_AFTER_LOCKS)
 		return;
 	for (int i = target_npins - 1; i >= 0; i--)

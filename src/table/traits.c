@@ -41,9 +41,9 @@ typedef enum Answer
 /* What is found out about a table, until the table changes. */
 typedef struct Traits
 {
-	Answer update_code;	 /* does an UPDATE run code of the user's? */
+	Answer update_code;	 /* whether an UPDATE runs code of the user's */
 	Bitmapset *cascaded; /* columns of which an UPDATE is passed on */
-	Answer tree_code;	 /* does an INSERT, in any partition? */
+	Answer tree_code;	 /* whether an INSERT does, in any partition */
 	int least_lasting;	 /* how long rows last, at least ... */
 	int most_lasting;	 /* and at most; 0 until known */
 } Traits;

@@ -63,7 +63,7 @@ tuples_form_row(const Target *target, HeapTuple tuple, TupleDesc tupdesc)
 }
 
 /* The place of a live column in such a row, counted from 1. */
-int
+static int
 tuples_position(const Target *target, AttrNumber attnum)
 {
 	TupleDesc row_desc = RelationGetDescr(target_relation(target));

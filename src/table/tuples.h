@@ -15,8 +15,6 @@
 /* Such a row as a row of the table: a composite datum. */
 extern Datum tuples_form_row(const Target *target, HeapTuple tuple,
 							 TupleDesc tupdesc);
-/* The place of a column in such a row, counted from 1. */
-extern int tuples_position(const Target *target, AttrNumber attnum);
 /* The value of a column in such a row; it points into the tuple. */
 extern Datum tuples_value(const Target *target, HeapTuple tuple,
 						  TupleDesc tupdesc, AttrNumber attnum, bool *isnull);
