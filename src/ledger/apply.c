@@ -98,7 +98,7 @@ apply_keep_moved(Transfer *transfer, const Moved *moved)
 		transfer->moved.balances[side] = money_copy(moved->balances[side]);
 }
 
-/* Check a transfer on the balances as they are now, and compute what it does. */
+/* Check a transfer on the balances that it finds, and compute what it does. */
 static TransferStatus
 apply_check_now(const Ledger *ledger, int i, Moved *moved)
 {

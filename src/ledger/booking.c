@@ -155,8 +155,8 @@ booking_stored_value(const Booking *booking, const BookedColumns *booked,
 
 /*
  * Check that a row holds what was given.  A trigger may have changed it; then
- * the journal would not tell the truth, or the request would not be found when
- * it is repeated.
+ * the journal would not say what was moved, or the request would not be found
+ * when it is repeated, and be made again.
  */
 static void
 booking_check_row(const Booking *booking, const BookedColumns *booked,
@@ -330,8 +330,8 @@ booking_insert(Booking *booking)
  */
 
 /*
- * Tell whether entries that were just booked may have been changed since.  "plain" says
- * that no user code ran while the accounts were updated.
+ * Tell whether entries that were just booked may have been changed since.
+ * "plain" says that no user code ran while the accounts were updated.
  */
 BookingDoubt
 booking_doubt(const Journal *journal, bool plain)

@@ -307,11 +307,11 @@ journal_find_many(const Journal *journal, JournalColumn column,
  * The sum of the reversals of an entry.
  *
  * The caller holds the key lock of the entry's id, which every reversal takes
- * before it adds up and keeps until its transaction ends.  So all reversals
- * but ours are committed, and the snapshot is taken after the lock was
- * granted: at REPEATABLE READ, too, since the transaction's snapshot may be
- * older than a reversal for which we waited.  With that snapshot the reversal
- * would not be counted, and more could go back than was moved.
+ * before it adds up and keeps until its transaction ends.  So all reversals of
+ * other transactions are committed, and the snapshot is taken after the lock
+ * was granted: at REPEATABLE READ, too, since the transaction's snapshot may be
+ * older than a reversal for which this session waited.  With that snapshot the
+ * reversal would not be counted, and more could go back than was moved.
  */
 Numeric
 journal_reversed(const Journal *journal, int64 id)

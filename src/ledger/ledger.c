@@ -228,9 +228,7 @@ ledger_book(Ledger *ledger, int nmoved)
 	booking->alone = !ledger->many;
 	booking->context = ledger_booking_context;
 	booking->arg = ledger;
-	booking->entries = MemoryContextAllocHuge(CurrentMemoryContext,
-											  sizeof(JournalEntry) *
-												  (Size) nmoved);
+	booking->entries = ALLOC_ARRAY(JournalEntry, nmoved);
 	ledger->booked_by = ALLOC_ARRAY(int, nmoved);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{

@@ -22,7 +22,7 @@ typedef struct Claim
 	int nreversed;
 	bool alone; /* the call is about one transfer, and wants whole rows */
 
-	/* Filled in: the entries of requests, NULL for those that are ours. */
+	/* Filled in: the entries of requests, NULL for those not booked before. */
 	JournalEntry **booked;
 	RowSet row; /* of the one entry of a request that is alone */
 } Claim;

@@ -56,9 +56,7 @@ reversals_find_entries(Ledger *ledger)
 	int n = ledger->noriginals;
 	Datum *ids = ALLOC_ARRAY(Datum, n);
 	bool *nulls = ALLOC_ARRAY(bool, n);
-	JournalEntry **entries = MemoryContextAllocHuge(CurrentMemoryContext,
-													sizeof(JournalEntry *) *
-														(Size) n);
+	JournalEntry **entries = ALLOC_ARRAY(JournalEntry *, n);
 	int nfound;
 
 	for (int i = 0; i < n; i++)
