@@ -171,5 +171,10 @@ SELECT amount FROM transfer(NULL::acct, 1, 2, 1, journal => 'parts');
 SELECT amount FROM transfer(NULL::other, 1, 2, 1, journal => 'parts_1');
 \echo :SQLSTATE
 
+-- a limit that is no number is wrong whatever the tables are
+SELECT amount FROM transfer(NULL::other, 1, 2, 1, journal => 'parts_1', min_balance => 'NaN');
+SELECT amount FROM reverse_transfer(NULL::other, 'parts_1', 1, max_balance => 'NaN');
+SELECT status FROM transfer_many(NULL::other, '{1}', '{2}', '{1}', journal => 'parts_1', min_balance => 'NaN', on_error => 'report');
+
 RESET search_path;
 DROP SCHEMA jb CASCADE;

@@ -174,7 +174,7 @@ many_read_entry_ids(FunctionCallInfo fcinfo, const LedgerInput *input, int n)
 			(!input->ids[PAYER].nulls[i] || !input->ids[PAYEE].nulls[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("transfer %d names both accounts and an entry",
+					 errmsg("transfer %d names accounts and an entry",
 							i + 1),
 					 errhint("Where \"entry_ids\" names the entry to be "
 							 "reversed, the elements of \"from_ids\" and "

@@ -76,6 +76,7 @@ ledger_open(const LedgerArgs *args)
 {
 	Ledger *ledger;
 
+	rules_check_args(&args->limits);
 	run_begin();
 	ledger = palloc0(sizeof(Ledger));
 	ledger->many = args->many;

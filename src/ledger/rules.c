@@ -25,14 +25,21 @@
  * ----------
  */
 
-/* Check a limit of balances: NULL for none. */
-static Numeric
+/* A limit may be infinite, but it must be a number. */
+static void
 rules_check_limit(Numeric limit, const char *argument)
 {
 	if (limit != NULL && numeric_is_nan(limit))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must not be NaN", argument)));
-	return limit;
+}
+
+/* Check limits by themselves, before any table is opened. */
+void
+rules_check_args(const RuleArgs *args)
+{
+	rules_check_limit(args->min_balance, "min_balance");
+	rules_check_limit(args->max_balance, "max_balance");
 }
 
 /*
@@ -58,8 +65,8 @@ rules_resolve(Rules *rules, const Accounts *accounts, const MoneyColumn *booked,
 {
 	rules->accounts = accounts;
 	rules->booked = booked;
-	rules->min_balance = rules_check_limit(args->min_balance, "min_balance");
-	rules->max_balance = rules_check_limit(args->max_balance, "max_balance");
+	rules->min_balance = args->min_balance;
+	rules->max_balance = args->max_balance;
 	rules->floor = rules_floor(&accounts->balance, rules->min_balance);
 	rules->up_to = args->up_to;
 }

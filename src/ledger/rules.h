@@ -75,6 +75,8 @@ typedef struct Moved
 	Numeric balances[NUM_SIDES];
 } Moved;
 
+/* Check limits by themselves, before any table is opened. */
+extern void rules_check_args(const RuleArgs *args);
 /* Limits; "booked" is the journal's column for amounts, NULL without one. */
 extern void rules_resolve(Rules *rules, const Accounts *accounts,
 						  const MoneyColumn *booked, const RuleArgs *args);
