@@ -22,6 +22,7 @@
 
 #include "base/compat.h"
 #include "run/rows.h"
+#include "run/rows_private.h"
 #include "run/sql.h"
 
 /* The number of the last row, which is none of the caller's. */

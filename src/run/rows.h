@@ -18,14 +18,7 @@
 #ifndef RACEFREE_ROWS_H
 #define RACEFREE_ROWS_H
 
-#include "nodes/params.h"
-
 #include "table/target.h"
-
-struct Statement;
-
-/* The name under which statements see the rows. */
-#define ROWS_RELATION "racefree_batch"
 
 typedef struct Rows Rows;
 
@@ -53,34 +46,5 @@ extern void rows_set_flags(Rows *rows, bytea *bits);
 extern void rows_add(Rows *rows, int n);
 /* The number of rows that were added. */
 extern int rows_count(const Rows *rows);
-
-/* For this storey: running statements over them */
-
-/* Let statements see the rows. */
-extern void rows_register(Rows *rows);
-/* End that, and free the rows. */
-extern void rows_unregister(Rows *rows);
-/* Free rows that no statement sees. */
-extern void rows_free(Rows *rows);
-
-/* For this storey: which row an INSERT or UPDATE is at */
-
-/* A statement that writes, while it runs. */
-typedef struct RowsTurns
-{
-	const Rows *rows;
-	int turn; /* of the row that was fetched last, counted from 1 */
-	RowErrorContext context;
-	void *arg;
-	ErrorContextCallback callback;
-} RowsTurns;
-
-/* Append the condition by which turns are counted. */
-extern void rows_append_turn(struct Statement *stmt);
-/* Begin to count turns, and to give row numbers to the context of errors. */
-extern ParamListInfo rows_begin_turns(RowsTurns *turns, Rows *rows,
-									  RowErrorContext context, void *arg);
-/* End it. */
-extern void rows_end_turns(RowsTurns *turns);
 
 #endif /* RACEFREE_ROWS_H */

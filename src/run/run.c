@@ -21,6 +21,7 @@
 
 #include "base/settings.h"
 #include "run/plans.h"
+#include "run/rows_private.h"
 #include "run/run.h"
 #include "run/statements.h"
 #include "table/indexes.h"

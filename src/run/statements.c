@@ -19,7 +19,7 @@
 #include "utils/lsyscache.h"
 
 #include "run/arbiter.h"
-#include "run/rows.h"
+#include "run/rows_private.h"
 #include "run/statements.h"
 #include "table/columns.h"
 #include "table/indexes.h"

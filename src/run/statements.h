@@ -72,7 +72,7 @@ typedef struct StatementSpec
 #define STMT_TAKES_DATA	 0x01 /* the data */
 #define STMT_TAKES_KEY	 0x02 /* the key but for NULLs */
 #define STMT_TAKES_VALUE 0x04 /* the value */
-#define STMT_TAKES_TURN	 0x08 /* what rows.h counts turns by */
+#define STMT_TAKES_TURN	 0x08 /* what rows_private.h counts turns by */
 
 /* As many rows as there are rows of values, and one. */
 #define STMT_ROWS_AND_ONE (-1)
