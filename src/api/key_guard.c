@@ -22,6 +22,7 @@
 #include "commands/trigger.h"
 #include "utils/lsyscache.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "run/run.h"
@@ -195,11 +196,14 @@ guard_key(Target *target, const ColumnValues *key, const TriggerData *trigger)
 
 	target_hold_root(target);
 	lock = keylock_of(target, key);
+	racefree_injection_point("racefree-guard-fired");
 	keylock_acquire(&lock, 1);
+	racefree_injection_point("racefree-guard-locked");
 
 	root = target_open(get_rel_type_id(target_lock_root(target)),
 					   AccessShareLock);
 	check_unique_key(root, key_of_root(target, key, root), trigger);
+	racefree_injection_point("racefree-guard-checked");
 	target_close(root);
 }
 

@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 
 #include "api/arguments.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "run/arbiter.h"
@@ -132,6 +133,7 @@ look_and_lock_row(Upsert *upsert)
 	{
 		if (!look_for_row(upsert, VIEW_OWN))
 			return false;
+		racefree_injection_point("racefree-upsert-found");
 		if (lock_row(upsert))
 			return true;
 	}
@@ -254,6 +256,7 @@ insert_row(Upsert *upsert, const ColumnValues *values, bool yield,
 
 	if (inserted.nrows == 0)
 		return false;
+	racefree_injection_point("racefree-upsert-inserted");
 	keep_row(upsert, inserted);
 	check_created_key(upsert, inserted);
 	if (!upsert->leaves_key &&
@@ -342,8 +345,10 @@ find_or_create(Upsert *upsert, const ColumnValues *values)
 
 		if (insert == InvalidCommandId)
 			insert = run_next_command();
+		racefree_injection_point("racefree-upsert-missing");
 		if (insert_row(upsert, values, arbiter_yields(&yields), insert))
 			return true;
+		racefree_injection_point("racefree-upsert-yielded");
 		arbiter_again(&yields, upsert->target, upsert->stored);
 		found = look_after_insert(upsert, insert, &ours);
 		if (found && ours && is_diverted_row(upsert))
@@ -404,7 +409,9 @@ create_row(Upsert *upsert)
 							upsert->create->ncolumns);
 	json_convert(upsert->target, upsert->create_object, upsert->create);
 	values = values_of_new_row(upsert);
+	racefree_injection_point("racefree-upsert-looked");
 	lock_key(upsert);
+	racefree_injection_point("racefree-upsert-locked");
 
 	/*
 	 * Lock the table before the INSERT's plan is fetched.  Plans are

@@ -34,6 +34,7 @@
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "keys/groups.h"
 #include "run/arbiter.h"
@@ -221,7 +222,9 @@ lock_groups(UpsertMany *call, GroupList list, bool whole)
 		return;
 	if (!target_relation(call->target)->rd_islocaltemp)
 		PreventCommandIfReadOnly(call->function);
+	racefree_injection_point("racefree-upsert-many-looked");
 	groups_lock_keys(call->groups, list, whole);
+	racefree_injection_point("racefree-upsert-many-locked");
 
 	/* Before the INSERT's plan is fetched; see create_row() in upsert.c. */
 	target_lock(call->target, RowExclusiveLock);
@@ -379,6 +382,7 @@ lock_found_rows(UpsertMany *call)
 
 	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
+		racefree_injection_point("racefree-upsert-many-found");
 		lock_rows_once(call);
 		found = groups_select(call->groups, GROUP_FOUND);
 		if (found.ngroups == 0)
@@ -694,7 +698,9 @@ find_or_create_all(UpsertMany *call)
 		if (since == InvalidCommandId &&
 			inserts_can_create_others(call->target))
 			since = run_next_command();
+		racefree_injection_point("racefree-upsert-many-missing");
 		insert_missing_rows(call, arbiter_yields(&yields), since);
+		racefree_injection_point("racefree-upsert-many-inserted");
 		if (!any_in_state(call, GROUP_MISSING))
 			return;
 		arbiter_again(&yields, call->target, groups_key(call->groups));

@@ -63,6 +63,21 @@
 #define function_reads_any_type(oid) false
 #endif
 
+/*
+ * A place where tests hold a session, in servers that have injection points:
+ * PostgreSQL 17 and later, if built with --enable-injection-points.  Elsewhere
+ * it is nothing.
+ */
+#if PG_VERSION_NUM >= 180000
+#include "utils/injection_point.h"
+#define racefree_injection_point(name) INJECTION_POINT(name, NULL)
+#elif PG_VERSION_NUM >= 170000
+#include "utils/injection_point.h"
+#define racefree_injection_point(name) INJECTION_POINT(name)
+#else
+#define racefree_injection_point(name) ((void) 0)
+#endif
+
 /* PostgreSQL 19 wants to be told when a descriptor has all its columns. */
 #if PG_VERSION_NUM < 190000
 #define TupleDescFinalize(tupdesc) ((void) (tupdesc))

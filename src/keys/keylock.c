@@ -295,6 +295,7 @@ keylock_acquire_of_table(const KeyLock *locks, int nlocks)
 	{
 		if (i == 0 || locks[i].hash != locks[i - 1].hash)
 			(void) keylock_take(root, locks[i].hash, ExclusiveLock, true);
+		racefree_injection_point("racefree-key-locked");
 	}
 }
 

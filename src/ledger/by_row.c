@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "base/compat.h"
 #include "ledger/ledger_private.h"
 #include "table/indexes.h"
 
@@ -142,6 +143,7 @@ by_row_update_pair(Ledger *ledger, const Numeric *changes)
 	if (!by_row_update_if_sound(ledger, transfer->sides[first], first,
 								changes[first]))
 		return false;
+	racefree_injection_point("racefree-accounts-half-stored");
 	if (by_row_update_if_sound(ledger, transfer->sides[second], second,
 							   changes[second]))
 		return true;
@@ -280,6 +282,7 @@ by_row_store(Ledger *ledger)
 					NULL));
 		by_row_check(ledger, party, transfer->moved.balances[side]);
 		party->stored = true;
+		racefree_injection_point("racefree-accounts-half-stored");
 	}
 }
 

@@ -29,6 +29,7 @@
  */
 #include "postgres.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "ledger/ledger_private.h"
 #include "table/json.h"
@@ -292,15 +293,19 @@ ledger_run(Ledger *ledger, bool report)
 	reversals_set_ids(ledger);
 	ask_resolve_parties(ledger);
 	ledger_choose_needed(ledger);
+	racefree_injection_point("racefree-request-claimed");
 
 	if (ledger->many || report || !plain || !by_row_move_if_sound(ledger))
 	{
 		ledger->access->lock(ledger);
+		racefree_injection_point("racefree-accounts-locked");
 		apply_all(ledger);
 		(void) ledger_choose_moved(ledger);
 		ledger->access->store(ledger);
 	}
+	racefree_injection_point("racefree-accounts-stored");
 	ledger_finish(ledger, plain);
+	racefree_injection_point("racefree-transfer-booked");
 	if (ledger->access->show != NULL &&
 		ledger->transfers[0].status == TRANSFER_REPLAYED)
 		ledger->access->show(ledger);

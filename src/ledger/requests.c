@@ -30,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "keys/keylock.h"
 #include "ledger/request_ids.h"
@@ -223,7 +224,9 @@ requests_claim(const Journal *journal, Claim *claim)
 		return;
 	if (!claim->alone || claim->nrequests == 0)
 		requests_check_readable(journal);
+	racefree_injection_point("racefree-request-looked");
 	requests_lock(journal, claim);
+	racefree_injection_point("racefree-request-locked");
 	nbooked = requests_find(journal, claim, VIEW_LATEST);
 	if (nbooked > 0 && IsolationUsesXactSnapshot() &&
 		requests_find(journal, claim, VIEW_OWN) < nbooked)
