@@ -287,12 +287,12 @@ ask_take_chains(Ledger *ledger, const LedgerColumn *numbers)
 	uses = ALLOC_ARRAY(Use, ledger->ntransfers);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
-		int64 number = numbers->nulls[i] ? 0
-										 : DatumGetInt32(numbers->values[i]);
+		int32 number;
 
-		if (!numbers->nulls[i])
-			uses[nuses++] = (Use){.value = Int64GetDatum(number),
-								  .transfer = i};
+		if (numbers->nulls[i])
+			continue;
+		number = DatumGetInt32(numbers->values[i]);
+		uses[nuses++] = (Use){.value = Int64GetDatum(number), .transfer = i};
 	}
 	ledger->nchains = ask_number_uses(ledger, uses, nuses,
 									  ask_compare_integers);

@@ -286,19 +286,22 @@ by_row_store(Ledger *ledger)
 	}
 }
 
+/* Read the row of a party, if it is still there. */
+static void
+by_row_look(Ledger *ledger, Party *party)
+{
+	ColumnValues key = by_row_key(ledger, party);
+
+	(void) by_row_take_one(ledger, party,
+						   run_look(ledger->accounts.table, &key, VIEW_OWN));
+}
+
 /* Read the rows, if they are still there. */
 static void
 by_row_show(Ledger *ledger)
 {
 	for (int i = 0; i < ledger->nparties; i++)
-	{
-		Party *party = &ledger->parties[i];
-		ColumnValues key = by_row_key(ledger, party);
-
-		(void) by_row_take_one(ledger, party,
-							   run_look(ledger->accounts.table, &key,
-										VIEW_OWN));
-	}
+		by_row_look(ledger, &ledger->parties[i]);
 }
 
 /* Read the rows again, in the same order, and check them. */
@@ -311,13 +314,10 @@ by_row_reread(Ledger *ledger)
 	{
 		Party *party = &ledger->parties[i];
 		Side side = party == transfer->sides[PAYER] ? PAYER : PAYEE;
-		ColumnValues key = by_row_key(ledger, party);
 
 		if (!party->moved)
 			continue;
-		(void) by_row_take_one(ledger, party,
-							   run_look(ledger->accounts.table, &key,
-										VIEW_OWN));
+		by_row_look(ledger, party);
 		by_row_check(ledger, party, transfer->moved.balances[side]);
 	}
 }

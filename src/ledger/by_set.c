@@ -78,17 +78,23 @@ by_set_party(const Ledger *ledger, const RowSet *set, uint64 i)
 	return &ledger->parties[n];
 }
 
+/* The id column as a key; each row of values has its own id. */
+static ColumnValues *
+by_set_key(const Accounts *accounts)
+{
+	return values_one(accounts->id.attnum, (Datum) 0, false);
+}
+
 /* Read accounts without locking them. */
 static RowSet
 by_set_look(Ledger *ledger, PartyFilter filter)
 {
 	const Accounts *accounts = &ledger->accounts;
-	bool isnull = false;
-	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
 
 	return run_rows_look(accounts->table,
-						 by_set_make_rows(ledger, filter, false), &key,
-						 accounts_columns(accounts), VIEW_OWN);
+						 by_set_make_rows(ledger, filter, false),
+						 by_set_key(accounts), accounts_columns(accounts),
+						 VIEW_OWN);
 }
 
 /* ----------
@@ -101,12 +107,9 @@ static bool
 by_set_lock_missing(Ledger *ledger, Party *party)
 {
 	const Accounts *accounts = &ledger->accounts;
-	bool isnull = false;
-	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
-	RowSet set = run_rows_lock(accounts->table,
-							   by_set_make_rows(ledger, by_set_is_missing,
-												false),
-							   &key, accounts_columns(accounts), ROWS_BY_ID);
+	RowSet set = run_rows_lock(
+		accounts->table, by_set_make_rows(ledger, by_set_is_missing, false),
+		by_set_key(accounts), accounts_columns(accounts), ROWS_BY_ID);
 
 	for (uint64 i = 0; i < set.nrows; i++)
 	{
@@ -185,15 +188,12 @@ static void
 by_set_store(Ledger *ledger)
 {
 	const Accounts *accounts = &ledger->accounts;
-	bool isnull = false;
-	ColumnValues key = {1, &accounts->id.attnum, NULL, &isnull};
 	ColumnValues data = {.ncolumns = 1, .attnums = &accounts->balance.attnum};
-	bool not_partial = false;
 	bool redundant = traits_suppress_redundant_updates(accounts->table);
 	Rows *rows = by_set_make_rows(ledger, by_set_is_moved, true);
 	int nrows = rows_count(rows);
-	RowSet set = run_rows_update(accounts->table, rows, &key, &data,
-								 &not_partial, &data, NULL, NULL);
+	RowSet set = run_rows_update(accounts->table, rows, by_set_key(accounts),
+								 &data, NULL, &data, NULL, NULL);
 
 	by_set_check_rows(ledger, &set);
 	for (int i = 0; i < ledger->nparties && set.nrows < nrows; i++)

@@ -255,9 +255,8 @@ ledger_book(Ledger *ledger, int nmoved)
  * journal, what it did must leave both as they were computed.
  */
 static void
-ledger_finish(Ledger *ledger, bool plain)
+ledger_finish(Ledger *ledger, int nmoved, bool plain)
 {
-	int nmoved = ledger_choose_moved(ledger);
 	BookingDoubt doubt = BOOKING_SURE;
 
 	if (ledger->journal != NULL && nmoved > 0)
@@ -285,6 +284,8 @@ ledger_run(Ledger *ledger, bool report)
 	const Accounts *accounts = &ledger->accounts;
 	bool plain = !traits_update_runs_code(accounts->table,
 										  accounts->balance.attnum);
+	bool sound;
+	int nmoved;
 
 	ledger->report = report;
 	if (ledger->journal != NULL)
@@ -295,16 +296,18 @@ ledger_run(Ledger *ledger, bool report)
 	ledger_choose_needed(ledger);
 	racefree_injection_point("racefree-request-claimed");
 
-	if (ledger->many || report || !plain || !by_row_move_if_sound(ledger))
+	sound = !ledger->many && !report && plain && by_row_move_if_sound(ledger);
+	if (!sound)
 	{
 		ledger->access->lock(ledger);
 		racefree_injection_point("racefree-accounts-locked");
 		apply_all(ledger);
-		(void) ledger_choose_moved(ledger);
-		ledger->access->store(ledger);
 	}
+	nmoved = ledger_choose_moved(ledger);
+	if (!sound)
+		ledger->access->store(ledger);
 	racefree_injection_point("racefree-accounts-stored");
-	ledger_finish(ledger, plain);
+	ledger_finish(ledger, nmoved, plain);
 	racefree_injection_point("racefree-transfer-booked");
 	if (ledger->access->show != NULL &&
 		ledger->transfers[0].status == TRANSFER_REPLAYED)
