@@ -165,32 +165,26 @@ accounts_init(const Accounts *accounts, Account *account)
 	account->match_nulls = palloc(sizeof(bool) * n);
 }
 
-/* A column of a row that lists all columns, or those of accounts_columns(). */
-static Datum
-accounts_value(const RowSet *set, uint64 i, AttrNumber attnum, int position,
-			   bool *isnull)
-{
-	return set->whole ? rowset_value(set, i, attnum, isnull)
-					  : rowset_position(set, i, position, isnull);
-}
-
-/* Take the balance, and what must match, from a row of a result. */
+/*
+ * Take the balance, and what must match, from a row that lists all columns, or
+ * those of accounts_columns().
+ */
 void
 accounts_take_row(const Accounts *accounts, const RowSet *set, uint64 i,
 				  Account *account)
 {
 	const ColumnValues *match = &accounts->match;
-	Datum balance = accounts_value(set, i, accounts->balance.attnum, 1,
-								   &account->balance_null);
+	Datum balance = rowset_column(set, i, accounts->balance.attnum, 1,
+								  &account->balance_null);
 
 	account->found = true;
 	account->balance = account->balance_null
 						   ? NULL
 						   : money_from_column(&accounts->balance, balance);
 	for (int c = 0; c < match->ncolumns; c++)
-		account->match_values[c] = accounts_value(set, i, match->attnums[c],
-												  2 + c,
-												  &account->match_nulls[c]);
+		account->match_values[c] = rowset_column(set, i, match->attnums[c],
+												 2 + c,
+												 &account->match_nulls[c]);
 }
 
 /* The first column in which two accounts differ, NULL being like NULL. */

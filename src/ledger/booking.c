@@ -134,9 +134,7 @@ booking_stored_id(const Booking *booking, const RowSet *set, uint64 i,
 
 	if (!journal_has(journal, JOURNAL_ID))
 		return false;
-	value = set->whole
-				? rowset_value(set, i, journal->columns[JOURNAL_ID], &isnull)
-				: rowset_position(set, i, 1, &isnull);
+	value = rowset_column(set, i, journal->columns[JOURNAL_ID], 1, &isnull);
 	journal_column_read(journal, JOURNAL_ID, value, isnull, &stored);
 	*id = stored.id;
 	return stored.has_id;
@@ -149,8 +147,7 @@ booking_stored_value(const Booking *booking, const BookedColumns *booked,
 {
 	int before = journal_has(booking->journal, JOURNAL_ID) ? 1 : 0;
 
-	return set->whole ? rowset_value(set, i, booked->attnums[n], isnull)
-					  : rowset_position(set, i, before + n + 1, isnull);
+	return rowset_column(set, i, booked->attnums[n], before + n + 1, isnull);
 }
 
 /*

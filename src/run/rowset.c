@@ -51,6 +51,18 @@ rowset_position(const RowSet *set, uint64 i, int position, bool *isnull)
 						isnull);
 }
 
+/*
+ * A column of a row: of a whole set by its number, of a set that lists the
+ * columns which were asked for by its position among them, counted from 1.
+ */
+Datum
+rowset_column(const RowSet *set, uint64 i, AttrNumber attnum, int position,
+			  bool *isnull)
+{
+	return set->whole ? rowset_value(set, i, attnum, isnull)
+					  : rowset_position(set, i, position, isnull);
+}
+
 /* The number of the row of values, of a row in a numbered set. */
 int
 rowset_number(const RowSet *set, uint64 i)

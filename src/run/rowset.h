@@ -42,6 +42,10 @@ extern ColumnValues *rowset_values(const RowSet *set, uint64 i,
 
 /* Of any set */
 
+/* A column of a whole set or, of another one, what is at the position. */
+extern Datum rowset_column(const RowSet *set, uint64 i, AttrNumber attnum,
+						   int position, bool *isnull);
+
 /* The column at that position, counted from 1. */
 extern Datum rowset_position(const RowSet *set, uint64 i, int position,
 							 bool *isnull);
