@@ -239,35 +239,50 @@ journal_read_entry(const Journal *journal, const RowSet *set, uint64 i,
 		if (!journal_has(journal, c))
 			continue;
 		position++;
-		value = set->whole ? rowset_value(set, i, journal->columns[c], &isnull)
-						   : rowset_position(set, i, position, &isnull);
+		value = rowset_column(set, i, journal->columns[c], position, &isnull);
 		journal_column_read(journal, c, value, isnull, entry);
 	}
 }
 
-/* Find the one entry that has the value in the column. */
-bool
+/* Report that several entries have the key. */
+pg_noreturn static void
+journal_error_several(const Journal *journal, const ColumnValues *key)
+{
+	error_several_rows(target_relation(journal->table),
+					   psprintf("Key %s",
+								values_describe(journal->table, key)));
+}
+
+/* Read an entry from a row, in the current memory context. */
+static JournalEntry *
+journal_make_entry(const Journal *journal, const RowSet *set, uint64 i)
+{
+	JournalEntry *entry = palloc(sizeof(JournalEntry));
+
+	journal_read_entry(journal, set, i, entry);
+	return entry;
+}
+
+/* Find the one entry that has the value in the column; NULL if there is none. */
+static JournalEntry *
 journal_find(const Journal *journal, JournalColumn column, Datum value,
-			 View view, JournalEntry *entry, RowSet *row)
+			 View view, RowSet *row)
 {
 	ColumnValues *key = journal_key(journal, column, value);
 	RowSet found = run_find(journal->table, key, view);
 
 	Assert(journal_has(journal, column));
 	if (found.nrows > 1)
-		error_several_rows(target_relation(journal->table),
-						   psprintf("Key %s",
-									values_describe(journal->table, key)));
+		journal_error_several(journal, key);
 	if (found.nrows == 0)
-		return false;
-	journal_read_entry(journal, &found, 0, entry);
+		return NULL;
 	if (row != NULL)
 		*row = found;
-	return true;
+	return journal_make_entry(journal, &found, 0);
 }
 
-/* Find the entries that have the values in the column. */
-int
+/* Find the entries that have the values in the column, with one statement. */
+static int
 journal_find_many(const Journal *journal, JournalColumn column,
 				  const Datum *values, const bool *nulls, int nvalues,
 				  View view, JournalEntry **entries)
@@ -294,13 +309,29 @@ journal_find_many(const Journal *journal, JournalColumn column,
 
 		key->values[0] = values[n];
 		if (entries[n] != NULL)
-			error_several_rows(target_relation(journal->table),
-							   psprintf("Key %s",
-										values_describe(journal->table, key)));
-		entries[n] = palloc(sizeof(JournalEntry));
-		journal_read_entry(journal, &found, i, entries[n]);
+			journal_error_several(journal, key);
+		entries[n] = journal_make_entry(journal, &found, i);
 	}
 	return found.nrows;
+}
+
+/*
+ * Find the entries that have the values in the column, and return their number.
+ * A single value that is "alone" is looked for as one row, which "row" gets.
+ */
+int
+journal_find_entries(const Journal *journal, JournalColumn column,
+					 const Datum *values, const bool *nulls, int nvalues,
+					 bool alone, View view, JournalEntry **entries, RowSet *row)
+{
+	if (!alone)
+		return journal_find_many(journal, column, values, nulls, nvalues, view,
+								 entries);
+	Assert(nvalues == 1);
+	entries[0] = NULL;
+	if (nulls == NULL || !nulls[0])
+		entries[0] = journal_find(journal, column, values[0], view, row);
+	return entries[0] == NULL ? 0 : 1;
 }
 
 /*

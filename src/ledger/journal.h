@@ -34,17 +34,15 @@ extern ColumnValues *journal_existing_columns(const Journal *journal);
 
 /* Finding entries */
 
-/* Find the one entry with the value in the column; "row" may be NULL. */
-extern bool journal_find(const Journal *journal, JournalColumn column,
-						 Datum value, View view, JournalEntry *entry,
-						 RowSet *row);
 /*
- * The same for many values, all different, of which some may be NULL: entries
- * are NULL where there are none.  Return the number of those found.
+ * Find the entries that have the values in the column; NULL for those that do
+ * not exist, and where "nulls" is true.  The result is their number.  With
+ * "alone", there is one value, and "row", if not NULL, gets the whole row.
  */
-extern int journal_find_many(const Journal *journal, JournalColumn column,
-							 const Datum *values, const bool *nulls,
-							 int nvalues, View view, JournalEntry **entries);
+extern int journal_find_entries(const Journal *journal, JournalColumn column,
+								const Datum *values, const bool *nulls,
+								int nvalues, bool alone, View view,
+								JournalEntry **entries, RowSet *row);
 /* The sum of the reversals of an entry; the caller holds the id's key lock. */
 extern Numeric journal_reversed(const Journal *journal, int64 id);
 /* Give all entries to a function, in the order of their ids. */

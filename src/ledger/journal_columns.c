@@ -465,11 +465,19 @@ static const JournalKind balance_kind = {journal_money_check,
  * ----------
  */
 
+/* Check a column that must be of one type. */
+static void
+journal_column_check_type(const Journal *journal, JournalColumn column,
+						  Oid type)
+{
+	if (journal->types[column] != type)
+		journal_column_error_type(journal, column, format_type_be(type));
+}
+
 static void
 details_check(Journal *journal, JournalColumn column)
 {
-	if (journal->types[column] != JSONBOID)
-		journal_column_error_type(journal, column, format_type_be(JSONBOID));
+	journal_column_check_type(journal, column, JSONBOID);
 }
 
 static bool
@@ -486,9 +494,7 @@ static const JournalKind details_kind = {details_check, NULL, details_give,
 static void
 time_check(Journal *journal, JournalColumn column)
 {
-	if (journal->types[column] != TIMESTAMPTZOID)
-		journal_column_error_type(journal, column,
-								  format_type_be(TIMESTAMPTZOID));
+	journal_column_check_type(journal, column, TIMESTAMPTZOID);
 }
 
 static void

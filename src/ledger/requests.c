@@ -177,15 +177,9 @@ requests_find(const Journal *journal, Claim *claim, View view)
 {
 	if (claim->nrequests == 0)
 		return 0;
-	if (!claim->alone)
-		return journal_find_many(journal, JOURNAL_REQUEST_ID, claim->requests,
-								 NULL, claim->nrequests, view, claim->booked);
-	claim->booked[0] = palloc(sizeof(JournalEntry));
-	if (journal_find(journal, JOURNAL_REQUEST_ID, claim->requests[0], view,
-					 claim->booked[0], &claim->row))
-		return 1;
-	claim->booked[0] = NULL;
-	return 0;
+	return journal_find_entries(journal, JOURNAL_REQUEST_ID, claim->requests,
+								NULL, claim->nrequests, claim->alone, view,
+								claim->booked, &claim->row);
 }
 
 /*

@@ -26,23 +26,14 @@
  * ----------
  */
 
-/* Find entries by their ids, as one or as many. */
+/* Find entries by their ids, and return their number. */
 static int
 reversals_look(const Ledger *ledger, const Datum *ids, const bool *nulls,
 			   View view, JournalEntry **entries)
 {
-	const Journal *journal = ledger->journal;
-
-	if (ledger->many)
-		return journal_find_many(journal, JOURNAL_ID, ids, nulls,
-								 ledger->noriginals, view, entries);
-	Assert(ledger->noriginals == 1);
-	entries[0] = palloc(sizeof(JournalEntry));
-	if (!nulls[0] &&
-		journal_find(journal, JOURNAL_ID, ids[0], view, entries[0], NULL))
-		return 1;
-	entries[0] = NULL;
-	return 0;
+	return journal_find_entries(ledger->journal, JOURNAL_ID, ids, nulls,
+								ledger->noriginals, !ledger->many, view,
+								entries, NULL);
 }
 
 /*
