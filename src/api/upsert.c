@@ -23,7 +23,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 
 #include "api/arguments.h"
 #include "base/compat.h"
@@ -388,14 +387,6 @@ lock_key(Upsert *upsert)
 	keylock_acquire(&lock, 1);
 }
 
-/* Report an error in a transaction that must not write. */
-static void
-check_writable(const Upsert *upsert)
-{
-	if (!target_relation(upsert->target)->rd_islocaltemp)
-		PreventCommandIfReadOnly(upsert->function);
-}
-
 /* No row has the key: lock the key, and find the row or create it. */
 static bool
 create_row(Upsert *upsert)
@@ -403,7 +394,7 @@ create_row(Upsert *upsert)
 	ColumnValues *values;
 
 	/* A role that may not insert must not be able to block others. */
-	check_writable(upsert);
+	privileges_check_writable(upsert->target, upsert->function);
 	privileges_check_insert(upsert->target, upsert->key->attnums,
 							upsert->key->ncolumns, upsert->create->attnums,
 							upsert->create->ncolumns);
@@ -437,7 +428,7 @@ update_or_create_row(Upsert *upsert)
 {
 	if (traits_rows_can_move(upsert->target))
 	{
-		check_writable(upsert);
+		privileges_check_writable(upsert->target, upsert->function);
 		privileges_check(upsert->target, ACL_SELECT | ACL_UPDATE);
 		lock_key(upsert);
 	}

@@ -220,8 +220,7 @@ lock_groups(UpsertMany *call, GroupList list, bool whole)
 {
 	if (list.ngroups == 0)
 		return;
-	if (!target_relation(call->target)->rd_islocaltemp)
-		PreventCommandIfReadOnly(call->function);
+	privileges_check_writable(call->target, call->function);
 	racefree_injection_point("racefree-upsert-many-looked");
 	groups_lock_keys(call->groups, list, whole);
 	racefree_injection_point("racefree-upsert-many-locked");

@@ -281,17 +281,11 @@ rows_fetch_param(ParamListInfo params, int id, bool speculative,
 static void
 rows_put_end(Rows *rows)
 {
-	int ncolumns = rows->ncolumns;
-	Datum *values = palloc0(sizeof(Datum) * ncolumns);
-	bool *nulls = palloc(sizeof(bool) * ncolumns);
-
-	memset(nulls, true, sizeof(bool) * ncolumns);
-	values[0] = Int32GetDatum(ROWS_END);
-	nulls[0] = false;
+	memset(rows->nulls, true, sizeof(bool) * rows->ncolumns);
+	rows->values[0] = Int32GetDatum(ROWS_END);
+	rows->nulls[0] = false;
 	tuplestore_putvalues(rows->relation.reldata, rows->relation.md.tupdesc,
-						 values, nulls);
-	pfree(nulls);
-	pfree(values);
+						 rows->values, rows->nulls);
 }
 
 /* Error context callback: give the row's number to the caller's callback. */

@@ -104,3 +104,12 @@ privileges_check_select(const Target *target, int ncolumns,
 	if (!privileges_on_columns(target, ACL_SELECT, columns, ncolumns))
 		privileges_error(target);
 }
+
+/* Check that the transaction may write to the table, as core does. */
+void
+privileges_check_writable(const Target *target, const char *command)
+{
+	/* A read-only transaction may write to its session's temporary tables. */
+	if (!target_relation(target)->rd_islocaltemp)
+		PreventCommandIfReadOnly(command);
+}

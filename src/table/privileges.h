@@ -26,4 +26,8 @@ extern void privileges_check_insert(const Target *target, const AttrNumber *key,
 extern void privileges_check_select(const Target *target, int ncolumns,
 									const AttrNumber *columns);
 
+/* Check that the transaction may write to the table; "command" is for errors. */
+extern void privileges_check_writable(const Target *target,
+									  const char *command);
+
 #endif /* RACEFREE_PRIVILEGES_H */
