@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "api/arguments.h"
 #include "base/errors.h"
@@ -67,6 +68,20 @@ ArrayType *
 arguments_get_array(FunctionCallInfo fcinfo, int argno)
 {
 	return PG_ARGISNULL(argno) ? NULL : PG_GETARG_ARRAYTYPE_P(argno);
+}
+
+/* The elements of an array, in the current memory context. */
+void
+arguments_deconstruct(ArrayType *array, Datum **elements, bool **nulls, int *n)
+{
+	Oid type = ARR_ELEMTYPE(array);
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, type, typlen, typbyval, typalign, elements, nulls,
+					  n);
 }
 
 /* The position of a word in a list of words, or an error naming them. */

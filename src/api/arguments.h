@@ -41,6 +41,10 @@ extern ArrayType *arguments_get_array(FunctionCallInfo fcinfo, int argno);
 
 /* Words */
 
+/* The elements of an array. */
+extern void arguments_deconstruct(ArrayType *array, Datum **elements,
+								  bool **nulls, int *n);
+
 /* The position of a word in a list of words; any other word is an error. */
 extern int arguments_choose(const char *argument, const char *word,
 							const char *const *words, int nwords);

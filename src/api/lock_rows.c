@@ -98,14 +98,9 @@ read_ids(LockRowsCall *call, ArrayType *array)
 {
 	Oid from = ARR_ELEMTYPE(array);
 	Oid to = call->id.type;
-	int16 typlen;
-	bool typbyval;
-	char typalign;
 	bool *nulls;
 
-	get_typlenbyvalalign(from, &typlen, &typbyval, &typalign);
-	deconstruct_array(array, from, typlen, typbyval, typalign, &call->ids,
-					  &nulls, &call->nids);
+	arguments_deconstruct(array, &call->ids, &nulls, &call->nids);
 	for (int i = 0; i < call->nids; i++)
 	{
 		if (nulls[i])

@@ -16,6 +16,7 @@
 #include "funcapi.h"
 
 #include "api/arguments.h"
+#include "api/ledger_args.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "ledger/ledger.h"
@@ -29,14 +30,13 @@ PG_FUNCTION_INFO_V1(reverse_transfer);
  */
 
 /* The arguments that both functions have, by their numbers. */
-typedef struct TransferArgs
+typedef struct TransferArgNumbers
 {
-	int accounts;
-	int journal;
+	LedgerArgNumbers ledger;
 	int amount;
 	int request_id;
 	int details;
-} TransferArgs;
+} TransferArgNumbers;
 
 /* An argument as a column with one value; the value lives in the argument. */
 static LedgerColumn
@@ -49,23 +49,12 @@ transfer_column(FunctionCallInfo fcinfo, int argno)
 	return column;
 }
 
-/* Take the tables. */
-static void
-transfer_read_tables(FunctionCallInfo fcinfo, const TransferArgs *numbers,
-					 LedgerArgs *args)
-{
-	args->row_type = get_fn_expr_argtype(fcinfo->flinfo, numbers->accounts);
-	args->has_journal = !PG_ARGISNULL(numbers->journal);
-	if (args->has_journal)
-		args->journal = PG_GETARG_OID(numbers->journal);
-}
-
 /* Take the amount, and what is booked with it. */
 static void
-transfer_read_input(FunctionCallInfo fcinfo, const TransferArgs *numbers,
+transfer_read_input(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
 					LedgerInput *input, Jsonb **details)
 {
-	bool has_journal = !PG_ARGISNULL(numbers->journal);
+	bool has_journal = !PG_ARGISNULL(numbers->ledger.journal);
 
 	input->ntransfers = 1;
 	input->amounts = transfer_column(fcinfo, numbers->amount);
@@ -134,16 +123,17 @@ transfer_form_result(const Ledger *ledger, MemoryContext context)
  * caller has read the arguments that only one of the functions has.
  */
 static Datum
-transfer_run(FunctionCallInfo fcinfo, const TransferArgs *numbers,
-			 LedgerArgs *args, LedgerInput *input)
+transfer_run(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
+			 LedgerInput *input)
 {
 	MemoryContext context = CurrentMemoryContext;
+	LedgerArgs args = {0};
 	Ledger *ledger;
 	Jsonb *details;
 	Datum result;
 
-	transfer_read_tables(fcinfo, numbers, args);
-	ledger = ledger_open(args);
+	ledger_args_read(fcinfo, &numbers->ledger, &args);
+	ledger = ledger_open(&args);
 	transfer_read_input(fcinfo, numbers, input, &details);
 	ledger_ask(ledger, input);
 	ledger_run(ledger, false);
@@ -186,27 +176,24 @@ enum
 Datum
 transfer(PG_FUNCTION_ARGS)
 {
-	static const TransferArgs numbers = {TRANSFER_ARG_ACCOUNTS,
-										 TRANSFER_ARG_JOURNAL,
-										 TRANSFER_ARG_AMOUNT,
-										 TRANSFER_ARG_REQUEST_ID,
-										 TRANSFER_ARG_DETAILS};
-	LedgerArgs args = {0};
+	static const TransferArgNumbers numbers = {
+		.ledger = {.accounts = TRANSFER_ARG_ACCOUNTS,
+				   .id_column = TRANSFER_ARG_ID_COLUMN,
+				   .balance_column = TRANSFER_ARG_BALANCE_COLUMN,
+				   .must_match = TRANSFER_ARG_MUST_MATCH,
+				   .journal = TRANSFER_ARG_JOURNAL,
+				   .min_balance = TRANSFER_ARG_MIN_BALANCE,
+				   .max_balance = TRANSFER_ARG_MAX_BALANCE,
+				   .up_to = TRANSFER_ARG_UP_TO},
+		.amount = TRANSFER_ARG_AMOUNT,
+		.request_id = TRANSFER_ARG_REQUEST_ID,
+		.details = TRANSFER_ARG_DETAILS,
+	};
 	LedgerInput input = {0};
 
-	arguments_require(fcinfo, TRANSFER_ARG_BALANCE_COLUMN, "balance_column");
-	args.id_column = arguments_get_name(fcinfo, TRANSFER_ARG_ID_COLUMN);
-	args.balance_column = arguments_get_name(fcinfo,
-											 TRANSFER_ARG_BALANCE_COLUMN);
-	args.must_match = arguments_get_array(fcinfo, TRANSFER_ARG_MUST_MATCH);
-	args.limits.min_balance = arguments_get_numeric(fcinfo,
-													TRANSFER_ARG_MIN_BALANCE);
-	args.limits.max_balance = arguments_get_numeric(fcinfo,
-													TRANSFER_ARG_MAX_BALANCE);
-	args.limits.up_to = arguments_get_flag(fcinfo, TRANSFER_ARG_UP_TO, "up_to");
 	for (int side = 0; side < NUM_SIDES; side++)
 		input.ids[side] = transfer_column(fcinfo, TRANSFER_ARG_FROM_ID + side);
-	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &args, &input));
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &input));
 }
 
 enum
@@ -233,25 +220,23 @@ enum
 Datum
 reverse_transfer(PG_FUNCTION_ARGS)
 {
-	static const TransferArgs numbers = {REVERSE_ARG_ACCOUNTS,
-										 REVERSE_ARG_JOURNAL,
-										 REVERSE_ARG_AMOUNT,
-										 REVERSE_ARG_REQUEST_ID,
-										 REVERSE_ARG_DETAILS};
-	LedgerArgs args = {0};
+	static const TransferArgNumbers numbers = {
+		.ledger = {.accounts = REVERSE_ARG_ACCOUNTS,
+				   .id_column = REVERSE_ARG_ID_COLUMN,
+				   .balance_column = REVERSE_ARG_BALANCE_COLUMN,
+				   .must_match = NO_ARG,
+				   .journal = REVERSE_ARG_JOURNAL,
+				   .min_balance = REVERSE_ARG_MIN_BALANCE,
+				   .max_balance = REVERSE_ARG_MAX_BALANCE,
+				   .up_to = REVERSE_ARG_UP_TO},
+		.amount = REVERSE_ARG_AMOUNT,
+		.request_id = REVERSE_ARG_REQUEST_ID,
+		.details = REVERSE_ARG_DETAILS,
+	};
 	LedgerInput input = {0};
 
 	arguments_require(fcinfo, REVERSE_ARG_JOURNAL, "journal");
 	arguments_require(fcinfo, REVERSE_ARG_ENTRY_ID, "entry_id");
-	arguments_require(fcinfo, REVERSE_ARG_BALANCE_COLUMN, "balance_column");
-	args.id_column = arguments_get_name(fcinfo, REVERSE_ARG_ID_COLUMN);
-	args.balance_column = arguments_get_name(fcinfo,
-											 REVERSE_ARG_BALANCE_COLUMN);
-	args.limits.min_balance = arguments_get_numeric(fcinfo,
-													REVERSE_ARG_MIN_BALANCE);
-	args.limits.max_balance = arguments_get_numeric(fcinfo,
-													REVERSE_ARG_MAX_BALANCE);
-	args.limits.up_to = arguments_get_flag(fcinfo, REVERSE_ARG_UP_TO, "up_to");
 	input.entry_ids = transfer_column(fcinfo, REVERSE_ARG_ENTRY_ID);
-	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &args, &input));
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &input));
 }

@@ -15,11 +15,11 @@
 
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "api/ledger_args.h"
 #include "base/errors.h"
 #include "ledger/ledger.h"
 
@@ -74,24 +74,6 @@ many_reports(FunctionCallInfo fcinfo)
 							lengthof(words)) == 1;
 }
 
-/* The tables and limits. */
-static void
-many_read_args(FunctionCallInfo fcinfo, LedgerArgs *args)
-{
-	arguments_require(fcinfo, ARG_BALANCE_COLUMN, "balance_column");
-	args->row_type = get_fn_expr_argtype(fcinfo->flinfo, ARG_ACCOUNTS);
-	args->id_column = arguments_get_name(fcinfo, ARG_ID_COLUMN);
-	args->balance_column = arguments_get_name(fcinfo, ARG_BALANCE_COLUMN);
-	args->must_match = arguments_get_array(fcinfo, ARG_MUST_MATCH);
-	args->has_journal = !PG_ARGISNULL(ARG_JOURNAL);
-	if (args->has_journal)
-		args->journal = PG_GETARG_OID(ARG_JOURNAL);
-	args->limits.min_balance = arguments_get_numeric(fcinfo, ARG_MIN_BALANCE);
-	args->limits.max_balance = arguments_get_numeric(fcinfo, ARG_MAX_BALANCE);
-	args->limits.up_to = arguments_get_flag(fcinfo, ARG_UP_TO, "up_to");
-	args->many = true;
-}
-
 /*
  * The elements of an array, one for each transfer.  The first array that is
  * read, with "ntransfers" of -1, says how many there are.
@@ -102,9 +84,6 @@ many_read_array(FunctionCallInfo fcinfo, int argno, const char *argument,
 {
 	ArrayType *array;
 	LedgerColumn column;
-	int16 typlen;
-	bool typbyval;
-	char typalign;
 	int n;
 
 	arguments_require(fcinfo, argno, argument);
@@ -115,9 +94,7 @@ many_read_array(FunctionCallInfo fcinfo, int argno, const char *argument,
 							   "array",
 							   argument)));
 	column.type = ARR_ELEMTYPE(array);
-	get_typlenbyvalalign(column.type, &typlen, &typbyval, &typalign);
-	deconstruct_array(array, column.type, typlen, typbyval, typalign,
-					  &column.values, &column.nulls, &n);
+	arguments_deconstruct(array, &column.values, &column.nulls, &n);
 	if (*ntransfers >= 0 && n != *ntransfers)
 		error_element_count(argument, n, "from_ids", *ntransfers);
 	*ntransfers = n;
@@ -272,12 +249,22 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
 Datum
 transfer_many(PG_FUNCTION_ARGS)
 {
-	LedgerArgs args = {0};
+	static const LedgerArgNumbers numbers = {
+		.accounts = ARG_ACCOUNTS,
+		.id_column = ARG_ID_COLUMN,
+		.balance_column = ARG_BALANCE_COLUMN,
+		.must_match = ARG_MUST_MATCH,
+		.journal = ARG_JOURNAL,
+		.min_balance = ARG_MIN_BALANCE,
+		.max_balance = ARG_MAX_BALANCE,
+		.up_to = ARG_UP_TO,
+	};
+	LedgerArgs args = {.many = true};
 	LedgerInput input = {0};
 	bool report = many_reports(fcinfo);
 	Ledger *ledger;
 
-	many_read_args(fcinfo, &args);
+	ledger_args_read(fcinfo, &numbers, &args);
 	InitMaterializedSRF(fcinfo, 0);
 	ledger = ledger_open(&args);
 	many_read_input(fcinfo, &input);
