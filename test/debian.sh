@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # debian.sh - what Debian has of each major version of PostgreSQL
 #
-# To be sourced after deps.sh.
+# To be sourced after sandbox.sh.
 
 # The suite that has it.  There is no 16 in any.
 declare -A debian=([15]=bookworm [17]=trixie [18]=sid [19]=experimental)
@@ -79,6 +79,16 @@ install_server()
 			in_system "$root" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends \
 				${target[@]+"${target[@]}"} install "postgresql-$major" "postgresql-server-dev-$major"
 	} >"$root.log" 2>&1
+}
+
+# The checkout's files, as /racefree in the system.
+give_checkout()
+{
+	local root=$1
+
+	rm -rf "$root/racefree"
+	mkdir "$root/racefree" &&
+		(list_checkout | tar -C "$checkout" --null -T - -cf -) | tar -C "$root/racefree" -xf -
 }
 
 # Run a command in the system: with mounts and processes of its own, which are

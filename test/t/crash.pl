@@ -15,6 +15,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
+use FindBin;
+use lib $FindBin::RealBin;
+use Server qw(wait_for_server);
+
 my $clients = $ENV{RACEFREE_CLIENTS} || 16;
 my $crashes = $ENV{RACEFREE_CRASHES} || 3;
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
@@ -113,20 +117,6 @@ sub finish_load
 	return;
 }
 
-# A poll by psql would die of a broken pipe where the server refuses psql before
-# it has its query.
-sub wait_for_server
-{
-	my $patience = 50 * $PostgreSQL::Test::Utils::timeout_default;
-
-	until (system('pg_isready', '-q', '-d', $node->connstr('postgres')) == 0)
-	{
-		die 'the server does not come back' unless $patience--;
-		usleep(20_000);
-	}
-	return;
-}
-
 sub holds
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -180,7 +170,7 @@ ORDER BY state = 'active' DESC, random() LIMIT 1;
 
 	is(kill('KILL', $victim), 1, "$when: it was there");
 	finish_load($when, @load);
-	wait_for_server();
+	wait_for_server($node);
 	all_is_well($when);
 }
 

@@ -23,6 +23,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
+use FindBin;
+use lib $FindBin::RealBin;
+use Server qw(wait_for_server);
+
 my $number_of_clients = $ENV{RACEFREE_ONCE_CLIENTS} || 6;
 my $calls = $ENV{RACEFREE_ONCE_REQUESTS} || 1500;
 my $crashes = $ENV{RACEFREE_CRASHES} || 3;
@@ -284,20 +288,6 @@ sub wait_for
 	return;
 }
 
-# A poll by psql would die of a broken pipe where the server refuses psql before
-# it has its query.
-sub wait_for_server
-{
-	my $patience = 50 * $PostgreSQL::Test::Utils::timeout_default;
-
-	until (system('pg_isready', '-q', '-d', $node->connstr('postgres')) == 0)
-	{
-		die 'the server does not come back' unless $patience--;
-		usleep(20_000);
-	}
-	return;
-}
-
 sub backend_of
 {
 	my ($name) = @_;
@@ -319,7 +309,7 @@ sub crash
 		die 'the server does not notice' unless $patience--;
 		usleep(20_000);
 	}
-	wait_for_server();
+	wait_for_server($node);
 	return 1;
 }
 

@@ -21,6 +21,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
+use FindBin;
+use lib $FindBin::RealBin;
+use Server qw(wait_for_server);
+
 my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
 my ($options) = run_command([ 'pg_config', '--configure' ]);
 plan skip_all => 'the server has no injection points'
@@ -893,12 +897,7 @@ kill 'KILL',
   ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'held'");
 $session->{run}->finish;
 $control->finish;
-for (1 .. 50 * $timeout)
-{
-	last
-	  if system('pg_isready', '-q', '-d', $node->connstr('postgres')) == 0;
-	usleep(20_000);
-}
+wait_for_server($node);
 $control = start_control();
 is(ask($balances), '100 100 100|0', 'it is killed: nothing was moved');
 is(answer(start('other', $call)), 'done', 'it is killed: its request is booked then');

@@ -20,6 +20,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
+use FindBin;
+use lib $FindBin::RealBin;
+use Server qw(wait_for_server);
+
 my $clients = $ENV{RACEFREE_BATCH_CLIENTS} || 8;
 my $batches = $ENV{RACEFREE_BATCHES} || 200;
 my $rows = $ENV{RACEFREE_BATCH_ROWS} || 100;
@@ -67,20 +71,6 @@ sub logged_errors
 	my $log = slurp_file($node->logfile, $log_offset);
 	$log_offset += length $log;
 	return join "\n", grep { /\b(?:ERROR|FATAL|PANIC):/ } split /\n/, $log;
-}
-
-# A poll by psql would die of a broken pipe where the server refuses psql before
-# it has its query.
-sub wait_for_server
-{
-	my $patience = 50 * $PostgreSQL::Test::Utils::timeout_default;
-
-	until (system('pg_isready', '-q', '-d', $node->connstr('postgres')) == 0)
-	{
-		die 'the server does not come back' unless $patience--;
-		usleep(20_000);
-	}
-	return;
 }
 
 sub holds
@@ -433,7 +423,7 @@ ORDER BY query ~ '_many' AND state = 'active' DESC, random() LIMIT 1;
 	$load->finish;
 	unlike($err, qr/ERROR|PANIC/,
 		"$when: clients lost no more than the connection");
-	wait_for_server();
+	wait_for_server($node);
 
 	holds(
 		'SELECT count(*) FROM (SELECT FROM item GROUP BY name
