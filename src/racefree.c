@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * racefree.c
- *	  Entry point of the module: the magic block, and the registration of
- *	  callbacks.
+ *	  Entry point of the module: the magic block, and what is registered when
+ *	  the module is loaded.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -13,6 +13,7 @@
 #include "fmgr.h"
 
 #include "base/compat.h"
+#include "base/early_release.h"
 #include "run/run.h"
 #include "table/target.h"
 
@@ -21,12 +22,14 @@ RACEFREE_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 
 /*
- * Called when a session loads the module.  What is kept of tables and
- * statements is registered for invalidations, and for the end of transactions.
+ * Called when a session loads the module: settings are defined, and what is kept
+ * of tables, statements and transactions is registered for invalidations and for
+ * the end of transactions.
  */
 void
 _PG_init(void)
 {
+	early_release_init();
 	target_init();
 	run_init();
 }

@@ -79,19 +79,6 @@ check_id_type(const LockRowsCall *call)
 				 errdetail("There is no array type for it.")));
 }
 
-/* An array of ids, for the statement. */
-static ArrayType *
-make_id_array(const LockRowsCall *call, Datum *ids, int nids)
-{
-	Oid type = call->id.type;
-	int16 typlen;
-	bool typbyval;
-	char typalign;
-
-	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-	return construct_array(ids, nids, type, typlen, typbyval, typalign);
-}
-
 /* Read the ids, and convert them to the id column's base type. */
 static void
 read_ids(LockRowsCall *call, ArrayType *array)
@@ -178,7 +165,7 @@ missing_ids(LockRowsCall *call)
 		if (find_locked_row(call, call->ids[i]) == NULL)
 			missing[nmissing++] = call->ids[i];
 	}
-	return nmissing > 0 ? make_id_array(call, missing, nmissing) : NULL;
+	return nmissing > 0 ? ids_make_array(&call->id, missing, nmissing) : NULL;
 }
 
 /*
@@ -192,7 +179,7 @@ lock_rows_by_id(LockRowsCall *call)
 	ArrayType *ids;
 
 	run_begin();
-	ids = make_id_array(call, call->ids, call->nids);
+	ids = ids_make_array(&call->id, call->ids, call->nids);
 	for (int i = 0; i < LOCK_ATTEMPTS && ids != NULL; i++)
 	{
 		RowSet locked = run_lock_ids(call->target, call->id.attnum,

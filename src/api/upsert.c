@@ -27,6 +27,7 @@
 #include "api/arguments.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/flush.h"
 #include "keys/keylock.h"
 #include "run/arbiter.h"
 #include "run/run.h"
@@ -412,7 +413,16 @@ create_row(Upsert *upsert)
 	 * arrive.
 	 */
 	target_lock(upsert->target, RowExclusiveLock);
-	return find_or_create(upsert, values);
+	if (find_or_create(upsert, values))
+		return true;
+
+	/*
+	 * Another session created the row just now.  If we write nothing, our own
+	 * commit does not wait for that of the other session to be on disk.
+	 */
+	if (upsert->update == NULL)
+		flush_all_commits();
+	return false;
 }
 
 /*

@@ -36,6 +36,7 @@
 #include "api/arguments.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/flush.h"
 #include "keys/groups.h"
 #include "run/arbiter.h"
 #include "run/run.h"
@@ -706,6 +707,30 @@ find_or_create_all(UpsertMany *call)
 	}
 }
 
+/* Return true if we have locked the group's key. */
+static bool
+is_key_locked(const KeyGroup *group, const void *arg)
+{
+	return group->key_locked;
+}
+
+/*
+ * Wait until rows that others have just created, so that we found them only
+ * when we had locked their keys, are durable.  If we write nothing, our own
+ * commit does not wait for that.
+ */
+static void
+flush_found_rows(const UpsertMany *call)
+{
+	GroupList found = groups_select(call->groups, GROUP_FOUND);
+	GroupList late = groups_split(&found, is_key_locked, NULL);
+
+	if (late.ngroups > 0)
+		flush_all_commits();
+	groups_free_list(&late);
+	groups_free_list(&found);
+}
+
 /* One result row for each input row, in the order of the input. */
 static void
 return_groups(FunctionCallInfo fcinfo, const KeyGroups *groups)
@@ -743,6 +768,8 @@ upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 							   PG_GETARG_ARRAYTYPE_P(ARG_KEY), update);
 	run_begin();
 	find_or_create_all(&call);
+	if (!update)
+		flush_found_rows(&call);
 	run_end();
 
 	return_groups(fcinfo, call.groups);

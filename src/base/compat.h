@@ -78,6 +78,21 @@
 #define racefree_injection_point(name) ((void) 0)
 #endif
 
+/* PostgreSQL 17 renames the variables of the transaction manager. */
+#if PG_VERSION_NUM >= 170000
+#define transam_variables() TransamVariables
+#else
+#define transam_variables() ShmemVariableCache
+#endif
+
+/* Minor versions of 2025 keep more than whether there are such standbys. */
+#ifdef SYNC_STANDBY_DEFINED
+#define sync_standbys_are_defined() \
+	((WalSndCtl->sync_standbys_status & SYNC_STANDBY_DEFINED) != 0)
+#else
+#define sync_standbys_are_defined() (WalSndCtl->sync_standbys_defined)
+#endif
+
 /* PostgreSQL 19 wants to be told when a descriptor has all its columns. */
 #if PG_VERSION_NUM < 190000
 #define TupleDescFinalize(tupdesc) ((void) (tupdesc))

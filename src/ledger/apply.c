@@ -238,6 +238,7 @@ apply_raise(Ledger *ledger, int i, TransferStatus status)
 	Assert(status != TRANSFER_CHAIN_FAILED);
 	ledger_progress(ledger, &progress);
 	progress.number = i;
+	told_flush_failure(ledger, i, status);
 	switch (status)
 	{
 		case TRANSFER_REQUEST_DIFFERS:

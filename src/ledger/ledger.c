@@ -30,6 +30,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "base/early_release.h"
 #include "base/errors.h"
 #include "ledger/ledger_private.h"
 #include "table/json.h"
@@ -290,6 +291,9 @@ ledger_run(Ledger *ledger, bool report)
 	ledger->report = report;
 	if (ledger->journal != NULL)
 		ledger_claim(ledger);
+	/* Now, before the accounts are locked.  Of a single one more is told. */
+	if (ledger->many)
+		told_flush_replays(ledger);
 	reversals_find(ledger);
 	reversals_set_ids(ledger);
 	ask_resolve_parties(ledger);
@@ -302,8 +306,12 @@ ledger_run(Ledger *ledger, bool report)
 		ledger->access->lock(ledger);
 		racefree_injection_point("racefree-accounts-locked");
 		apply_all(ledger);
+		if (report)
+			told_flush_failures(ledger);
 	}
 	nmoved = ledger_choose_moved(ledger);
+	if (nmoved > 0)
+		early_release_allow();
 	if (!sound)
 		ledger->access->store(ledger);
 	racefree_injection_point("racefree-accounts-stored");
@@ -311,7 +319,10 @@ ledger_run(Ledger *ledger, bool report)
 	racefree_injection_point("racefree-transfer-booked");
 	if (ledger->access->show != NULL &&
 		ledger->transfers[0].status == TRANSFER_REPLAYED)
+	{
 		ledger->access->show(ledger);
+		told_flush_replays(ledger);
+	}
 }
 
 /* ----------

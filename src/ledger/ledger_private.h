@@ -2,7 +2,7 @@
  *
  * ledger_private.h
  *	  What the parts of the engine share: ledger.c, ask.c, apply.c,
- *	  reversals.c, by_row.c and by_set.c.
+ *	  reversals.c, by_row.c, by_set.c and told.c.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -37,6 +37,7 @@ typedef struct Party
 	bool moved;		 /* a transfer that was applied names it */
 	bool stored;	 /* the row was updated to the new balance */
 	bool checked;	 /* the row was compared with the balance */
+	bool told;		 /* a failure that is reported tells of it */
 } Party;
 
 /* The row of a party, as a verb gave it; the set is empty if there is none. */
@@ -197,6 +198,15 @@ extern void apply_all(Ledger *ledger);
 /* Raise the error that a failure is. */
 pg_noreturn extern void apply_raise(Ledger *ledger, int i,
 									TransferStatus status);
+
+/* told.c */
+
+/* Wait until what is told of a transfer that failed is durable. */
+extern void told_flush_failure(Ledger *ledger, int i, TransferStatus status);
+/* The same for all transfers of a call that reports failures. */
+extern void told_flush_failures(Ledger *ledger);
+/* Wait until what is told of requests that were booked before is durable. */
+extern void told_flush_replays(const Ledger *ledger);
 
 /* by_row.c and by_set.c */
 

@@ -246,43 +246,55 @@ rules_bound(const Rules *rules, Side side, Numeric change, Numeric *limit)
  * ----------
  */
 
-/* The statuses as a batch reports them. */
-static const char *const status_names[] = {
-	[TRANSFER_OK] = "ok",
-	[TRANSFER_REPLAYED] = "replayed",
-	[TRANSFER_REQUEST_DIFFERS] = "request_mismatch",
-	[TRANSFER_ENTRY_NOT_FOUND] = "entry_not_found",
-	[TRANSFER_ENTRY_INCOMPLETE] = "account_not_found",
-	[TRANSFER_FROM_ID_NULL] = "account_not_found",
-	[TRANSFER_TO_ID_NULL] = "account_not_found",
-	[TRANSFER_AMOUNT_NULL] = "invalid_amount",
-	[TRANSFER_AMOUNT_NOT_POSITIVE] = "invalid_amount",
-	[TRANSFER_SAME_ACCOUNT] = "same_account",
-	[TRANSFER_AMOUNT_NOT_EXACT] = "invalid_amount",
-	[TRANSFER_OVER_REVERSED] = "over_reversed",
-	[TRANSFER_FROM_NOT_FOUND] = "account_not_found",
-	[TRANSFER_TO_NOT_FOUND] = "account_not_found",
-	[TRANSFER_MISMATCH] = "mismatch",
-	[TRANSFER_FROM_BALANCE_NULL] = "invalid_balance",
-	[TRANSFER_FROM_BALANCE_NOT_FINITE] = "invalid_balance",
-	[TRANSFER_TO_BALANCE_NULL] = "invalid_balance",
-	[TRANSFER_TO_BALANCE_NOT_FINITE] = "invalid_balance",
-	[TRANSFER_FUNDS] = "insufficient_funds",
-	[TRANSFER_MOVED_NOT_EXACT] = "invalid_amount",
-	[TRANSFER_LIMIT] = "limit_exceeded",
-	[TRANSFER_FROM_OUT_OF_RANGE] = "limit_exceeded",
-	[TRANSFER_TO_OUT_OF_RANGE] = "limit_exceeded",
-	[TRANSFER_CHAIN_FAILED] = "chain_failed",
+/* The status as a batch reports it, and whose rows it tells of. */
+static const struct
+{
+	const char *name;
+	StatusTells tells;
+} status_infos[] = {
+	[TRANSFER_OK] = {"ok", TELLS_NOTHING},
+	[TRANSFER_REPLAYED] = {"replayed", TELLS_NOTHING},
+	[TRANSFER_REQUEST_DIFFERS] = {"request_mismatch", TELLS_NOTHING},
+	[TRANSFER_ENTRY_NOT_FOUND] = {"entry_not_found", TELLS_NOTHING},
+	[TRANSFER_ENTRY_INCOMPLETE] = {"account_not_found", TELLS_OF_OTHERS},
+	[TRANSFER_FROM_ID_NULL] = {"account_not_found", TELLS_NOTHING},
+	[TRANSFER_TO_ID_NULL] = {"account_not_found", TELLS_NOTHING},
+	[TRANSFER_AMOUNT_NULL] = {"invalid_amount", TELLS_NOTHING},
+	[TRANSFER_AMOUNT_NOT_POSITIVE] = {"invalid_amount", TELLS_NOTHING},
+	[TRANSFER_SAME_ACCOUNT] = {"same_account", TELLS_NOTHING},
+	[TRANSFER_AMOUNT_NOT_EXACT] = {"invalid_amount", TELLS_NOTHING},
+	[TRANSFER_OVER_REVERSED] = {"over_reversed", TELLS_OF_OTHERS},
+	[TRANSFER_FROM_NOT_FOUND] = {"account_not_found", TELLS_OF_OTHERS},
+	[TRANSFER_TO_NOT_FOUND] = {"account_not_found", TELLS_OF_OTHERS},
+	[TRANSFER_MISMATCH] = {"mismatch", TELLS_OF_OTHERS},
+	[TRANSFER_FROM_BALANCE_NULL] = {"invalid_balance", TELLS_OF_PAYER},
+	[TRANSFER_FROM_BALANCE_NOT_FINITE] = {"invalid_balance", TELLS_OF_PAYER},
+	[TRANSFER_TO_BALANCE_NULL] = {"invalid_balance", TELLS_OF_PAYEE},
+	[TRANSFER_TO_BALANCE_NOT_FINITE] = {"invalid_balance", TELLS_OF_PAYEE},
+	[TRANSFER_FUNDS] = {"insufficient_funds", TELLS_OF_PAYER},
+	[TRANSFER_MOVED_NOT_EXACT] = {"invalid_amount", TELLS_OF_PAYER},
+	[TRANSFER_LIMIT] = {"limit_exceeded", TELLS_OF_PAYEE},
+	[TRANSFER_FROM_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYER},
+	[TRANSFER_TO_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYEE},
+	[TRANSFER_CHAIN_FAILED] = {"chain_failed", TELLS_NOTHING},
 };
 
-StaticAssertDecl(lengthof(status_names) == NUM_TRANSFER_STATUSES,
-				 "status_names must name every TransferStatus");
+StaticAssertDecl(lengthof(status_infos) == NUM_TRANSFER_STATUSES,
+				 "status_infos must name every TransferStatus");
 
 const char *
 rules_status_name(TransferStatus status)
 {
 	Assert(status >= 0 && status < NUM_TRANSFER_STATUSES);
-	return status_names[status];
+	return status_infos[status].name;
+}
+
+/* Whose rows, perhaps of other transactions, a status tells of. */
+StatusTells
+rules_status_tells(TransferStatus status)
+{
+	Assert(status >= 0 && status < NUM_TRANSFER_STATUSES);
+	return status_infos[status].tells;
 }
 
 pg_noreturn static void

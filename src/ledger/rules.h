@@ -48,6 +48,18 @@ typedef enum TransferStatus
 
 #define NUM_TRANSFER_STATUSES (TRANSFER_CHAIN_FAILED + 1)
 
+/*
+ * Whose rows a status tells of.  What is booked under a request id is not meant:
+ * see told.c.
+ */
+typedef enum StatusTells
+{
+	TELLS_NOTHING, /* that another transaction can have committed */
+	TELLS_OF_PAYER,
+	TELLS_OF_PAYEE,
+	TELLS_OF_OTHERS /* of both, of entries, or that a row is not there */
+} StatusTells;
+
 /* The limits that a caller gives. */
 typedef struct RuleArgs
 {
@@ -107,6 +119,8 @@ extern AddBound rules_bound(const Rules *rules, Side side, Numeric change,
 
 /* The status as a batch reports it. */
 extern const char *rules_status_name(TransferStatus status);
+/* Whose rows it tells of. */
+extern StatusTells rules_status_tells(TransferStatus status);
 /* Raise the error that a failure of one of these checks is. */
 pg_noreturn extern void rules_raise(const Rules *rules, TransferStatus status,
 									const Account *from, const Account *to,

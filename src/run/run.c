@@ -444,6 +444,25 @@ run_lock_ids(const Target *target, AttrNumber id, LockClauseStrength strength,
 	return run_with_params(target, &spec, VIEW_OWN);
 }
 
+/* The transactions that wrote the latest rows whose id is in the array. */
+TransactionId *
+run_xmins(const Target *target, AttrNumber id, Datum ids, int *n)
+{
+	bool isnull = false;
+	ColumnValues key = {.ncolumns = 1, .attnums = &id, .nulls = &isnull};
+	StatementSpec spec = {.kind = STMT_XMINS, .key = &key, .value = ids};
+	RowSet set = run_with_params(target, &spec, VIEW_LATEST);
+	TransactionId *xmins = MemoryContextAllocHuge(CurrentMemoryContext,
+												  sizeof(TransactionId) *
+													  (set.nrows + 1));
+
+	for (uint64 i = 0; i < set.nrows; i++)
+		xmins[i] = DatumGetTransactionId(rowset_position(&set, i, 1, &isnull));
+	*n = (int) set.nrows;
+	rowset_free(&set);
+	return xmins;
+}
+
 /*
  * The order of magnitude of a number of rows, since the best plan depends on
  * it; never 0, which says that there are no rows of values.

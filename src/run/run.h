@@ -144,6 +144,12 @@ extern RowSet run_query(const Target *target, const struct SqlQuery *query,
 extern RowSet run_lock_ids(const Target *target, AttrNumber id,
 						   LockClauseStrength strength, LockWaitPolicy wait,
 						   Datum ids);
+/*
+ * The transactions that wrote the rows whose id is in the array, in any order.
+ * The table is a plain one, and the current user may SELECT from all of it.
+ */
+extern TransactionId *run_xmins(const Target *target, AttrNumber id, Datum ids,
+								int *n);
 
 /*
  * Many rows, each for a row of values, which the verb frees

@@ -282,9 +282,19 @@ wait_clause(LockWaitPolicy wait)
 	}
 }
 
+/* WHERE a OPERATOR(schema.=) ANY ($1 COLLATE "schema"."collation") */
+static void
+append_where_any(Statement *stmt, AttrNumber attnum)
+{
+	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
+
+	sql_append(stmt, " WHERE ");
+	sql_append_any(stmt, attnum, sql_column(stmt, attnum),
+				   sql_param(stmt, get_array_type(type)));
+}
+
 /*
- * SELECT a, b, c FROM schema.table
- *		WHERE a OPERATOR(schema.=) ANY ($1 COLLATE "schema"."collation")
+ * SELECT a, b, c FROM schema.table WHERE a ... ANY (...)
  *		ORDER BY a USING OPERATOR(schema.<)
  *		FOR NO KEY UPDATE [ NOWAIT | SKIP LOCKED ]
  */
@@ -292,15 +302,21 @@ static void
 build_lock_ids(Statement *stmt, const StatementSpec *spec)
 {
 	AttrNumber attnum = spec->key->attnums[0];
-	Oid type = getBaseType(target_column(stmt->target, attnum)->atttypid);
 
 	append_select(stmt, NULL);
-	sql_append(stmt, " WHERE ");
-	sql_append_any(stmt, attnum, sql_column(stmt, attnum),
-				   sql_param(stmt, get_array_type(type)));
+	append_where_any(stmt, attnum);
 	append_lock_order(stmt, attnum, "");
 	sql_append(stmt, strength_clause(spec->strength));
 	sql_append(stmt, wait_clause(spec->wait));
+}
+
+/* SELECT xmin FROM schema.table WHERE a ... ANY (...) */
+static void
+build_xmins(Statement *stmt, const StatementSpec *spec)
+{
+	sql_append(stmt, "SELECT xmin FROM ");
+	sql_append_table(stmt);
+	append_where_any(stmt, spec->key->attnums[0]);
 }
 
 /*
@@ -594,6 +610,7 @@ static const StatementInfo statement_kinds[] = {
 						STMT_TAKES_DATA | STMT_TAKES_KEY | STMT_TAKES_VALUE, 2},
 	[STMT_LOCK_IDS] = {"lock ids", CMD_SELECT, build_lock_ids, STMT_TAKES_VALUE,
 					   0},
+	[STMT_XMINS] = {"xmins", CMD_SELECT, build_xmins, STMT_TAKES_VALUE, 0},
 	[STMT_SUM] = {"sum", CMD_SELECT, build_sum, STMT_TAKES_KEY, 0},
 	[STMT_SCAN] = {"scan", CMD_SELECT, build_scan, 0, 0},
 	[STMT_QUERY] = {"query", CMD_SELECT, build_query, 0, 0},

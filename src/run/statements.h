@@ -30,6 +30,7 @@ typedef enum StatementKind
 	STMT_ADD_ABOVE,		  /* same, if the old value is not below a bound */
 	STMT_ADD_BELOW,		  /* same, if the old value is not above a bound */
 	STMT_LOCK_IDS,		  /* SELECT by ids FOR some lock, in order */
+	STMT_XMINS,			  /* SELECT xmin by ids */
 	STMT_SUM,			  /* SELECT the sum of a column by key */
 	STMT_SCAN,			  /* SELECT, in the order of the key */
 	STMT_QUERY,			  /* SELECT that another room writes; see sql.h */
@@ -57,7 +58,7 @@ typedef struct StatementSpec
 	StatementKind kind;
 	const ColumnValues *key;
 	const ColumnValues *data;
-	Datum value;				 /* STMT_ADD_*: the bound; STMT_LOCK_IDS: ids */
+	Datum value; /* STMT_ADD_*: the bound; STMT_LOCK_IDS, STMT_XMINS: ids */
 	LockClauseStrength strength; /* STMT_LOCK_IDS */
 	LockWaitPolicy wait;		 /* STMT_LOCK_IDS */
 	const bool *partial;		 /* STMT_MANY_UPDATE: not given by every row */

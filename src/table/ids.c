@@ -80,6 +80,19 @@ ids_compare(const IdColumn *id, Datum a, Datum b)
 	return DatumGetInt32(FunctionCall2Coll(id->compare, id->collation, a, b));
 }
 
+/* Ids of the column's type as an array; there is a type of such arrays. */
+ArrayType *
+ids_make_array(const IdColumn *id, Datum *ids, int nids)
+{
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+
+	Assert(OidIsValid(get_array_type(id->type)));
+	get_typlenbyvalalign(id->type, &typlen, &typbyval, &typalign);
+	return construct_array(ids, nids, id->type, typlen, typbyval, typalign);
+}
+
 /*
  * Return true for the types that keep all that the text of an id says.  Other
  * types may cut or round what they are given, so that the texts of two ids

@@ -10,6 +10,8 @@
 #ifndef RACEFREE_IDS_H
 #define RACEFREE_IDS_H
 
+#include "utils/array.h"
+
 #include "base/compat.h"
 #include "table/target.h"
 
@@ -31,6 +33,9 @@ extern void ids_resolve(IdColumn *id, const Target *table, const char *name);
 extern void ids_of_column(IdColumn *id, const Target *table, AttrNumber attnum);
 /* Compare two ids, as qsort() does. */
 extern int ids_compare(const IdColumn *id, Datum a, Datum b);
+
+/* Ids of the column's type as an array; there is a type of such arrays. */
+extern ArrayType *ids_make_array(const IdColumn *id, Datum *ids, int nids);
 
 /* Converting ids */
 

@@ -105,6 +105,17 @@ privileges_check_select(const Target *target, int ncolumns,
 		privileges_error(target);
 }
 
+/*
+ * Return true if the current user may SELECT from the table as a whole: what is
+ * granted on columns does not include system columns.
+ */
+bool
+privileges_may_select_all(const Target *target)
+{
+	return pg_class_aclcheck(RelationGetRelid(target_relation(target)),
+							 GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 /* Check that the transaction may write to the table, as core does. */
 void
 privileges_check_writable(const Target *target, const char *command)

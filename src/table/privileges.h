@@ -26,6 +26,9 @@ extern void privileges_check_insert(const Target *target, const AttrNumber *key,
 extern void privileges_check_select(const Target *target, int ncolumns,
 									const AttrNumber *columns);
 
+/* Return true if the user may SELECT all of the table, system columns too. */
+extern bool privileges_may_select_all(const Target *target);
+
 /* Check that the transaction may write to the table; "command" is for errors. */
 extern void privileges_check_writable(const Target *target,
 									  const char *command);
