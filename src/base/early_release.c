@@ -42,7 +42,6 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "base/compat.h"
 #include "base/early_release.h"
 #include "base/flush.h"
 
@@ -205,7 +204,6 @@ early_release_flush(ResourceReleasePhase phase, bool is_commit,
 		return;
 	Assert(is_commit && is_top_level);
 	early_release_owes_flush = false;
-	racefree_injection_point("racefree-locks-released");
 	flush_own_commit();
 }
 
