@@ -56,6 +56,7 @@ make_system()
 		"$base" "$root" "$mirror" >"$root.log" 2>&1 || return
 	if [ "$suite" = experimental ]; then
 		printf 'deb %s experimental main\n' "$mirror" >>"$root/etc/apt/sources.list"
+		prefer_server >"$root/etc/apt/preferences.d/racefree"
 	fi
 	# Proxies and the like, but none of the hooks that name programs.
 	for file in /etc/apt/apt.conf.d/*; do
@@ -67,17 +68,27 @@ make_system()
 	touch "$root/.complete"
 }
 
-# The server's packages.  apt takes from experimental only what it is told to.
+# Of experimental, apt takes the server and what is packaged for all servers.
+# All else there need not fit together: a new Perl comes long before the modules
+# that are built for it.
+prefer_server()
+{
+	local major
+
+	for major in common "${!debian[@]}"; do
+		[ "${debian[$major]:-experimental}" != experimental ] ||
+			printf 'Package: src:postgresql-%s\nPin: release a=experimental\nPin-Priority: 990\n\n' "$major"
+	done
+}
+
 install_server()
 {
 	local major=$1 root=$2
-	local target=()
 
-	[ "${debian[$major]}" != experimental ] || target=(-t experimental)
 	{
 		in_system "$root" apt-get -qq update &&
 			in_system "$root" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends \
-				${target[@]+"${target[@]}"} install "postgresql-$major" "postgresql-server-dev-$major"
+				install "postgresql-$major" "postgresql-server-dev-$major"
 	} >"$root.log" 2>&1
 }
 
