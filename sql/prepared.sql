@@ -85,13 +85,18 @@ END $$;
 SELECT k, count(*) FROM prep GROUP BY k ORDER BY k COLLATE "C";
 SELECT id, balance FROM prep_acct ORDER BY id;
 
--- the table changes under a prepared statement
+-- the table changes under a prepared statement, which names none of its columns:
+-- it means the same whether or not core plans it anew
+PREPARE made AS SELECT created FROM get_or_create(NULL::prep, $1);
+EXECUTE made('{"k": "a"}');
 ALTER TABLE prep RENAME v TO w;
 ALTER TABLE prep RENAME k TO v;
-EXECUTE goc1('{"k": "a"}');
+EXECUTE made('{"k": "a"}');
 \echo :SQLSTATE
+EXECUTE made('{"v": "a"}');
 ALTER TABLE prep RENAME v TO k;
 ALTER TABLE prep RENAME w TO v;
+EXECUTE made('{"k": "a"}');
 EXECUTE goc1('{"k": "a"}');
 
 -- through a cursor
