@@ -7,7 +7,7 @@
 # folder.  "make help" lists them.
 
 CHECKS = check-assert check-sanitize check-valgrind check-discard check-sqlsmith
-TASKS = help demo psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check
+TASKS = help demo psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check layer-check
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -82,6 +82,7 @@ help:
 	@echo
 	@echo 'make format             lay out the C sources'
 	@echo 'make format-check       fail where that would change something'
+	@echo 'make layer-check        fail where a source includes from a storey above its own'
 
 demo psql:
 	@examples/demo/$(subst demo,run,$@)
@@ -109,3 +110,6 @@ format:
 
 format-check:
 	@test/format --check
+
+layer-check:
+	@test/layers
