@@ -120,19 +120,4 @@ SELECT length((object).k), length((object)."Mixed Case"), created
   FROM get_or_create(NULL::arg, jsonb_build_object('k', repeat('k', 1000000)));
 SELECT count(*) FROM arg WHERE k = repeat('k', 1000000);
 
--- as many columns as a table can have, all of them in the key
-DO $$
-BEGIN
-  EXECUTE (SELECT format('CREATE TABLE arg_wide (%s)', string_agg(format('c%s smallint', n), ', ' ORDER BY n))
-             FROM generate_series(1, 1600) n);
-END $$;
-SELECT (object).c1, (object).c1600, created
-  FROM get_or_create(NULL::arg_wide, (SELECT jsonb_object_agg('c' || n, n) FROM generate_series(1, 1600) n));
-SELECT (object).c1, (object).c1600, created
-  FROM get_or_create(NULL::arg_wide, (SELECT jsonb_object_agg('c' || n, n) FROM generate_series(1, 1600) n));
-SELECT (object).c1, (object).c1600, created
-  FROM update_or_create(NULL::arg_wide, '{"c1": 1}', (SELECT jsonb_object_agg('c' || n, 0) FROM generate_series(2, 1600) n));
-SELECT count(*) FROM arg_wide;
-DROP TABLE arg_wide;
-
 DROP TABLE arg;

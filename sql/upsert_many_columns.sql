@@ -56,24 +56,6 @@ CREATE TRIGGER refuse AFTER INSERT ON mc EXECUTE FUNCTION mc_refuse();
 SELECT mc_context('[{"k": 10}, {"k": 11}]');
 DROP TRIGGER refuse ON mc;
 
--- as many columns as a table can have
-DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE mc_wide (k integer PRIMARY KEY, '
-  || string_agg('c' || n || ' integer', ', ') || ')' FROM generate_series(1, 1599) n); END $$;
-CREATE FUNCTION mc_wide(k integer, value integer, step integer) RETURNS jsonb LANGUAGE sql AS $$
-  SELECT jsonb_object_agg('c' || n, value) || jsonb_build_object('k', k) FROM generate_series(1, 1599, step) n $$;
-SELECT count(*) FROM get_or_create_many(NULL::mc_wide, jsonb_build_array(mc_wide(1, 1, 1), mc_wide(2, 1, 1)), '{k}');
-SELECT count(*) FROM update_or_create_many(NULL::mc_wide, jsonb_build_array(mc_wide(1, 2, 1), mc_wide(3, 2, 1)), '{k}');
--- ten kinds of rows, of which not all can have an UPDATE of their own
-SELECT count(*) FILTER (WHERE created) AS created, count(*)
-  FROM update_or_create_many(NULL::mc_wide, (SELECT jsonb_agg(mc_wide(k, 10 + k, k)) FROM generate_series(1, 10) k), '{k}');
-SELECT k, c1, c2, c3, c8, c9, c1599 FROM mc_wide ORDER BY k;
-SELECT count(*) FILTER (WHERE created) AS created, count(*)
-  FROM update_or_create_many(NULL::mc_wide, (SELECT jsonb_agg(mc_wide(k, 20 + k, k)) FROM generate_series(1, 10) k), '{k}');
-SELECT m.k, count(*) FILTER (WHERE value::integer = 20 + k) = (1598 / k) + 1 AS set
-  FROM mc_wide m, jsonb_each_text(to_jsonb(m) - 'k') GROUP BY 1 ORDER BY 1;
-DROP TABLE mc_wide;
-DROP FUNCTION mc_wide;
-
 -- an UPDATE names the columns that its rows give: for triggers
 CREATE FUNCTION mc_log() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN NEW.log := OLD.log || TG_ARGV[0]; RETURN NEW; END $$;
