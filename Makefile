@@ -66,6 +66,8 @@ help:
 	@echo 'make psql               psql on the server of the last demo'
 	@echo 'make test               every test suite'
 	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
+	@echo '     TESTS="args crash"                    only the files of these names'
+	@echo '     SKIP_TESTS="wide"                     none of these'
 	@echo '     KEEP=1                                leave the folder behind'
 	@echo 'make matrix             every suite on every major version, each in a system of its own'
 	@echo 'make check-upgrade      pg_upgrade from an older major version'
