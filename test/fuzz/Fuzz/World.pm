@@ -262,6 +262,8 @@ sub table
 	setup($world,
 		"CREATE ${temporary}TABLE $t->{name} (" . join(', ', @columns) . ")$by");
 	children($world, $t, $form, \@columns);
+	# A call that names a partition looks for its key only there.
+	$t->{pure} = 0 if $by =~ /\(id\)/ && @{ $t->{target} } > 1;
 	setup($world, "ALTER TABLE $t->{name} DROP COLUMN IF EXISTS dropped");
 	indexes($world, $t);
 	triggers($world, $t);
