@@ -323,3 +323,16 @@ BEGIN
     INTO entry_id;
 END
 $$;
+
+-- How many pages a query touches.
+CREATE FUNCTION bench.pages_read(query text)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ' || query INTO plan;
+    RETURN (plan #>> '{0,Plan,Shared Hit Blocks}')::bigint
+         + (plan #>> '{0,Plan,Shared Read Blocks}')::bigint;
+END
+$$;

@@ -1,0 +1,1 @@
+SELECT * FROM bench.plpgsql_transfer_journal(:a, :b, 1.00, gen_random_uuid());
