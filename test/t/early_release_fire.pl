@@ -1,0 +1,623 @@
+# Copyright (c) 2026, the racefree developers
+
+# Early lock release under fire.  32 clients, most of them with
+# racefree.early_lock_release, move money and repeat each other's requests,
+# while a backend is killed (kill -9), or the whole server at once.  Then the
+# same with a synchronous standby, which is promoted when the primary is
+# killed.  What a client was told is true after the crash:
+#
+#	- a transfer that was made, or replayed, is in the journal, once;
+#	- a transfer that was refused, since another one had taken the money, was
+#	  refused with reason: the other one is in the journal.
+#
+# A client with synchronous_commit = off is not promised that its own new
+# transfers survive, but what it is told of others must.  On a standby it is
+# promised nothing, since it waits for no standby.
+#
+# A kill loses only WAL that is not written yet.  So that there is some at every
+# moment, writes of WAL are made slow, by a library that is preloaded into the
+# server (test/slow_wal.c).
+#
+# RACEFREE_CLIENTS (32) and RACEFREE_CRASHES (5) set the size, SOAK=1 makes it
+# ten times as long.
+# RACEFREE_SEED repeats the requests, but not the moments.
+
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Server qw(wait_for_server);
+
+my $number_of_clients = $ENV{RACEFREE_CLIENTS} || 32;
+my $crashes = $ENV{RACEFREE_CRASHES} || ($ENV{SOAK} ? 50 : 5);
+my $promotions = $ENV{SOAK} ? 20 : 2;
+my $seed = defined $ENV{RACEFREE_SEED} ? $ENV{RACEFREE_SEED} : time ^ $$ << 8;
+my $timeout = $PostgreSQL::Test::Utils::timeout_default;
+
+# More than a client gets done in a round, if it waits for WAL.
+my $calls = 400;
+
+# Of each account.
+my $opening = 100;
+
+# How much longer a write of WAL takes, in microseconds.
+my $delay = 4000;
+
+srand $seed;
+note("RACEFREE_SEED=$seed");
+
+# What the clients connect with, in turn.  "early" has the setting by ALTER
+# ROLE.  Who does not wait for WAL is promised nothing of his own.
+my @kinds = (
+	{ user => 'early' },
+	{ user => 'early' },
+	{ user => 'plain', options => '-c racefree.early_lock_release=on' },
+	{ user => 'plain' },
+	{ user => 'early' },
+	{ user => 'early', options => '-c synchronous_commit=off', async => 1 },
+	{ user => 'early', options => '-c synchronous_commit=remote_write' },
+	{ user => 'early', options => '-c synchronous_commit=remote_apply' });
+
+# ---------------------------------------------------------------------------
+# Servers
+
+# Set where the server is started with the library.
+my $slow_wal = build_slow_wal();
+
+# Its file, unless something is missing that it needs.
+sub build_slow_wal
+{
+	my $library = "$PostgreSQL::Test::Utils::tmp_check/slow_wal.so";
+	my $source = "$FindBin::RealBin/../slow_wal.c";
+	my ($out, $err) = ('', '');
+
+	if (!-d '/proc/self/fd')
+	{
+		note('WAL is written as fast as it goes: there is no /proc');
+		return;
+	}
+	# A server that was built with sanitizers lets nobody in before them.
+	my $works = eval {
+		IPC::Run::run(
+			[ 'cc', '-O', '-Wall', '-shared', '-fPIC', '-o', $library, $source, '-ldl' ],
+			'>', \$out, '2>', \$err)
+		  && IPC::Run::run([ 'env', "LD_PRELOAD=$library", 'postgres', '-V' ],
+			'>', \$out, '2>', \$err);
+	};
+	return $library if $works && $err eq '';
+	note('WAL is written as fast as it goes: the library that slows it down '
+		  . "cannot be built or loaded: $err$@");
+	return;
+}
+
+sub start_server
+{
+	my ($node) = @_;
+
+	local $ENV{RACEFREE_SLOW_WAL} = $delay;
+	local $ENV{LD_PRELOAD} = $slow_wal if $slow_wal;
+	$node->start;
+	return;
+}
+
+sub configure
+{
+	my ($node) = @_;
+
+	# Without the library, a real flush is what takes time.
+	$node->append_conf(
+		'postgresql.conf', qq(
+fsync = @{[ $slow_wal ? 'off' : 'on' ]}
+max_connections = @{[ $number_of_clients + 20 ]}
+shared_buffers = 16MB
+wal_keep_size = 64MB
+restart_after_crash = on
+log_line_prefix = '%m [%p] %e '
+log_statement = none
+log_min_error_statement = panic
+deadlock_timeout = 100ms
+statement_timeout = 60s
+));
+	return;
+}
+
+sub create_tables
+{
+	my ($node) = @_;
+
+	$node->safe_psql(
+		'postgres', q(
+CREATE EXTENSION racefree;
+CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2))
+	WITH (fillfactor = 50);
+SELECT create_journal('journal', NULL::account, request_id_type => 'text');
+CREATE ROLE plain LOGIN;
+CREATE ROLE early LOGIN;
+ALTER ROLE early SET racefree.early_lock_release = on;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO plain, early;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO plain, early;
+));
+	add_accounts($node, 1, 100);
+	return;
+}
+
+sub add_accounts
+{
+	my ($node, $first, $last) = @_;
+
+	$node->safe_psql('postgres',
+		"INSERT INTO account SELECT i, $opening FROM generate_series($first, $last) AS i");
+	return;
+}
+
+sub children
+{
+	my ($pid) = @_;
+	my @children;
+
+	if (-e "/proc/$pid/stat")
+	{
+		for my $file (glob '/proc/[0-9]*/stat')
+		{
+			open my $stat, '<', $file or next;
+			push @children, $1
+			  if (<$stat> // '') =~ /\A(\d+) \(.*\) \S $pid /s;
+		}
+		return @children;
+	}
+	return map { /^\s*(\d+)\s+$pid\s*$/ ? $1 : () } `ps -A -o pid= -o ppid=`;
+}
+
+# Gone, or waiting only to be asked how it ended.
+sub is_gone
+{
+	my ($pid) = @_;
+
+	return 1 if !kill 0, $pid;
+	return 0 unless open my $stat, '<', "/proc/$pid/stat";
+	return (<$stat> // '') =~ /\) Z /;
+}
+
+# All processes at one moment.  One that is stopped starts no others.
+sub kill_server
+{
+	my ($node) = @_;
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /\A(\d+)/;
+
+	kill 'STOP', $postmaster;
+	my @pids = (children($postmaster), $postmaster);
+	kill 'KILL', @pids;
+	# Now it knows, too.
+	$node->kill9;
+	for my $pid (@pids)
+	{
+		my $patience = 50 * $timeout;
+		until (is_gone($pid))
+		{
+			die "process $pid does not go away" unless $patience--;
+			usleep(20_000);
+		}
+	}
+	# The pid can be in use still, if nobody has asked how it ended.
+	unlink $node->data_dir . '/postmaster.pid',
+	  $node->host . '/.s.PGSQL.' . $node->port . '.lock';
+	return scalar @pids;
+}
+
+# ---------------------------------------------------------------------------
+# Requests of a round.  Client by client, lists of calls; a call asks for one
+# request or, by transfer_many, for several.
+
+# What was asked for, by request id.
+my %asked;
+my $last_account = 100;
+
+# Another transfer, mostly with the first account: the hot one.
+sub new_request
+{
+	my ($name) = @_;
+	my @accounts = (rand() < 0.8 ? 1 : 2 + int rand 49, 51 + int rand 50);
+
+	@accounts = reverse @accounts if rand() < 0.5;
+	return $asked{$name} = {
+		id => $name,
+		from => $accounts[0],
+		to => $accounts[1],
+		amount => 1 + int rand 20
+	};
+}
+
+# Two that want all that an account has, so that one is refused.
+sub new_rivals
+{
+	my ($first, $second) = @_;
+	my $account = ++$last_account;
+
+	for ([ $first, $second ], [ $second, $first ])
+	{
+		$asked{ $_->[0] } = {
+			id => $_->[0],
+			from => $account,
+			to => 1 + int rand 50,
+			amount => $opening,
+			rival => $_->[1]
+		};
+	}
+	return ($asked{$first}, $asked{$second});
+}
+
+# Clients go in pairs, which mostly ask for the same at the same time.
+sub new_lists
+{
+	my ($round) = @_;
+	my @lists = map { [] } 1 .. $number_of_clients;
+
+	for my $client (grep { $_ % 2 == 0 } 0 .. $number_of_clients - 1)
+	{
+		my $pair = $lists[ $client + 1 ] ? [ $client, $client + 1 ] : [$client];
+
+		for my $n (0 .. $calls - 1)
+		{
+			my $dice = rand;
+			my @names = map { "$round.$_.$n" } @$pair;
+			my @requests =
+				$dice < 0.6 ? (new_request($names[0])) x @$pair
+			  : $dice < 0.75 && @$pair == 2 ? new_rivals(@names)
+			  : map { new_request($_) } @names;
+
+			$lists[ $pair->[$_] ][$n] = [ $requests[$_] ] for 0 .. $#$pair;
+		}
+	}
+	# What another client asks for about now, instead, or in a batch.
+	for my $client (0 .. $#lists)
+	{
+		for my $n (0 .. $calls - 1)
+		{
+			my $dice = rand;
+			my $other = $lists[ rand @lists ][ $n - rand($n < 5 ? $n : 5) ][0];
+
+			next if $dice > 0.25 || $other->{rival};
+			if ($dice < 0.15)
+			{
+				$lists[$client][$n] = [$other];
+			}
+			elsif (!grep { $_->{rival} || $_ == $other } @{ $lists[$client][$n] })
+			{
+				push @{ $lists[$client][$n] }, $other;
+			}
+		}
+	}
+	return @lists;
+}
+
+# Only rivals are refused: a floor is no matter of others.  psql writes what
+# was asked for, the answers and their entries, and the SQLSTATE.
+sub call
+{
+	my (@requests) = @_;
+	my ($from, $to, $amounts, $ids) = map {
+		my $key = $_;
+		join(',', map { $_->{$key} } @requests)
+	} 'from', 'to', 'amount', 'id';
+	my $options = "journal => 'journal'";
+
+	# Together with others, one that fails is only reported.
+	$options .= ', min_balance => NULL' unless $requests[0]{rival};
+	my $sql =
+	  @requests == 1 && rand() < 0.8
+	  ? "SELECT CASE WHEN replayed THEN 'replayed' ELSE 'ok' END AS answer, entry->>'id' AS entry"
+	  . " FROM transfer(NULL::account, $from, $to, $amounts, request_id => '$ids', $options)"
+	  : "SELECT string_agg(status, ',' ORDER BY ordinality) AS answer,"
+	  . " string_agg(coalesce(entry_id, 0)::text, ',' ORDER BY ordinality) AS entry"
+	  . " FROM transfer_many(NULL::account, '{$from}'::integer[], '{$to}'::integer[],"
+	  . " '{$amounts}', '{$ids}', on_error => 'report', $options)";
+	return "\\set answer error\n\\set entry 0\n$sql \\gset\n"
+	  . "\\echo told $ids :answer :entry :SQLSTATE\n";
+}
+
+# ---------------------------------------------------------------------------
+# Clients: a psql each, whose log says what it was told.
+
+sub start_clients
+{
+	my ($node, $round) = @_;
+	my $first_account = $last_account + 1;
+	my @lists = new_lists($round);
+	my @clients;
+
+	add_accounts($node, $first_account, $last_account);
+	for my $client (0 .. $#lists)
+	{
+		my $kind = $kinds[ $client % @kinds ];
+		my $base = $node->basedir . "/round-$round-client-$client";
+
+		append_to_file("$base.sql", join '', map { call(@$_) } @{ $lists[$client] });
+		local $ENV{PGOPTIONS} = $kind->{options} // '';
+		push @clients,
+		  {
+			kind => $kind,
+			base => $base,
+			run => IPC::Run::start(
+				[
+					'psql', '-XAtq', '-f', "$base.sql", '-d',
+					$node->connstr('postgres') . " user=$kind->{user}"
+				],
+				'>', "$base.told", '2>', "$base.err",
+				IPC::Run::timeout($timeout))
+		  };
+	}
+	# Until it is well under way; and then some.
+	$node->poll_query_until('postgres',
+		"SELECT count(*) > 5 * $number_of_clients FROM journal WHERE request_id LIKE '$round.%'")
+	  or die 'the load does not get going';
+	usleep(rand 500_000);
+	return @clients;
+}
+
+# What they were told: for each request, the answer, entry, and who.
+my (@errors, $cut_off);
+
+sub finish_clients
+{
+	my (@clients) = @_;
+	my @told;
+
+	$cut_off = 0;
+	for my $client (@clients)
+	{
+		$client->{run}->finish;
+		# 2: the connection was lost
+		$cut_off++ if $client->{run}->result(0) == 2;
+		push @errors, grep { /PANIC|FATAL/ || (/ERROR/ && !/insufficient funds/) }
+		  split /\n/, slurp_file("$client->{base}.err");
+		for my $line (split /\n/, slurp_file("$client->{base}.told"))
+		{
+			my ($ids, $answers, $entries, $state) =
+			  $line =~ /\Atold (\S+) (\S+) (\S+) (\w{5})\z/;
+
+			if (!defined $state)
+			{
+				push @errors, $line;
+				next;
+			}
+			$answers = 'insufficient_funds'
+			  if $answers eq 'error' && $state eq 'RF001';
+			my @answers = split /,/, $answers;
+			my @entries = split /,/, $entries;
+			push @told,
+			  {
+				kind => $client->{kind},
+				request => $asked{$_},
+				answer => shift @answers,
+				entry => shift @entries
+			  } for split /,/, $ids;
+		}
+		unlink map { "$client->{base}.$_" } 'sql', 'told', 'err';
+	}
+	return @told;
+}
+
+# ---------------------------------------------------------------------------
+# What is true
+
+my %count =
+  map { ($_ => 0) } qw(ok replayed insufficient_funds unpromised lost);
+
+# All that is promised so far: the row of the journal by its request id.
+my %promised;
+
+sub compare
+{
+	my ($node, $when, $where, $told, $on_standby) = @_;
+	my %booked = map { /\A([\d.]+)\|(.*)\z/ ? ($1 => $2) : () } split /\n/,
+	  $node->safe_psql('postgres',
+		"SELECT request_id, id, from_id, to_id, amount::integer FROM journal WHERE $where");
+	my (@lost, @wrong, %new);
+
+	for my $answer (@$told)
+	{
+		my ($kind, $request, $said) = @$answer{qw(kind request answer)};
+		my $rival = $request->{rival};
+		my $is_promised = !$kind->{async} || $said ne 'ok' && !$on_standby;
+		my $text = "$request->{id} $said";
+
+		if ($said eq 'insufficient_funds' && $rival)
+		{
+			push @lost, "$text, but not $rival"
+			  if $is_promised && !$booked{$rival};
+			push @wrong, "$text, and booked" if $booked{ $request->{id} };
+		}
+		elsif ($said eq 'ok' || $said eq 'replayed')
+		{
+			my $row = join '|', $answer->{entry}, @$request{qw(from to amount)};
+			my $is = $booked{ $request->{id} };
+
+			push @wrong, "$text twice"
+			  if $said eq 'ok' && $new{ $request->{id} }++;
+			push @wrong, "$text as $row, not $is" if $is && $is ne $row;
+			if ($is_promised)
+			{
+				push @lost, $text unless $is;
+				$promised{ $request->{id} } = $row;
+			}
+			else
+			{
+				$count{unpromised}++;
+				$count{lost}++ unless $is;
+			}
+		}
+		else
+		{
+			push @wrong, $text;
+		}
+		$count{$said}++;
+	}
+	is(join("\n", @lost), '', "$when: what clients were told is true");
+	is(join("\n", @wrong), '', "$when: and was told and booked as asked for");
+	return;
+}
+
+sub holds
+{
+	my ($node, $when) = @_;
+	my %queries = (
+		'no money is lost or made' =>
+		  "SELECT sum(balance) <> $opening * count(*) FROM account",
+		'the journal explains every balance' =>
+		  "SELECT count(*) > 0 FROM verify_journal('journal', NULL::account, opening => $opening)",
+		'no key lock is left' => 'SELECT count(*) > 0 FROM racefree_locks');
+
+	for my $name (sort keys %queries)
+	{
+		is($node->safe_psql('postgres', $queries{$name}), 'f', "$when: $name");
+	}
+	return;
+}
+
+sub all_is_well
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $round, $when, $on_standby, @clients) = @_;
+	my @told = finish_clients(@clients);
+
+	cmp_ok($cut_off, '>=', $number_of_clients / 2,
+		"$when: clients were cut off");
+	compare($node, $when, "request_id LIKE '$round.%'", \@told, $on_standby);
+	holds($node, $when);
+	return;
+}
+
+# All rounds together: later crashes have lost nothing of earlier rounds.
+sub all_is_still_there
+{
+	my ($node, $when) = @_;
+	my %booked = map { split /\|/, $_, 2 } split /\n/,
+	  $node->safe_psql('postgres',
+		'SELECT request_id, id, from_id, to_id, amount::integer FROM journal');
+
+	is( join("\n", grep { ($booked{$_} // '') ne $promised{$_} } sort keys %promised),
+		'', "$when: all that was promised in all rounds is there");
+	note("$when: ", join ', ', map { "$_: $count{$_}" } sort keys %count);
+	for my $name (qw(ok replayed insufficient_funds))
+	{
+		cmp_ok($count{$name}, '>', 0, "$when: clients were told $name");
+	}
+  SKIP:
+	{
+		skip 'WAL is written as fast as it goes', 1 unless $slow_wal;
+		cmp_ok($count{lost}, '>', 0,
+			"$when: crashes lose what is not promised");
+	}
+	is(join("\n", @errors), '',
+		"$when: clients lost no more than the connection");
+	@errors = ();
+	%promised = ();
+	%count = map { ($_ => 0) } keys %count;
+	return;
+}
+
+sub log_is_clean
+{
+	my ($node) = @_;
+
+	is( join("\n",
+			grep { /ERROR:|PANIC:|TRAP:|terminated by signal/ && !/ RF001 ERROR:|signal 9/ }
+			  split /\n/,
+			slurp_file($node->logfile)),
+		'',
+		$node->name . ': the server logs no error but the crashes');
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# One server, which comes back
+
+my $node = PostgreSQL::Test::Cluster->new('fire');
+$node->init;
+configure($node);
+start_server($node);
+create_tables($node);
+
+my $first_kind = int rand 2;
+my $round = 0;
+
+while (++$round <= $crashes)
+{
+	my $backend = ($round + $first_kind) % 2;
+	my $when = "crash $round, " . ($backend ? 'backend' : 'server');
+	my @clients = start_clients($node, $round);
+
+	if ($backend)
+	{
+		my $victim = $node->safe_psql(
+			'postgres', q(
+SELECT pid FROM pg_stat_activity WHERE usename IN ('early', 'plain')
+ORDER BY random() LIMIT 1;
+));
+
+		usleep(rand 10_000);
+		is(kill('KILL', $victim), 1, "$when: it was there");
+		wait_for_server($node);
+	}
+	else
+	{
+		cmp_ok(kill_server($node), '>', $number_of_clients / 2,
+			"$when: it was there");
+		start_server($node);
+	}
+	all_is_well($node, $round, $when, 0, @clients);
+}
+all_is_still_there($node, 'crashes');
+log_is_clean($node);
+$node->stop;
+
+# ---------------------------------------------------------------------------
+# A primary that does not come back.  What its standby has is what is left.
+
+my $primary = PostgreSQL::Test::Cluster->new('fire_0');
+# A backup writes what is left of a segment, page by page: so small ones.
+$primary->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
+configure($primary);
+start_server($primary);
+$last_account = 100;
+%asked = ();
+create_tables($primary);
+
+for my $promotion (1 .. $promotions)
+{
+	my $when = "promotion $promotion";
+	my $standby = PostgreSQL::Test::Cluster->new("fire_$promotion");
+
+	$primary->backup('base');
+	$standby->init_from_backup($primary, 'base', has_streaming => 1);
+	$standby->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+	start_server($standby);
+	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
+	$primary->reload;
+	$primary->poll_query_until('postgres',
+		q(SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'))
+	  or die 'the standby is not synchronous';
+
+	my @clients = start_clients($primary, $round);
+
+	# First the line between them is cut, as it were.
+	my $sender =
+	  $primary->safe_psql('postgres', 'SELECT pid FROM pg_stat_replication');
+	is(kill('STOP', $sender), 1, "$when: the standby was there");
+	usleep(rand 30_000);
+	kill_server($primary);
+	$standby->promote;
+	all_is_well($standby, $round++, $when, 1, @clients);
+	log_is_clean($primary);
+	$primary = $standby;
+}
+all_is_still_there($primary, 'promotions');
+$primary->stop;
+
+done_testing();
