@@ -9,7 +9,7 @@
  * delay: a page that is written can get more records meanwhile, which have to
  * wait for the next write, as with a disk.
  *
- * RACEFREE_SLOW_WAL is the delay in microseconds.
+ * It does so while there is the file that RACEFREE_SLOW_WAL names.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -24,6 +24,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* In nanoseconds: longer than all else that a call does on a busy machine. */
+#define DELAY (12 * 1000 * 1000)
 
 typedef ssize_t (*Pwrite)(int, const void *, size_t, off_t);
 typedef ssize_t (*Pwrite64)(int, const void *, size_t, off64_t);
@@ -45,18 +48,20 @@ is_wal(int fd)
 }
 
 /*
- * If it is WAL, return a copy of what is to be written, after a delay that
+ * If it is WAL and to be slow, return a copy of what is to be written, after a delay that
  * signals do not make shorter.  Else, or without memory, return NULL.
  */
 static void *
 copy_and_wait(int fd, const void *buf, size_t size)
 {
-	const char *setting = getenv("RACEFREE_SLOW_WAL");
-	long us = setting != NULL ? atol(setting) : 0;
-	struct timespec left = {us / 1000000, us % 1000000 * 1000};
+	const char *file = getenv("RACEFREE_SLOW_WAL");
+	struct timespec left = {0, DELAY};
 	void *copy;
 
-	if (!is_wal(fd) || (copy = malloc(size)) == NULL)
+	if (file == NULL || access(file, F_OK) != 0 || !is_wal(fd))
+		return NULL;
+	copy = malloc(size);
+	if (copy == NULL)
 		return NULL;
 	memcpy(copy, buf, size);
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
