@@ -274,8 +274,8 @@ sub new_lists
 			my $dice = rand;
 			my @names = map { "$round.$_.$n" } @$pair;
 			my @requests =
-				$dice < 0.6 ? (new_request($names[0], $hot)) x @$pair
-			  : $dice < 0.75 && @$pair == 2 ? new_rivals(@names)
+				$dice < 0.5 ? (new_request($names[0], $hot)) x @$pair
+			  : $dice < 0.8 && @$pair == 2 ? new_rivals(@names)
 			  : map { new_request($_, $hot) } @names;
 
 			$lists[ $pair->[$_] ][$n] = [ $requests[$_] ] for 0 .. $#$pair;
@@ -387,13 +387,15 @@ sub finish_clients
 		for my $line (split /\n/, slurp_file("$client->{base}.told"))
 		{
 			my ($ids, $answers, $entries, $state) =
-			  $line =~ /\Atold (\S+) (\S+) (\S+) (\w{5})\z/;
+			  $line =~ /\Atold (\S+) (\S+) (\S+) (\w*)\z/;
 
 			if (!defined $state)
 			{
 				push @errors, $line;
 				next;
 			}
+			# An error of psql's own: the connection is lost.
+			next if $answers eq 'error' && $state eq '';
 			$answers = 'insufficient_funds'
 			  if $answers eq 'error' && $state eq 'RF001';
 			my @answers = split /,/, $answers;
