@@ -1,72 +1,91 @@
 # Copyright (c) 2026, the racefree developers
 
-# A server whose writes to WAL can be held up: see hold_wal.c.
+# Servers whose writes to WAL can be held up: see hold_wal.c.
 
 package HoldWal;
 
 use strict;
 use warnings;
 use FindBin;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 
-# Why the library cannot be used here, or nothing.
+# The library, and why there is none, once it was tried to make it.
+my ($library, $missing);
+
+# Why WAL cannot be held up here, or nothing.
 sub missing
 {
-	my ($settings) = run_command([ 'pg_config', '--configure' ]);
-	my ($flags) = run_command([ 'pg_config', '--cflags' ]);
+	make() if !defined $library && !defined $missing;
+	return $missing;
+}
 
-	return 'there is no /proc' if !-e '/proc/self/fd';
-	return 'the server has a sanitizer, which must be loaded first'
-	  if "$settings $flags" =~ /-fsanitize/;
-	return 'there is no compiler' if !compile();
+sub make
+{
+	my $file = tempdir() . '/hold_wal.so';
+	my ($out, $err) = ('', '');
+	my ($compiler) = run_command([ 'pg_config', '--cc' ]);
+
+	if (!-d '/proc/self/fd')
+	{
+		$missing = 'there is no /proc';
+		return;
+	}
+	# A server that was built with sanitizers lets nobody in before them.
+	my $works = eval {
+		IPC::Run::run(
+			[
+				split(' ', $compiler),
+				qw(-O -Wall -shared -fPIC -o),
+				$file, "$FindBin::RealBin/hold_wal.c", '-ldl'
+			],
+			'>', \$out, '2>', \$err)
+		  && IPC::Run::run([ 'env', "LD_PRELOAD=$file", 'postgres', '-V' ],
+			'>', \$out, '2>', \$err);
+	};
+	if ($works && $err eq '')
+	{
+		$library = $file;
+	}
+	else
+	{
+		$missing = "the library cannot be built or loaded: $err$@";
+	}
 	return;
 }
 
-# Compile the library, once.  The result is its file, or nothing.
-my $library;
-
-sub compile
-{
-	my ($compiler) = run_command([ 'pg_config', '--cc' ]);
-	my $file = PostgreSQL::Test::Utils::tempdir() . '/hold_wal.so';
-
-	return $library if defined $library;
-	return
-	  if system(split(' ', $compiler),
-		qw(-shared -fPIC -O -o),
-		$file, "$FindBin::RealBin/hold_wal.c", '-ldl') != 0;
-	$library = $file;
-	return $library;
-}
-
-# Start the server with the library.
+# Start a server with the library, if there is one.
 sub start
 {
 	my ($node) = @_;
 
-	local $ENV{LD_PRELOAD} = compile();
-	local $ENV{RACEFREE_HOLD_WAL} = file($node);
+	release();
+	local $ENV{LD_PRELOAD} = $library if !missing();
+	local $ENV{RACEFREE_HOLD_WAL} = file();
 	$node->start;
 	return;
 }
 
-# Hold up what is written from now on: until release(), or for some time each.
+# Hold up what is written from now on: until release(), or for some milliseconds
+# each.
 sub hold
 {
-	my ($node, $milliseconds) = @_;
+	my ($milliseconds) = @_;
 
-	append_to_file(file($node), $milliseconds // '');
+	append_to_file(file(), $milliseconds // '');
 	return;
 }
 
 sub release
 {
-	my ($node) = @_;
-
-	unlink file($node) or die "could not remove the file: $!";
+	unlink file();
 	return;
 }
 
-sub file { return $_[0]->basedir . '/hold_wal'; }
+my $folder;
+
+sub tempdir { return $folder //= PostgreSQL::Test::Utils::tempdir(); }
+
+sub file { return tempdir() . '/hold_wal'; }
 
 1;

@@ -22,7 +22,7 @@ use Time::HiRes qw(usleep);
 use FindBin;
 use lib $FindBin::RealBin;
 use HoldWal;
-use Server qw(wait_for_server);
+use Server qw(kill_server);
 
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
 my $node;
@@ -636,20 +636,6 @@ restart_after_crash = off
 HoldWal::start($node);
 $node->safe_psql('postgres', $set_up);
 
-sub kill_server
-{
-	my ($pid) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my @children = split /\n/,
-	  $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
-
-	kill 'KILL', $pid, @children;
-	HoldWal::release($node);
-	# Whatever else there is goes with the postmaster.
-	usleep(20_000) while grep { kill 0, $_ } $pid, @children;
-	$node->_update_pid(-1) if $node->can('_update_pid');
-	return;
-}
-
 # [ what is told, the writer's settings ]
 my %writers = (
 	'early lock release' => [$on],
@@ -669,9 +655,9 @@ for my $writer_is (sort keys %writers)
 		$xid = next_xid();
 		($writer, $reader, $go) =
 		  ask_while_held($answer, $writers{$writer_is}, [], 'WAL_?Write');
-		HoldWal::hold($node);
+		HoldWal::hold();
 		ok($go->($xid), "$writer_is: $what is not told before it is on disk");
-		HoldWal::release($node);
+		HoldWal::release();
 		like(result($reader), $told, "$writer_is: $what is told then");
 		result($writer);
 		quit($_) for $writer, $reader, $other;
@@ -685,7 +671,7 @@ skip_transactions();
 $node->safe_psql('postgres', 'CHECKPOINT');
 $other = start('other', 'BEGIN', 'INSERT INTO busy VALUES (1)');
 result($other);
-HoldWal::hold($node);
+HoldWal::hold();
 for my $answer (grep { $_->[0] =~ /^a refusal( by a limit)?$/ } @answers)
 {
 	my ($what, undef, $question, $told) = @$answer;
@@ -696,7 +682,7 @@ for my $answer (grep { $_->[0] =~ /^a refusal( by a limit)?$/ } @answers)
 	result($reader);
 	quit($reader);
 }
-HoldWal::release($node);
+HoldWal::release();
 quit($other);
 
 # A crash.
@@ -711,9 +697,9 @@ for my $answer (grep { $_->[0] =~ /^a (replay|refusal|row)/ } @answers)
 	$node->safe_psql('postgres', 'CHECKPOINT');
 	$xid = next_xid();
 	($writer, $reader, $go) = ask_while_held($answer, [$on], [], 'WAL_?Write');
-	HoldWal::hold($node);
+	HoldWal::hold();
 	$go->($xid);
-	kill_server();
+	kill_server($node);
 	eval { $_->{run}->finish } for $writer, $reader, $other;
 	unlike($_->{out}, qr/^(t|f|ok|replayed|insufficient_funds)$|RF0/m,
 		"crash, $what: the $_->{name} was told nothing")

@@ -16,7 +16,7 @@
 #
 # A kill loses only WAL that is not written yet.  So that there is some at every
 # moment, writes of WAL are made slow, by a library that is preloaded into the
-# server (test/slow_wal.c), as long as there is load.
+# server (hold_wal.c), as long as there is load.
 #
 # RACEFREE_CLIENTS (32) and RACEFREE_CRASHES (5) set the size, SOAK=1 makes it
 # ten times as long.
@@ -32,7 +32,8 @@ use Time::HiRes qw(usleep);
 
 use FindBin;
 use lib $FindBin::RealBin;
-use Server qw(wait_for_server);
+use HoldWal;
+use Server qw(kill_server wait_for_server);
 
 my $number_of_clients = $ENV{RACEFREE_CLIENTS} || 32;
 my $crashes = $ENV{RACEFREE_CRASHES} || ($ENV{SOAK} ? 50 : 5);
@@ -70,46 +71,11 @@ my @kinds = (
 # ---------------------------------------------------------------------------
 # Servers
 
-# The library, if servers are started with it, and the file that switches it on.
-my $slow_wal = build_slow_wal();
-my $slow_now = "$PostgreSQL::Test::Utils::tmp_check/slow_now";
+my $missing = HoldWal::missing();
+note("WAL is written as fast as it goes: $missing") if $missing;
 
-# Its file, unless something is missing that it needs.
-sub build_slow_wal
-{
-	my $library = "$PostgreSQL::Test::Utils::tmp_check/slow_wal.so";
-	my $source = "$FindBin::RealBin/../slow_wal.c";
-	my ($out, $err) = ('', '');
-
-	if (!-d '/proc/self/fd')
-	{
-		note('WAL is written as fast as it goes: there is no /proc');
-		return;
-	}
-	# A server that was built with sanitizers lets nobody in before them.
-	my $works = eval {
-		IPC::Run::run(
-			[ 'cc', '-O', '-Wall', '-shared', '-fPIC', '-o', $library, $source, '-ldl' ],
-			'>', \$out, '2>', \$err)
-		  && IPC::Run::run([ 'env', "LD_PRELOAD=$library", 'postgres', '-V' ],
-			'>', \$out, '2>', \$err);
-	};
-	return $library if $works && $err eq '';
-	note('WAL is written as fast as it goes: the library that slows it down '
-		  . "cannot be built or loaded: $err$@");
-	return;
-}
-
-sub start_server
-{
-	my ($node) = @_;
-
-	unlink $slow_now;
-	local $ENV{RACEFREE_SLOW_WAL} = $slow_now;
-	local $ENV{LD_PRELOAD} = $slow_wal if $slow_wal;
-	$node->start;
-	return;
-}
+# In milliseconds: longer than all else that a call does on a busy machine.
+my $delay = 12;
 
 sub configure
 {
@@ -118,7 +84,7 @@ sub configure
 	# Without the library, a real flush is what takes time.
 	$node->append_conf(
 		'postgresql.conf', qq(
-fsync = @{[ $slow_wal ? 'off' : 'on' ]}
+fsync = @{[ $missing ? 'on' : 'off' ]}
 max_connections = @{[ $number_of_clients + 20 ]}
 shared_buffers = 16MB
 wal_keep_size = 64MB
@@ -159,60 +125,6 @@ sub add_accounts
 	$node->safe_psql('postgres',
 		"INSERT INTO account SELECT i, $opening FROM generate_series($first, $last) AS i");
 	return;
-}
-
-sub children
-{
-	my ($pid) = @_;
-	my @children;
-
-	if (-e "/proc/$pid/stat")
-	{
-		for my $file (glob '/proc/[0-9]*/stat')
-		{
-			open my $stat, '<', $file or next;
-			push @children, $1
-			  if (<$stat> // '') =~ /\A(\d+) \(.*\) \S $pid /s;
-		}
-		return @children;
-	}
-	return map { /^\s*(\d+)\s+$pid\s*$/ ? $1 : () } `ps -A -o pid= -o ppid=`;
-}
-
-# Gone, or waiting only to be asked how it ended.
-sub is_gone
-{
-	my ($pid) = @_;
-
-	return 1 if !kill 0, $pid;
-	return 0 unless open my $stat, '<', "/proc/$pid/stat";
-	return (<$stat> // '') =~ /\) Z /;
-}
-
-# All processes at one moment.  One that is stopped starts no others.
-sub kill_server
-{
-	my ($node) = @_;
-	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /\A(\d+)/;
-
-	kill 'STOP', $postmaster;
-	my @pids = (children($postmaster), $postmaster);
-	kill 'KILL', @pids;
-	# Now it knows, too.
-	$node->kill9;
-	for my $pid (@pids)
-	{
-		my $patience = 50 * $timeout;
-		until (is_gone($pid))
-		{
-			die "process $pid does not go away" unless $patience--;
-			usleep(20_000);
-		}
-	}
-	# The pid can be in use still, if nobody has asked how it ended.
-	unlink $node->data_dir . '/postmaster.pid',
-	  $node->host . '/.s.PGSQL.' . $node->port . '.lock';
-	return scalar @pids;
 }
 
 # ---------------------------------------------------------------------------
@@ -339,7 +251,7 @@ sub start_clients
 	my @clients;
 
 	add_accounts($node, $first_account, $last_account);
-	append_to_file($slow_now, '') if $slow_wal;
+	HoldWal::hold($delay);
 	for my $client (0 .. $#lists)
 	{
 		my $kind = $kinds[ $client % @kinds ];
@@ -522,7 +434,7 @@ sub all_is_still_there
 	{
 		# Those who wait for a standby that is gone can hold up all others.
 		skip 'this can happen not to lose anything', 1
-		  unless $slow_wal && $when eq 'crashes';
+		  if $missing || $when ne 'crashes';
 		cmp_ok($count{lost}, '>', 0,
 			"$when: crashes lose what is not promised");
 	}
@@ -553,7 +465,7 @@ sub log_is_clean
 my $node = PostgreSQL::Test::Cluster->new('fire');
 $node->init;
 configure($node);
-start_server($node);
+HoldWal::start($node);
 create_tables($node);
 
 my $first_kind = int rand 2;
@@ -575,14 +487,14 @@ ORDER BY random() LIMIT 1;
 
 		usleep(rand 20_000);
 		is(kill('KILL', $victim), 1, "$when: it was there");
-		unlink $slow_now;
+		HoldWal::release();
 		wait_for_server($node);
 	}
 	else
 	{
 		cmp_ok(kill_server($node), '>', $number_of_clients / 2,
 			"$when: it was there");
-		start_server($node);
+		HoldWal::start($node);
 	}
 	all_is_well($node, $round, $when, 0, @clients);
 }
@@ -597,7 +509,7 @@ my $primary = PostgreSQL::Test::Cluster->new('fire_0');
 # A backup writes what is left of a segment, page by page: so small ones.
 $primary->init(allows_streaming => 1, extra => ['--wal-segsize=1']);
 configure($primary);
-start_server($primary);
+HoldWal::start($primary);
 $last_account = 100;
 %asked = ();
 create_tables($primary);
@@ -610,7 +522,7 @@ for my $promotion (1 .. $promotions)
 	$primary->backup('base');
 	$standby->init_from_backup($primary, 'base', has_streaming => 1);
 	$standby->append_conf('postgresql.conf', "synchronous_standby_names = ''");
-	start_server($standby);
+	HoldWal::start($standby);
 	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
 	$primary->reload;
 	$primary->poll_query_until('postgres',
@@ -625,7 +537,7 @@ for my $promotion (1 .. $promotions)
 	is(kill('STOP', $sender), 1, "$when: the standby was there");
 	usleep(30_000 + rand 50_000);
 	kill_server($primary);
-	unlink $slow_now;
+	HoldWal::release();
 	$standby->promote;
 	all_is_well($standby, $round++, $when, 1, @clients);
 	log_is_clean($primary);
