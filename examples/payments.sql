@@ -26,10 +26,10 @@ CREATE INDEX ON payment ((details->>'order'));
 
 -- Ann and Bob pay in.  The bank's account has no floor.
 SELECT (to_account).balance, entry->>'id' AS entry
-FROM transfer(NULL::account, 1, 3, 100.00, min_balance => NULL, journal => 'public.payment',
+FROM transfer(NULL::account, 1, 3, 100.00, min_balance => '-Infinity', journal => 'public.payment',
               request_id => '11111111-0000-4000-8000-000000000001');
 SELECT (to_account).balance, entry->>'id' AS entry
-FROM transfer(NULL::account, 1, 4, 30.00, min_balance => NULL, journal => 'public.payment',
+FROM transfer(NULL::account, 1, 4, 30.00, min_balance => '-Infinity', journal => 'public.payment',
               request_id => '11111111-0000-4000-8000-000000000003');
 
 -- Ann buys.  The application made the request_id before it asked for the first

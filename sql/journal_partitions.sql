@@ -45,14 +45,14 @@ SELECT pg_stat_reset_single_table_counters('jp_new'::regclass);
 SELECT count(*) FROM generate_series(1, 20) i,
        transfer_many(NULL::jp_account, '{1,1}', '{2,2}', '{1,1}', ARRAY['a' || i, 'b' || i], journal => 'jp_yearly');
 SELECT count(*) FROM generate_series(1, 20) i,
-       transfer(NULL::jp_account, 1, 2, 1, NULL, journal => 'jp_yearly', request_id => 'c' || i);
+       transfer(NULL::jp_account, 1, 2, 1, '-Infinity', journal => 'jp_yearly', request_id => 'c' || i);
 SELECT pg_stat_force_next_flush();
 SELECT seq_scan, idx_scan > 0 AS by_index FROM pg_stat_user_tables WHERE relid = 'jp_new'::regclass;
 
 -- who drops a partition drops the requests in it
 DROP TABLE jp_old;
 SELECT count(*) FROM verify_journal('jp_yearly', NULL::jp_account);
-SELECT amount, replayed FROM transfer(NULL::jp_account, 1, 2, 10, NULL, journal => 'jp_yearly',
+SELECT amount, replayed FROM transfer(NULL::jp_account, 1, 2, 10, '-Infinity', journal => 'jp_yearly',
                                       request_id => 'long ago');
 DROP TABLE jp_yearly;
 

@@ -104,7 +104,7 @@ CREATE TABLE j6 (from_id integer, to_id integer, amount numeric(6,1));
 SELECT amount FROM transfer(NULL::acct, 1, 2, 1.5, journal => 'j6');
 SELECT * FROM transfer(NULL::acct, 1, 2, 1.55, journal => 'j6');
 \echo :SQLSTATE
-SELECT * FROM transfer(NULL::acct, 1, 2, 100000, NULL, journal => 'j6');
+SELECT * FROM transfer(NULL::acct, 1, 2, 100000, '-Infinity', journal => 'j6');
 \echo :SQLSTATE
 CREATE TABLE j_int (from_id integer, to_id integer, amount integer);
 SELECT amount FROM transfer(NULL::acct, 1, 2, 1.00, journal => 'j_int');

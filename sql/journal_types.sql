@@ -6,11 +6,11 @@
 CREATE DOMAIN jt_positive AS numeric(12,2) CHECK (VALUE >= 0);
 CREATE TABLE jt_domain (id integer PRIMARY KEY, balance jt_positive);
 INSERT INTO jt_domain VALUES (1, 10), (2, 0);
-SELECT * FROM transfer(NULL::jt_domain, 1, 2, 20, NULL);
+SELECT * FROM transfer(NULL::jt_domain, 1, 2, 20, '-Infinity');
 \echo :SQLSTATE
-SELECT * FROM transfer_many(NULL::jt_domain, '{1}', '{2}', '{20}', min_balance => NULL);
+SELECT * FROM transfer_many(NULL::jt_domain, '{1}', '{2}', '{20}', min_balance => '-Infinity');
 \echo :SQLSTATE
-SELECT * FROM transfer_many(NULL::jt_domain, '{1}', '{2}', '{2}', min_balance => NULL);
+SELECT * FROM transfer_many(NULL::jt_domain, '{1}', '{2}', '{2}', min_balance => '-Infinity');
 SELECT * FROM jt_domain ORDER BY id;
 
 -- domains and lengths in the journal
@@ -52,7 +52,7 @@ SELECT * FROM jt_whole;
 INSERT INTO jt_cents VALUES (1, 0);
 CREATE TABLE jt_reverses (id bigint, from_id integer, to_id integer, amount numeric, reverses integer);
 INSERT INTO jt_reverses VALUES (5000000000, 1, 3, 10);
-SELECT * FROM reverse_transfer(NULL::jt_cents, 'jt_reverses', 5000000000, min_balance => NULL);
+SELECT * FROM reverse_transfer(NULL::jt_cents, 'jt_reverses', 5000000000, min_balance => '-Infinity');
 \echo :SQLSTATE
 -- an entry that names one account only
 INSERT INTO jt_reverses VALUES (8, NULL, 3, 10);
@@ -125,10 +125,10 @@ SELECT amount, replayed FROM transfer(NULL::jt_folded, 'a', 'B', 5, journal => '
 -- a request id is not rounded by a domain's type either
 CREATE DOMAIN jt_whole_number AS numeric(10,0);
 SELECT create_journal('jt_domains', NULL::jt_cents, request_id_type => 'jt_whole_number');
-SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, NULL, journal => 'jt_domains', request_id => '1.0');
-SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, NULL, journal => 'jt_domains', request_id => '1.4');
+SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, '-Infinity', journal => 'jt_domains', request_id => '1.0');
+SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, '-Infinity', journal => 'jt_domains', request_id => '1.4');
 \echo :SQLSTATE
-SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, NULL, journal => 'jt_domains', request_id => '1');
+SELECT replayed FROM transfer(NULL::jt_cents, 3, 2, 0.01, '-Infinity', journal => 'jt_domains', request_id => '1');
 
 -- a batch cannot compare what its own transfers change
 SELECT * FROM transfer_many(NULL::jt_rich, '{1,1}', '{2,2}', '{1,1}', must_match => '{rich}');

@@ -28,7 +28,7 @@ SELECT * FROM transfer(NULL::rl, 1, 2, 20.01, max_balance => 0);
 \echo :SQLSTATE
 SELECT (to_account).balance FROM transfer(NULL::rl, 1, 2, 20, max_balance => 0);
 -- an amount that is larger than any balance
-SELECT * FROM transfer(NULL::rl, 1, 2, 9999999999.99, NULL, max_balance => 0);
+SELECT * FROM transfer(NULL::rl, 1, 2, 9999999999.99, '-Infinity', max_balance => 0);
 \echo :SQLSTATE
 SELECT id, balance FROM rl ORDER BY id;
 
@@ -96,7 +96,7 @@ SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 1000, 9.979,
 SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 20, -0.005, up_to => true);
 SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 20, -0.015, up_to => true);
 -- no floor: all of it, whatever it is
-SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 20, NULL, up_to => true);
+SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 20, '-Infinity', up_to => true);
 SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 20, '-Infinity', up_to => true);
 SELECT amount, (from_account).balance FROM transfer(NULL::rl, 1, 2, 20, -1e20, up_to => true);
 SELECT amount FROM transfer(NULL::rl, 1, 2, 20, up_to => true);
@@ -196,7 +196,7 @@ SELECT rl_state(2, 5, 10, 5, max_balance => 0, up_to => true);
 SELECT rl_state(1, 5, 10, max_balance => 0);
 SELECT rl_state(1, 5, 10, max_balance => 9999999999.99);
 SELECT rl_state(1, 5, 10);
-SELECT rl_state(2, 1, 9999999999.99, NULL, 0);
+SELECT rl_state(2, 1, 9999999999.99, '-Infinity', 0);
 -- and the other way round, as ids are locked
 SELECT rl_state(5, 2, 9999999999.99, 1, max_balance => 0);
 SELECT rl_state(5, 3, 1, 9999999999.99);
@@ -205,8 +205,8 @@ SELECT id, balance FROM rl ORDER BY id;
 SELECT count(*) FROM rl_journal;
 -- 22003 of the payer and of the payee
 UPDATE rl SET balance = CASE id WHEN 1 THEN -9999999999.99 ELSE 9999999999.99 END WHERE id IN (1, 5);
-SELECT rl_state(1, 5, 10, NULL);
-SELECT rl_state(1, 2, 10, NULL);
+SELECT rl_state(1, 5, 10, '-Infinity');
+SELECT rl_state(1, 2, 10, '-Infinity');
 SELECT rl_state(1, 2, 10, -1e11);
 DROP TABLE rl, rl_journal;
 DROP FUNCTION rl_state;

@@ -82,9 +82,9 @@ SELECT amount FROM reverse_transfer(NULL::rv_acct, 'rv', 9, up_to => true);
 \echo :SQLSTATE
 SELECT amount, (from_account).balance FROM reverse_transfer(NULL::rv_acct, 'rv', 9, 6, min_balance => -5, up_to => true);
 -- up_to is no leave to reverse more than was moved
-SELECT amount FROM reverse_transfer(NULL::rv_acct, 'rv', 9, 3, min_balance => NULL, up_to => true);
+SELECT amount FROM reverse_transfer(NULL::rv_acct, 'rv', 9, 3, min_balance => '-Infinity', up_to => true);
 \echo :SQLSTATE
-SELECT amount, (from_account).balance FROM reverse_transfer(NULL::rv_acct, 'rv', 9, min_balance => NULL);
+SELECT amount, (from_account).balance FROM reverse_transfer(NULL::rv_acct, 'rv', 9, min_balance => '-Infinity');
 SELECT id, balance FROM rv_acct ORDER BY id;
 UPDATE rv_acct SET balance = 100;
 

@@ -19,7 +19,7 @@ CREATE TABLE acct_named ("Account No" text, "Bal ance" bigint, balance bigint DE
 INSERT INTO acct_named VALUES ('x', 10, 7), ('y', 10, 7);
 SELECT * FROM transfer(NULL::acct_named, 'x', 'y', 4, id_column => 'Account No', balance_column => 'Bal ance');
 SELECT * FROM transfer(accounts => NULL::acct_named, from_id => 'y', to_id => 'x', amount => 1,
-                       min_balance => NULL, id_column => 'Account No', balance_column => 'balance');
+                       min_balance => '-Infinity', id_column => 'Account No', balance_column => 'balance');
 SELECT * FROM acct_named ORDER BY "Account No";
 DROP TABLE acct_named;
 
@@ -38,7 +38,7 @@ SELECT * FROM transfer(NULL::acct, 1, 2, 50, 900.515);
 \echo :SQLSTATE
 SELECT (from_account).balance FROM transfer(NULL::acct, 1, 2, 50, 900.505);
 -- NULL and -Infinity: no floor; Infinity: nothing is enough; NaN: nonsense
-SELECT (from_account).balance FROM transfer(NULL::acct, 3, 1, 500, NULL);
+SELECT (from_account).balance FROM transfer(NULL::acct, 3, 1, 500, '-Infinity');
 SELECT (from_account).balance FROM transfer(NULL::acct, 3, 1, 500, '-Infinity');
 SELECT * FROM transfer(NULL::acct, 1, 3, 1, 'Infinity');
 \echo :SQLSTATE
@@ -97,7 +97,7 @@ SELECT i, (t.from_account).balance, (t.to_account).balance
 DO $$
 BEGIN
   FOR i IN 1..200 LOOP
-    PERFORM transfer(NULL::acct, 1 + i % 2, 2 - i % 2, 1.01, NULL);
+    PERFORM transfer(NULL::acct, 1 + i % 2, 2 - i % 2, 1.01, '-Infinity');
   END LOOP;
 END $$;
 SELECT id, balance FROM acct ORDER BY id;

@@ -93,7 +93,7 @@ SELECT * FROM transfer(NULL::acct, 3, 1, 1);
 SELECT * FROM transfer(NULL::acct, 1, 3, 1);
 \echo :SQLSTATE
 -- no floor does not help
-SELECT * FROM transfer(NULL::acct, 3, 1, 1, NULL);
+SELECT * FROM transfer(NULL::acct, 3, 1, 1, '-Infinity');
 \echo :SQLSTATE
 -- the payee's NULL before the payer's lack of funds
 SELECT * FROM transfer(NULL::acct, 2, 3, 100);
@@ -112,10 +112,10 @@ SELECT * FROM transfer(NULL::acct, 7, 5, 100);
 SELECT * FROM transfer(NULL::acct, 1, 5, 100);
 \echo :SQLSTATE
 -- of the payer who has no floor
-SELECT * FROM transfer(NULL::acct, 2, 1, 999.99, NULL);
+SELECT * FROM transfer(NULL::acct, 2, 1, 999.99, '-Infinity');
 \echo :SQLSTATE
 UPDATE acct SET balance = -900 WHERE id = 2;
-SELECT * FROM transfer(NULL::acct, 2, 7, 500, NULL);
+SELECT * FROM transfer(NULL::acct, 2, 7, 500, '-Infinity');
 \echo :SQLSTATE
 
 -- none of all these moved anything, but the one that should
@@ -123,8 +123,8 @@ SELECT id, balance FROM acct ORDER BY id;
 
 -- CHECK constraints rule, whatever min_balance says
 ALTER TABLE acct ADD CONSTRAINT acct_floor CHECK (balance >= -950), ADD CONSTRAINT acct_ceiling CHECK (balance <> 777);
-SELECT * FROM transfer(NULL::acct, 2, 7, 50, NULL);
-SELECT * FROM transfer(NULL::acct, 2, 7, 0.01, NULL);
+SELECT * FROM transfer(NULL::acct, 2, 7, 50, '-Infinity');
+SELECT * FROM transfer(NULL::acct, 2, 7, 0.01, '-Infinity');
 \echo :SQLSTATE
 SELECT * FROM transfer(NULL::acct, 1, 7, 122, -1000);
 \echo :SQLSTATE

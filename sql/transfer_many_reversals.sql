@@ -24,7 +24,7 @@ SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[2, NULL]::int[], ARRAY
   journal => 'mr', entry_ids => ARRAY[NULL, 2]);
 \echo :SQLSTATE
 SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL, NULL]::int[], ARRAY[NULL, NULL]::int[], ARRAY[6, 5],
-  journal => 'mr', entry_ids => ARRAY[1, 1], min_balance => NULL);
+  journal => 'mr', entry_ids => ARRAY[1, 1], min_balance => '-Infinity');
 \echo :SQLSTATE
 
 -- no such entry; reverse_transfer() says the same
@@ -43,17 +43,17 @@ SELECT ordinality, status FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], 
 SELECT ordinality, status, amount FROM transfer_many(NULL::mr_acct, ARRAY[NULL, NULL]::int[], ARRAY[NULL, NULL]::int[], ARRAY[NULL, 5]::numeric[],
   journal => 'mr', on_error => 'report', entry_ids => ARRAY[1, 1], up_to => true);
 SELECT ordinality, status FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1],
-  journal => 'mr', on_error => 'report', entry_ids => ARRAY[1], max_balance => 50, min_balance => NULL);
+  journal => 'mr', on_error => 'report', entry_ids => ARRAY[1], max_balance => 50, min_balance => '-Infinity');
 UPDATE mr_acct SET currency = 'USD' WHERE id = 2;
 SELECT ordinality, status FROM transfer_many(NULL::mr_acct, ARRAY[NULL, NULL]::int[], ARRAY[NULL, NULL]::int[], ARRAY[1, 1],
-  journal => 'mr', on_error => 'report', entry_ids => ARRAY[1, 3], must_match => '{currency}', min_balance => NULL);
+  journal => 'mr', on_error => 'report', entry_ids => ARRAY[1, 3], must_match => '{currency}', min_balance => '-Infinity');
 UPDATE mr_acct SET currency = 'EUR' WHERE id = 2;
 
 -- a chain that fails leaves of the entry what was there
 SELECT * FROM mr_acct ORDER BY id;
 SELECT ordinality, status, amount FROM transfer_many(NULL::mr_acct, ARRAY[NULL, NULL, NULL, 3]::int[], ARRAY[NULL, NULL, NULL, 1]::int[],
   ARRAY[3, NULL, 1, 1000], chains => ARRAY[1, NULL, 1, 1], journal => 'mr', on_error => 'report',
-  entry_ids => ARRAY[3, 3, 3, NULL], min_balance => NULL, max_balance => 900);
+  entry_ids => ARRAY[3, 3, 3, NULL], min_balance => '-Infinity', max_balance => 900);
 SELECT sum(amount) FROM mr WHERE reverses = 3;
 -- a chain of reversals: both or none
 BEGIN;
@@ -103,13 +103,13 @@ SELECT count(*) FROM transfer_many(NULL::mr_acct, '{}'::int[], '{}'::int[], '{}'
 CREATE TABLE mr_own (id integer, from_id integer, to_id integer, amount numeric, reverses smallint);
 INSERT INTO mr_own VALUES (1, 1, NULL, 5), (2, NULL, NULL, 5), (3, 1, 2, NULL), (4, 1, 2, 5), (40000, 1, 2, 5);
 SELECT ordinality, status FROM transfer_many(NULL::mr_acct, ARRAY[NULL, NULL, NULL, NULL, NULL]::int[], ARRAY[NULL, NULL, NULL, NULL, NULL]::int[],
-  ARRAY[NULL, 1, NULL, 1, 1], journal => 'mr_own', on_error => 'report', entry_ids => ARRAY[1, 2, 3, 4, 9999999999], min_balance => NULL);
+  ARRAY[NULL, 1, NULL, 1, 1], journal => 'mr_own', on_error => 'report', entry_ids => ARRAY[1, 2, 3, 4, 9999999999], min_balance => '-Infinity');
 SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1], journal => 'mr_own', entry_ids => ARRAY[1]);
 \echo :SQLSTATE
-SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1], journal => 'mr_own', entry_ids => ARRAY[40000], min_balance => NULL);
+SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1], journal => 'mr_own', entry_ids => ARRAY[40000], min_balance => '-Infinity');
 \echo :SQLSTATE
 INSERT INTO mr_own VALUES (4, 1, 2, 5);
-SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1], journal => 'mr_own', entry_ids => ARRAY[4], min_balance => NULL);
+SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1], journal => 'mr_own', entry_ids => ARRAY[4], min_balance => '-Infinity');
 \echo :SQLSTATE
 ALTER TABLE mr_own DROP COLUMN reverses;
 SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[NULL]::int[], ARRAY[NULL]::int[], ARRAY[1], journal => 'mr_own', entry_ids => ARRAY[4]);
@@ -125,21 +125,21 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$;
-SELECT entry_id AS once FROM transfer_many(NULL::mr_acct, ARRAY[1], ARRAY[2], ARRAY[10], journal => 'mr', min_balance => NULL) \gset
+SELECT entry_id AS once FROM transfer_many(NULL::mr_acct, ARRAY[1], ARRAY[2], ARRAY[10], journal => 'mr', min_balance => '-Infinity') \gset
 CREATE TRIGGER t BEFORE INSERT ON mr FOR EACH ROW EXECUTE FUNCTION mr_reverse();
 \set SHOW_CONTEXT always
-SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL], ARRAY[3, NULL], ARRAY[1, 5], journal => 'mr', entry_ids => ARRAY[NULL, :once], min_balance => NULL);
+SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL], ARRAY[3, NULL], ARRAY[1, 5], journal => 'mr', entry_ids => ARRAY[NULL, :once], min_balance => '-Infinity');
 \echo :SQLSTATE
 -- the context names a reversal that was applied, not one that was undone
 SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL, NULL, NULL], ARRAY[3, NULL, NULL, NULL], ARRAY[1, 5, 1, 999], chains => ARRAY[NULL, NULL, 1, 1],
-  on_error => 'report', journal => 'mr', entry_ids => ARRAY[NULL, :once, :once, :once], min_balance => NULL);
+  on_error => 'report', journal => 'mr', entry_ids => ARRAY[NULL, :once, :once, :once], min_balance => '-Infinity');
 \echo :SQLSTATE
 \set SHOW_CONTEXT never
 DROP TRIGGER t ON mr;
 SELECT sum(amount) FROM mr WHERE reverses = :once;
 
 -- many at once
-SELECT count(*) FROM transfer_many(NULL::mr_acct, array_fill(1, ARRAY[300]), array_fill(2, ARRAY[300]), array_fill(0.01, ARRAY[300]), journal => 'mr', min_balance => NULL, details => '"cent"');
+SELECT count(*) FROM transfer_many(NULL::mr_acct, array_fill(1, ARRAY[300]), array_fill(2, ARRAY[300]), array_fill(0.01, ARRAY[300]), journal => 'mr', min_balance => '-Infinity', details => '"cent"');
 -- the sums of their reversals are not kept as results of statements
 CREATE FUNCTION mr_results() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -148,7 +148,7 @@ BEGIN
 END $$;
 CREATE TRIGGER t AFTER INSERT ON mr EXECUTE FUNCTION mr_results();
 SELECT status, count(*), sum(amount) FROM transfer_many(NULL::mr_acct, array_fill(NULL::int, ARRAY[300]), array_fill(NULL::int, ARRAY[300]), array_fill(NULL::numeric, ARRAY[300]),
-  journal => 'mr', min_balance => NULL, entry_ids => (SELECT array_agg(id) FROM mr WHERE details = '"cent"')) GROUP BY status;
+  journal => 'mr', min_balance => '-Infinity', entry_ids => (SELECT array_agg(id) FROM mr WHERE details = '"cent"')) GROUP BY status;
 DROP TRIGGER t ON mr;
 
 SELECT sum(balance) FROM mr_acct;

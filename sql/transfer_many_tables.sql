@@ -134,10 +134,10 @@ DROP TABLE tt CASCADE;
 -- types of balances, and their ranges
 CREATE TABLE tt (id integer PRIMARY KEY, i2 smallint DEFAULT 10, i4 integer DEFAULT 10, i8 bigint DEFAULT 10, n numeric DEFAULT 10, m money DEFAULT 10);
 INSERT INTO tt (id) VALUES (1), (2), (3);
-SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1}', '{2,3,2}', '{3,12,32760}', balance_column => 'i2', min_balance => NULL, on_error => 'report');
+SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1}', '{2,3,2}', '{3,12,32760}', balance_column => 'i2', min_balance => '-Infinity', on_error => 'report');
 SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1}', '{2,3,2}', '{3,12,1.5}', balance_column => 'i4', on_error => 'report');
-SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1,1}', '{2,3,2,2}', '{3,12,9223372036854775807,9223372036854775808}', balance_column => 'i8', min_balance => NULL, on_error => 'report');
-SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1}', '{2,3,2}', '{0.00000000000000000001,12,1e40}', balance_column => 'n', min_balance => NULL, on_error => 'report');
+SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1,1}', '{2,3,2,2}', '{3,12,9223372036854775807,9223372036854775808}', balance_column => 'i8', min_balance => '-Infinity', on_error => 'report');
+SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1}', '{2,3,2}', '{0.00000000000000000001,12,1e40}', balance_column => 'n', min_balance => '-Infinity', on_error => 'report');
 SELECT ordinality, status, from_balance, to_balance FROM transfer_many(NULL::tt, '{1,2,1}', '{2,3,2}', '{0.01,12,0.001}', balance_column => 'm', min_balance => -5, on_error => 'report');
 SELECT * FROM tt ORDER BY id;
 SELECT sum(i2), sum(i4), sum(i8), sum(n), sum(m) FROM tt;
@@ -236,9 +236,9 @@ END $$;
 SELECT count(*) FROM tt JOIN tt_single USING (id) WHERE tt.balance <> tt_single.balance;
 -- more requests than are locked one by one, and again
 SELECT r.status, count(*) FROM (SELECT array_agg(1 + i % 3) AS f, array_agg(i::text) AS q, array_agg(1::numeric) AS a FROM generate_series(1, 2000) AS i) AS s,
-  LATERAL transfer_many(NULL::tt, f, array_fill(50, ARRAY[2000]), a, q, journal => 'tt_j', min_balance => NULL) AS r GROUP BY r.status ORDER BY 1;
+  LATERAL transfer_many(NULL::tt, f, array_fill(50, ARRAY[2000]), a, q, journal => 'tt_j', min_balance => '-Infinity') AS r GROUP BY r.status ORDER BY 1;
 SELECT r.status, count(*) FROM (SELECT array_agg(1 + i % 3 ORDER BY i DESC) AS f, array_agg(i::text ORDER BY i DESC) AS q, array_agg(1::numeric) AS a FROM generate_series(1, 2001) AS i) AS s,
-  LATERAL transfer_many(NULL::tt, f, array_fill(50, ARRAY[2001]), a, q, journal => 'tt_j', min_balance => NULL) AS r GROUP BY r.status ORDER BY 1;
+  LATERAL transfer_many(NULL::tt, f, array_fill(50, ARRAY[2001]), a, q, journal => 'tt_j', min_balance => '-Infinity') AS r GROUP BY r.status ORDER BY 1;
 SELECT sum(balance) FROM tt;
 SELECT * FROM verify_journal('tt_j', NULL::tt);
 DROP TABLE tt_j, tt, tt_in, tt_out, tt_single;
@@ -282,7 +282,7 @@ CREATE ROLE regress_racefree_payer;
 GRANT SELECT, UPDATE ON tmt_policy TO regress_racefree_payer;
 SET ROLE regress_racefree_payer;
 SELECT * FROM transfer_many(NULL::tmt_policy, '{1}', '{2}', '{100}');
-SELECT * FROM transfer_many(NULL::tmt_policy, '{1}', '{2}', '{1}', min_balance => NULL, on_error => 'report');
+SELECT * FROM transfer_many(NULL::tmt_policy, '{1}', '{2}', '{1}', min_balance => '-Infinity', on_error => 'report');
 RESET ROLE;
 DROP TABLE tmt_policy;
 DROP FUNCTION tmt_nothing;

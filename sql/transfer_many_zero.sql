@@ -50,10 +50,10 @@ SELECT id, balance FROM tz ORDER BY id;
 -- constraints
 UPDATE tz SET balance = -50 WHERE id = 2;
 ALTER TABLE tz ADD CHECK (balance >= 0) NOT VALID;
-SELECT * FROM transfer_many(NULL::tz, '{1,2}', '{2,3}', '{10,10}', min_balance => NULL, journal => 'tz_j');
+SELECT * FROM transfer_many(NULL::tz, '{1,2}', '{2,3}', '{10,10}', min_balance => '-Infinity', journal => 'tz_j');
 \echo :SQLSTATE
 -- they see the balance at the end of the batch, not those in between
-SELECT ordinality, from_balance FROM transfer_many(NULL::tz, '{1,3}', '{3,1}', '{200,150}', min_balance => NULL, journal => 'tz_j');
+SELECT ordinality, from_balance FROM transfer_many(NULL::tz, '{1,3}', '{3,1}', '{200,150}', min_balance => '-Infinity', journal => 'tz_j');
 ALTER TABLE tz DROP CONSTRAINT tz_balance_check;
 UPDATE tz SET balance = 100;
 

@@ -88,19 +88,19 @@ SELECT * FROM transfer(NULL::bal, 1, 2, 0.01, balance_column => 'm');
 \echo :SQLSTATE
 -- of the payer, where no floor stops him
 UPDATE bal SET i2 = -32768, i4 = -2147483648, i8 = -9223372036854775808, n2 = -9999999999.99;
-SELECT * FROM transfer(NULL::bal, 1, 2, 1, NULL, balance_column => 'i2');
+SELECT * FROM transfer(NULL::bal, 1, 2, 1, '-Infinity', balance_column => 'i2');
 \echo :SQLSTATE
-SELECT * FROM transfer(NULL::bal, 2, 1, 1, NULL, balance_column => 'i4');
+SELECT * FROM transfer(NULL::bal, 2, 1, 1, '-Infinity', balance_column => 'i4');
 \echo :SQLSTATE
-SELECT * FROM transfer(NULL::bal, 1, 2, 1, NULL, balance_column => 'i8');
+SELECT * FROM transfer(NULL::bal, 1, 2, 1, '-Infinity', balance_column => 'i8');
 \echo :SQLSTATE
-SELECT * FROM transfer(NULL::bal, 2, 1, 0.01, NULL, balance_column => 'n2');
+SELECT * FROM transfer(NULL::bal, 2, 1, 0.01, '-Infinity', balance_column => 'n2');
 \echo :SQLSTATE
 SELECT DISTINCT i2, i4, i8, n2, m FROM bal;
 -- to the very limit and not over it
 UPDATE bal SET i2 = CASE id WHEN 1 THEN -32767 ELSE 32766 END, i8 = CASE id WHEN 1 THEN 9223372036854775806 ELSE 1 END;
-SELECT (from_account).i2, (to_account).i2 FROM transfer(NULL::bal, 1, 2, 1, NULL, balance_column => 'i2');
-SELECT (from_account).i8, (to_account).i8 FROM transfer(NULL::bal, 2, 1, 1, NULL, balance_column => 'i8');
+SELECT (from_account).i2, (to_account).i2 FROM transfer(NULL::bal, 1, 2, 1, '-Infinity', balance_column => 'i2');
+SELECT (from_account).i8, (to_account).i8 FROM transfer(NULL::bal, 2, 1, 1, '-Infinity', balance_column => 'i8');
 
 -- an amount that is no value of the column's type at all
 SELECT * FROM transfer(NULL::bal, 1, 2, 32768, balance_column => 'i2');
@@ -110,8 +110,8 @@ SELECT * FROM transfer(NULL::bal, 1, 2, 1e10, balance_column => 'n2');
 
 -- a domain's own limits: 23514
 UPDATE bal SET e = 10, se = 999999;
-SELECT (from_account).e FROM transfer(NULL::bal, 1, 2, 1009.99, NULL, balance_column => 'e');
-SELECT * FROM transfer(NULL::bal, 1, 2, 0.01, NULL, balance_column => 'e');
+SELECT (from_account).e FROM transfer(NULL::bal, 1, 2, 1009.99, '-Infinity', balance_column => 'e');
+SELECT * FROM transfer(NULL::bal, 1, 2, 0.01, '-Infinity', balance_column => 'e');
 \echo :SQLSTATE
 SELECT * FROM transfer(NULL::bal, 1, 2, 1, balance_column => 'se');
 \echo :SQLSTATE
@@ -126,10 +126,10 @@ SELECT * FROM transfer(NULL::bal, 2, 1, 1, balance_column => 'n');
 UPDATE bal SET n = CASE id WHEN 1 THEN 'Infinity'::numeric ELSE 1 END;
 SELECT * FROM transfer(NULL::bal, 1, 2, 1, balance_column => 'n');
 \echo :SQLSTATE
-SELECT * FROM transfer(NULL::bal, 2, 1, 1, NULL, balance_column => 'n');
+SELECT * FROM transfer(NULL::bal, 2, 1, 1, '-Infinity', balance_column => 'n');
 \echo :SQLSTATE
 UPDATE bal SET n = CASE id WHEN 1 THEN '-Infinity'::numeric ELSE 1 END;
-SELECT * FROM transfer(NULL::bal, 1, 2, 1, NULL, balance_column => 'n');
+SELECT * FROM transfer(NULL::bal, 1, 2, 1, '-Infinity', balance_column => 'n');
 \echo :SQLSTATE
 SELECT * FROM transfer(NULL::bal, 2, 1, 1, balance_column => 'n');
 \echo :SQLSTATE

@@ -49,13 +49,23 @@ rules_check_args(const RuleArgs *args)
 static Numeric
 rules_floor(const MoneyColumn *column, Numeric min_balance)
 {
-	if (min_balance == NULL)
-		return NULL;
-	if (money_compare(min_balance, column->lowest) < 0)
+	if (min_balance == NULL || money_compare(min_balance, column->lowest) < 0)
 		return column->bounded ? column->lowest : NULL;
 	if (money_compare(min_balance, column->highest) <= 0)
 		return money_ceiling(column, min_balance);
 	return NULL;
+}
+
+/* The floor that a call means: 0 if it names none; NULL if there is none. */
+static Numeric
+rules_call_floor(Numeric min_balance)
+{
+	if (min_balance == NULL)
+		return int64_to_numeric(0);
+	if (numeric_is_inf(min_balance) &&
+		money_compare(min_balance, int64_to_numeric(0)) < 0)
+		return NULL;
+	return min_balance;
 }
 
 /* Take the limits for transfers between these accounts. */
@@ -65,7 +75,7 @@ rules_resolve(Rules *rules, const Accounts *accounts, const MoneyColumn *booked,
 {
 	rules->accounts = accounts;
 	rules->booked = booked;
-	rules->min_balance = args->min_balance;
+	rules->min_balance = rules_call_floor(args->min_balance);
 	rules->max_balance = args->max_balance;
 	rules->floor = rules_floor(&accounts->balance, rules->min_balance);
 	rules->up_to = args->up_to;

@@ -63,7 +63,7 @@ typedef enum StatusTells
 /* The limits that a caller gives. */
 typedef struct RuleArgs
 {
-	Numeric min_balance; /* of the payer, or NULL */
+	Numeric min_balance; /* of the payer, or NULL for 0 */
 	Numeric max_balance; /* of the payee, or NULL */
 	bool up_to;			 /* move what is there, if it is less */
 } RuleArgs;
@@ -73,7 +73,7 @@ typedef struct Rules
 {
 	const Accounts *accounts;
 	const MoneyColumn *booked; /* where the amount is booked, or NULL */
-	Numeric min_balance;
+	Numeric min_balance;	   /* NULL for none; so is the next one */
 	Numeric max_balance;
 	Numeric floor; /* the least balance that min_balance and the column's
 					* range allow, or NULL */

@@ -341,9 +341,9 @@ SELECT results_eq(
 	'min_balance is the floor, to the last cent');
 SELECT results_eq(
 	$$SELECT (from_account).balance, (to_account).balance
-	  FROM transfer(NULL::account, 1, 2, 50, min_balance => NULL)$$,
+	  FROM transfer(NULL::account, 1, 2, 50, min_balance => '-Infinity')$$,
 	$$VALUES (-100.00, 300.00)$$,
-	'NULL is no floor');
+	'-Infinity is no floor');
 SELECT lives_ok(
 	$$SELECT transfer(NULL::account, 2, 1, 200)$$,
 	'back to where it was');
@@ -397,9 +397,9 @@ FROM (VALUES
 	 'RF001', 'insufficient funds'),
 	($$SELECT transfer(NULL::account, 1, 2, 100, min_balance => 0.01)$$,
 	 'RF001', 'a balance under min_balance'),
-	($$SELECT transfer(NULL::wallet, 'Bob', 'Ann', 31987, NULL, 'name', 'coins')$$,
+	($$SELECT transfer(NULL::wallet, 'Bob', 'Ann', 31987, '-Infinity', 'name', 'coins')$$,
 	 '23514', 'a CHECK constraint'),
-	($$SELECT transfer(NULL::wallet, 'Ann', 'Bob', 800, NULL, 'name', 'coins')$$,
+	($$SELECT transfer(NULL::wallet, 'Ann', 'Bob', 800, '-Infinity', 'name', 'coins')$$,
 	 '22003', 'more than the balance column can hold'),
 	($$SELECT transfer(NULL::wallet, 'Ann', 'Bob', 1, 0, 'name', 'price')$$,
 	 '42804', 'a balance column that is not exact'),

@@ -41,7 +41,7 @@ INSERT INTO contract VALUES
  'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,text,jsonb,numeric,name[],boolean',
  'v',
  'accounts anyelement, from_id anycompatible, to_id anycompatible, amount numeric,'
- ' min_balance numeric DEFAULT 0, id_column name DEFAULT NULL::name,'
+ ' min_balance numeric DEFAULT NULL::numeric, id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name,'
  ' journal regclass DEFAULT NULL::regclass, request_id text DEFAULT NULL::text,'
  ' details jsonb DEFAULT NULL::jsonb, max_balance numeric DEFAULT NULL::numeric,'
@@ -53,7 +53,7 @@ INSERT INTO contract VALUES
  'v',
  'accounts anyelement, journal regclass, entry_id bigint,'
  ' amount numeric DEFAULT NULL::numeric, request_id text DEFAULT NULL::text,'
- ' details jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT 0,'
+ ' details jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT NULL::numeric,'
  ' max_balance numeric DEFAULT NULL::numeric, up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
@@ -65,7 +65,7 @@ INSERT INTO contract VALUES
  ' amounts numeric[], request_ids text[] DEFAULT NULL::text[],'
  ' chains integer[] DEFAULT NULL::integer[], on_error text DEFAULT ''raise''::text,'
  ' journal regclass DEFAULT NULL::regclass, details jsonb DEFAULT NULL::jsonb,'
- ' min_balance numeric DEFAULT 0, max_balance numeric DEFAULT NULL::numeric,'
+ ' min_balance numeric DEFAULT NULL::numeric, max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' entry_ids bigint[] DEFAULT NULL::bigint[],'

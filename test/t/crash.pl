@@ -64,11 +64,11 @@ COMMIT;
 \set n :n + 1
 SQL
 	pay => $choose . <<'SQL',
-SELECT (to_account).balance FROM transfer(NULL::account, :payer, :payee, 1.01, NULL);
+SELECT (to_account).balance FROM transfer(NULL::account, :payer, :payee, 1.01, '-Infinity');
 SQL
 	pay_audited => $choose . <<'SQL');
 BEGIN;
-SELECT (to_account).balance FROM transfer(NULL::audited, :payer, :payee, 1.01, NULL);
+SELECT (to_account).balance FROM transfer(NULL::audited, :payer, :payee, 1.01, '-Infinity');
 \sleep 1 ms
 COMMIT;
 SQL
@@ -150,7 +150,7 @@ sub all_is_well
 SELECT created FROM get_or_create(NULL::test, '{"str": "after $when"}');
 SELECT created FROM get_or_create(NULL::test, '{"str": "after $when"}');
 SELECT created FROM update_or_create(NULL::test, '{"str": "after $when"}');
-SELECT count(*) FROM transfer(NULL::account, 1, 2, 0.01, NULL);
+SELECT count(*) FROM transfer(NULL::account, 1, 2, 0.01, '-Infinity');
 ), "t\nf\nf\n1", "$when: the functions work");
 	return;
 }

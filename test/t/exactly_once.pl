@@ -106,7 +106,7 @@ sub new_request
 sub options
 {
 	my ($table) = @_;
-	return "journal => '$journal_of{$table}', min_balance => NULL";
+	return "journal => '$journal_of{$table}', min_balance => '-Infinity'";
 }
 
 # A call gives one row: whether it was booked before, and the entry.

@@ -169,7 +169,7 @@ SQL
 my $pay = <<'SQL';
 \set payer 1 + :n % 10
 \set payee 1 + (:n + 1) % 10
-INSERT INTO payment SELECT :n, entry->>'id', replayed FROM transfer(NULL::purse, :payer, :payee, 0.25, NULL, journal => 'journal', request_id => 'request :n');
+INSERT INTO payment SELECT :n, entry->>'id', replayed FROM transfer(NULL::purse, :payer, :payee, 0.25, '-Infinity', journal => 'journal', request_id => 'request :n');
 \set n :n + 1
 SQL
 
@@ -204,7 +204,7 @@ sub load
 			"$name-$protocol-rollback\@1" =>
 			  "BEGIN;\n$call;\n\\sleep 1 ms\nROLLBACK;\n\\set n :n + 1\n",
 			"$name-$protocol-transfer\@3" => $choose
-			  . "SELECT (to_account).balance FROM transfer(NULL::account, :payer, :payee, 0.25, NULL);\n",
+			  . "SELECT (to_account).balance FROM transfer(NULL::account, :payer, :payee, 0.25, '-Infinity');\n",
 			"$name-$protocol-pay\@3" => $payment
 		},
 		'-D' => "n=$first",
@@ -326,7 +326,7 @@ my @statements = (
 	q(SELECT get_or_create(NULL::test, '{"str": "swap"}')),
 	q(SELECT get_or_create(NULL::test, '{"no column": 1}')),
 	q(SELECT update_or_create(NULL::test, '{"str": "swap"}', '{"id": 0}')),
-	q(SELECT transfer(NULL::purse, 1, 2, 1, NULL, journal => 'journal', request_id => 'kept')),
+	q(SELECT transfer(NULL::purse, 1, 2, 1, '-Infinity', journal => 'journal', request_id => 'kept')),
 	q(SELECT transfer(NULL::purse, 1, 2, 1e7, journal => 'journal')),
 	q(SELECT transfer(NULL::purse, 1, 99, 1, journal => 'journal')),
 	q(SELECT transfer_many(NULL::purse, '{1,2}'::int[], '{2,1}'::int[], '{1,1e7}', journal => 'journal')),
@@ -409,7 +409,7 @@ my %cuts = (
 		$node->safe_psql('postgres',
 			"SELECT pg_terminate_backend(pid, 180000) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
 	});
-my $options = "journal => 'journal', min_balance => NULL";
+my $options = "journal => 'journal', min_balance => '-Infinity'";
 
 for my $how (sort keys %cuts)
 {

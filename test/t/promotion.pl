@@ -62,7 +62,7 @@ sub call
 	my ($client, $n) = @_;
 	my $name = $client % ($clients - 1) . " $n";
 	my ($from, $to) = (1 + $n % 10, 1 + ($n + 1) % 10);
-	my $options = "journal => 'journal', min_balance => NULL";
+	my $options = "journal => 'journal', min_balance => '-Infinity'";
 
 	return qq(SELECT created AS replayed, (object).id AS entry FROM get_or_create(NULL::test, '{"str": "key $n"}'))
 	  if $n % 4 == 1;

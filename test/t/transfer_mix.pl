@@ -85,7 +85,7 @@ my %scripts = (
 	'large@1' => "SELECT batch(800);\n",
 	'reversal@3' => qq(
 \\set n random(1, $clients * $calls)
-INSERT INTO outcome SELECT 'reversal', try(format('SELECT reverse_transfer(NULL::account, ''journal'', %s, 1, ''back %s'', min_balance => NULL)', :n, :n / 2));
+INSERT INTO outcome SELECT 'reversal', try(format('SELECT reverse_transfer(NULL::account, ''journal'', %s, 1, ''back %s'', min_balance => ''-Infinity'')', :n, :n / 2));
 ),
 	'lock@1' => qq(
 BEGIN;

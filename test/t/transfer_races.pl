@@ -130,7 +130,7 @@ my $pay = "SELECT pay(:payer, :payee, :cents / 100.0);\n";
 # Without a floor nothing is refused.  But this client changes its mind.
 my $regret = <<'SQL';
 BEGIN;
-SELECT (from_account).balance FROM transfer(NULL::account, :payer, :payee, :cents / 100.0, min_balance => NULL);
+SELECT (from_account).balance FROM transfer(NULL::account, :payer, :payee, :cents / 100.0, min_balance => '-Infinity');
 ROLLBACK;
 SQL
 

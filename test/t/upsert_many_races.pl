@@ -349,13 +349,13 @@ race(
 		'locked@2' => $choose_accounts . <<'SQL',
 BEGIN;
 SELECT count(*) FROM lock_rows(NULL::account, ARRAY[:a, :b, :c, :d]);
-SELECT (transfer(NULL::account, f, t, 1.01, NULL)).to_account
+SELECT (transfer(NULL::account, f, t, 1.01, '-Infinity')).to_account
 FROM (VALUES (:d, :a), (:b, :c), (:c, :a), (:a, :b), (:d, :c)) AS v (f, t)
 WHERE f <> t;
 COMMIT;
 SQL
 		'alone@2' => $choose_accounts . <<'SQL',
-SELECT (to_account).balance FROM transfer(NULL::account, :a, 1 + :a % 20, 1.01, NULL);
+SELECT (to_account).balance FROM transfer(NULL::account, :a, 1 + :a % 20, 1.01, '-Infinity');
 SQL
 		'skip@1' => $choose_accounts . <<'SQL',
 BEGIN;

@@ -566,7 +566,7 @@ sub money_options
 	push @options, "journal => 'f.j'" if $j;
 	push @options, 'details => ' . pick("'{\"a\": 1}'", 'NULL', "'[1]'", "'null'")
 	  if $j && $j->{has}{details} && chance(0.3);
-	push @options, 'min_balance => ' . pick(0, -50, 90, 'NULL', chance(0.2) ? "'NaN'" : 0)
+	push @options, 'min_balance => ' . pick(0, -50, 90, 'NULL', "'-Infinity'", chance(0.2) ? "'NaN'" : 0)
 	  if chance(0.2);
 	push @options, 'max_balance => ' . pick(200, 'NULL', 50) if chance(0.15);
 	push @options, 'must_match => ' . (
