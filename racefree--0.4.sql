@@ -119,13 +119,26 @@ CREATE FUNCTION create_journal(
     request_id_type regtype DEFAULT 'uuid',
     foreign_keys boolean DEFAULT true,
     balance_column name DEFAULT 'balance',
-    partition_by text DEFAULT NULL)
+    partition_by text DEFAULT NULL,
+    min_balance_column name DEFAULT NULL,
+    max_balance_column name DEFAULT NULL,
+    closed_column name DEFAULT NULL,
+    must_match name[] DEFAULT NULL,
+    opening numeric DEFAULT NULL)
 RETURNS regclass
 AS 'MODULE_PATHNAME', 'create_journal'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text) IS
-'create an append-only table that transfers between these accounts are booked in';
+COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric) IS
+'create an append-only table that transfers between these accounts are booked in, by its rules';
+
+CREATE FUNCTION alter_journal(journal regclass, rules jsonb)
+RETURNS void
+AS 'MODULE_PATHNAME', 'alter_journal'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION alter_journal(regclass, jsonb) IS
+'change the rules of a journal: those that are named, null for none';
 
 CREATE FUNCTION journal_guard()
 RETURNS trigger

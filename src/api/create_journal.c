@@ -26,6 +26,7 @@
 #include "ledger/guard.h"
 #include "ledger/guard_tree.h"
 #include "ledger/journal.h"
+#include "ledger/journal_rules.h"
 #include "ledger/request_ids.h"
 #include "run/run.h"
 #include "table/columns.h"
@@ -42,7 +43,12 @@ enum
 	ARG_REQUEST_ID_TYPE,
 	ARG_FOREIGN_KEYS,
 	ARG_BALANCE_COLUMN,
-	ARG_PARTITION_BY
+	ARG_PARTITION_BY,
+	ARG_MIN_BALANCE_COLUMN,
+	ARG_MAX_BALANCE_COLUMN,
+	ARG_CLOSED_COLUMN,
+	ARG_MUST_MATCH,
+	ARG_OPENING
 };
 
 /* ----------
@@ -236,6 +242,7 @@ typedef struct JournalArgs
 	bool foreign_keys;
 	Oid request_type;
 	const char *partition_by;
+	GuardRules rules;
 } JournalArgs;
 
 /* Open the table of accounts, and find their columns. */
@@ -246,6 +253,48 @@ resolve_accounts(JournalArgs *args, FunctionCallInfo fcinfo)
 				  get_fn_expr_argtype(fcinfo->flinfo, ARG_ACCOUNTS),
 				  AccessShareLock, arguments_get_name(fcinfo, ARG_ID_COLUMN),
 				  arguments_get_name(fcinfo, ARG_BALANCE_COLUMN));
+}
+
+/* The names of an array, as a rule has them; NULL if there are none. */
+static char *
+read_must_match(ArrayType *array)
+{
+	Datum *elements;
+	bool *nulls;
+	int n;
+	List *names = NIL;
+
+	if (array == NULL)
+		return NULL;
+	arguments_deconstruct(array, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			error_null_element("must_match");
+		names = lappend(names, NameStr(*DatumGetName(elements[i])));
+	}
+	return journal_rules_print_match(names);
+}
+
+/* Read the rules, and check the columns that they name. */
+static void
+read_rules(JournalArgs *args, FunctionCallInfo fcinfo)
+{
+	const char **values = args->rules.values;
+
+	memset(&args->rules, 0, sizeof(GuardRules));
+	values[GUARD_MIN_BALANCE_COLUMN] =
+		arguments_get_name(fcinfo, ARG_MIN_BALANCE_COLUMN);
+	values[GUARD_MAX_BALANCE_COLUMN] =
+		arguments_get_name(fcinfo, ARG_MAX_BALANCE_COLUMN);
+	values[GUARD_CLOSED_COLUMN] = arguments_get_name(fcinfo, ARG_CLOSED_COLUMN);
+	values[GUARD_MUST_MATCH] = read_must_match(
+		arguments_get_array(fcinfo, ARG_MUST_MATCH));
+	if (!PG_ARGISNULL(ARG_OPENING))
+		values[GUARD_OPENING] = journal_rules_print_opening(
+			PG_GETARG_NUMERIC(ARG_OPENING));
+	journal_rules_check(&args->rules, args->accounts.table,
+						args->accounts.balance.attnum);
 }
 
 /* The type of request ids, which must exist and suit. */
@@ -275,6 +324,7 @@ read_journal_args(JournalArgs *args, FunctionCallInfo fcinfo)
 		textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_JOURNAL)));
 	args->schema = RangeVarGetCreationNamespace(args->journal);
 	resolve_accounts(args, fcinfo);
+	read_rules(args, fcinfo);
 }
 
 /* The journal's name, quoted and schema-qualified. */
@@ -335,7 +385,8 @@ make_journal(const JournalArgs *args, const JournalForm *form, Oid caller)
 	(void) guard_tree(relid, caller,
 					  guard_arguments(args->accounts.table,
 									  args->accounts.id.attnum,
-									  args->accounts.balance.attnum));
+									  args->accounts.balance.attnum,
+									  &args->rules));
 	return relid;
 }
 
@@ -353,7 +404,10 @@ check_journal(const JournalArgs *args, Oid relid)
 /*
  * create_journal(journal text, accounts anyelement, id_column name,
  *				  request_id_type regtype, foreign_keys boolean,
- *				  balance_column name, partition_by text) RETURNS regclass
+ *				  balance_column name, partition_by text,
+ *				  min_balance_column name, max_balance_column name,
+ *				  closed_column name, must_match name[], opening numeric)
+ *				  RETURNS regclass
  */
 Datum
 create_journal(PG_FUNCTION_ARGS)

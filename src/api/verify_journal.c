@@ -30,6 +30,7 @@
 #include "base/errors.h"
 #include "ledger/accounts.h"
 #include "ledger/journal.h"
+#include "ledger/journal_rules.h"
 #include "ledger/reports.h"
 #include "run/run.h"
 #include "table/columns.h"
@@ -440,13 +441,15 @@ verify_check_row_security(const Target *table)
 						 "BYPASSRLS.")));
 }
 
-/* What all accounts begin with, or NULL. */
+/* What all accounts begin with, or NULL: by default what the journal says. */
 static Numeric
-verify_read_opening(FunctionCallInfo fcinfo)
+verify_read_opening(FunctionCallInfo fcinfo, const Journal *journal)
 {
 	Numeric opening = arguments_get_numeric(fcinfo, ARG_OPENING);
 
-	if (opening != NULL && !money_is_finite(opening))
+	if (opening == NULL)
+		return journal_rules_opening(journal);
+	if (!money_is_finite(opening))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must be finite", "opening")));
 	return opening;
@@ -472,7 +475,7 @@ verify_open(Verification *verification, FunctionCallInfo fcinfo)
 	verify_check_row_security(accounts->table);
 
 	verify_choose_keys(verification);
-	verification->opening = verify_read_opening(fcinfo);
+	verification->opening = verify_read_opening(fcinfo, journal);
 	verification->result = (ReturnSetInfo *) fcinfo->resultinfo;
 }
 

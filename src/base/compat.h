@@ -35,6 +35,14 @@
 #define RACEFREE_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* PostgreSQL 16 has one function for objects of all kinds. */
+#if PG_VERSION_NUM >= 160000
+#define owns_relation(relid, role) \
+	object_ownercheck(RelationRelationId, relid, role)
+#else
+#define owns_relation(relid, role) pg_class_ownercheck(relid, role)
+#endif
+
 /* PostgreSQL 17 can be asked for stronger modes as well. */
 #if PG_VERSION_NUM >= 170000
 #define lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)

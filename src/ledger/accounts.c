@@ -14,6 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "base/errors.h"
 #include "ledger/accounts.h"
@@ -83,6 +84,8 @@ accounts_open(Accounts *accounts, Oid row_type, LOCKMODE lockmode,
 	ids_resolve(&accounts->id, accounts->table, id_column);
 	accounts_check_balance_is_no_key(accounts);
 	accounts->match = (ColumnValues){0};
+	accounts->nlimits = 0;
+	memset(accounts->limits, 0, sizeof(accounts->limits));
 }
 
 void
@@ -117,6 +120,51 @@ accounts_set_match(Accounts *accounts, ArrayType *names)
 	accounts->match = (ColumnValues){.ncolumns = n, .attnums = attnums};
 }
 
+/* Add columns in which both accounts must be equal, once each. */
+void
+accounts_add_match(Accounts *accounts, const AttrNumber *attnums, int n)
+{
+	ColumnValues *match = &accounts->match;
+	AttrNumber *all = palloc(sizeof(AttrNumber) * (match->ncolumns + n));
+	int nall = match->ncolumns;
+
+	if (nall > 0)
+		memcpy(all, match->attnums, sizeof(AttrNumber) * nall);
+	for (int i = 0; i < n; i++)
+	{
+		bool known = false;
+
+		for (int c = 0; c < nall; c++)
+			known = known || all[c] == attnums[i];
+		if (!known)
+			all[nall++] = attnums[i];
+	}
+	*match = (ColumnValues){.ncolumns = nall, .attnums = all};
+}
+
+/* Return true if a type, no domain, can be that of a column with this limit. */
+bool
+accounts_is_limit_type(AccountLimit limit, Oid type)
+{
+	if (limit == ACCOUNT_CLOSED)
+		return type == BOOLOID || type == TIMESTAMPTZOID;
+	return money_is_type(type);
+}
+
+/* Set a column, of a type that suits, that limits each account. */
+void
+accounts_set_limit(Accounts *accounts, AccountLimit limit, AttrNumber attnum)
+{
+	LimitColumn *column = &accounts->limits[limit];
+
+	Assert(column->attnum == InvalidAttrNumber);
+	column->attnum = attnum;
+	column->type = getBaseType(
+		target_column(accounts->table, attnum)->atttypid);
+	accounts->nlimits++;
+	Assert(accounts_is_limit_type(limit, column->type));
+}
+
 /*
  * Return true if the columns that both accounts must share stay what they are
  * when balances change.  A generated column may depend on the balance.
@@ -135,16 +183,28 @@ accounts_match_is_stable(const Accounts *accounts)
 	return true;
 }
 
-/* The balance, then the columns that must match: accounts_take_row() knows. */
+/*
+ * The balance, then the columns that must match, then those with limits:
+ * accounts_take_row() knows.
+ */
 ColumnValues *
 accounts_columns(const Accounts *accounts)
 {
 	const ColumnValues *match = &accounts->match;
-	ColumnValues *columns = values_make(1 + match->ncolumns);
+	ColumnValues *columns = values_make(1 + match->ncolumns +
+										accounts->nlimits);
+	int n = 1 + match->ncolumns;
 
 	values_set(columns, 0, accounts->balance.attnum, (Datum) 0, true);
 	for (int i = 0; i < match->ncolumns; i++)
 		values_set(columns, 1 + i, match->attnums[i], (Datum) 0, true);
+	for (int limit = 0; limit < NUM_ACCOUNT_LIMITS; limit++)
+	{
+		AttrNumber attnum = accounts->limits[limit].attnum;
+
+		if (attnum != InvalidAttrNumber)
+			values_set(columns, n++, attnum, (Datum) 0, true);
+	}
 	return columns;
 }
 
@@ -165,9 +225,50 @@ accounts_init(const Accounts *accounts, Account *account)
 	account->match_nulls = palloc(sizeof(bool) * n);
 }
 
+/* Take a limit from its column; NULL is no limit. */
+static void
+accounts_take_limit(AccountLimit limit, Oid type, Datum value, bool isnull,
+					Account *account)
+{
+	switch (limit)
+	{
+		case ACCOUNT_FLOOR:
+			account->floor = isnull ? NULL : money_read(type, value);
+			break;
+		case ACCOUNT_CEILING:
+			account->ceiling = isnull ? NULL : money_read(type, value);
+			break;
+		case ACCOUNT_CLOSED:
+			account->closes = !isnull &&
+							  (type != BOOLOID || DatumGetBool(value));
+			account->closes_at = type == BOOLOID || isnull
+									 ? DT_NOBEGIN
+									 : DatumGetTimestampTz(value);
+			break;
+	}
+}
+
+/* Take the limits, the first of which is at that position in a row. */
+static void
+accounts_take_limits(const Accounts *accounts, const RowSet *set, uint64 i,
+					 int position, Account *account)
+{
+	for (int limit = 0; limit < NUM_ACCOUNT_LIMITS; limit++)
+	{
+		const LimitColumn *column = &accounts->limits[limit];
+		bool isnull;
+		Datum value;
+
+		if (column->attnum == InvalidAttrNumber)
+			continue;
+		value = rowset_column(set, i, column->attnum, position++, &isnull);
+		accounts_take_limit(limit, column->type, value, isnull, account);
+	}
+}
+
 /*
- * Take the balance, and what must match, from a row that lists all columns, or
- * those of accounts_columns().
+ * Take the balance, what must match, and limits from a row that lists all
+ * columns, or those of accounts_columns().
  */
 void
 accounts_take_row(const Accounts *accounts, const RowSet *set, uint64 i,
@@ -185,6 +286,8 @@ accounts_take_row(const Accounts *accounts, const RowSet *set, uint64 i,
 		account->match_values[c] = rowset_column(set, i, match->attnums[c],
 												 2 + c,
 												 &account->match_nulls[c]);
+	if (accounts->nlimits > 0)
+		accounts_take_limits(accounts, set, i, 2 + match->ncolumns, account);
 }
 
 /* The first column in which two accounts differ, NULL being like NULL. */

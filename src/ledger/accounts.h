@@ -11,6 +11,7 @@
 #define RACEFREE_ACCOUNTS_H
 
 #include "utils/array.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "ledger/money.h"
@@ -27,6 +28,23 @@ typedef enum Side
 
 #define NUM_SIDES (PAYEE + 1)
 
+/* What a column of an account's row can limit, by the rules of the journal. */
+typedef enum AccountLimit
+{
+	ACCOUNT_FLOOR,	 /* the least balance that paying may leave */
+	ACCOUNT_CEILING, /* the greatest that being paid may lead to */
+	ACCOUNT_CLOSED	 /* whether, or when, it takes part in nothing any more */
+} AccountLimit;
+
+#define NUM_ACCOUNT_LIMITS (ACCOUNT_CLOSED + 1)
+
+/* A column with such a limit. */
+typedef struct LimitColumn
+{
+	AttrNumber attnum; /* invalid if there is none */
+	Oid type;		   /* of a domain: the base type */
+} LimitColumn;
+
 /*
  * A table of accounts that is open, and the columns that transfers use.
  * Read-only for other rooms.
@@ -38,6 +56,8 @@ typedef struct Accounts
 	MoneyColumn balance;
 	ColumnValues match; /* columns in which both accounts of a transfer must
 						 * be equal; no values */
+	int nlimits;		/* how many of the next there are */
+	LimitColumn limits[NUM_ACCOUNT_LIMITS];
 } Accounts;
 
 /* One account: its id, and what was read of its row. */
@@ -50,6 +70,10 @@ typedef struct Account
 	Numeric balance;
 	Datum *match_values; /* as Accounts.match */
 	bool *match_nulls;
+	Numeric floor; /* its own, or NULL; so is the next */
+	Numeric ceiling;
+	bool closes;
+	TimestampTz closes_at; /* from then on it is closed */
 } Account;
 
 /* The table */
@@ -63,6 +87,14 @@ extern void accounts_open(Accounts *accounts, Oid row_type, LOCKMODE lockmode,
 extern void accounts_close(Accounts *accounts);
 /* Set the columns in which both accounts of a transfer must be equal. */
 extern void accounts_set_match(Accounts *accounts, ArrayType *names);
+/* Add columns to these, unless they are among them. */
+extern void accounts_add_match(Accounts *accounts, const AttrNumber *attnums,
+							   int n);
+/* Set a column, of a type that suits, that limits each account. */
+extern void accounts_set_limit(Accounts *accounts, AccountLimit limit,
+							   AttrNumber attnum);
+/* Return true if a type, no domain, can be that of such a column. */
+extern bool accounts_is_limit_type(AccountLimit limit, Oid type);
 /* Return true if changes of balances cannot change these columns. */
 extern bool accounts_match_is_stable(const Accounts *accounts);
 /* The columns that are read of accounts, where not the whole row is. */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  The triggers that guard a journal, and the accounts that they name.
+ *	  The triggers that guard a journal: the accounts that they name, and the
+ *	  rules of the journal.
  *
  * A request id, and the id of an entry, identify something within one table of
  * accounts and one column of balances only.  So a journal names the accounts
@@ -14,6 +15,12 @@
  * pg_dump dumps the arguments, and psql shows them.  Where an argument is
  * missing, any table or column will do; so it will for a journal without a
  * guard.
+ *
+ * The rules of the journal are arguments, too, such as
+ * 'min_balance_column=floor' or 'must_match=currency, "Tenant"': they are
+ * dumped and shown with it, and no caller can forget them.  What they mean is
+ * in journal_rules.c.  A partition's guard is its parent's, and so are its
+ * rules, which only count for the whole.
  *
  * The arguments are read once, and kept with the table until the table changes.
  * Checking accounts compares names, without looking up the table that is named.
@@ -43,20 +50,15 @@
 /* Its address distinguishes our function from others of the same name. */
 extern PGDLLEXPORT Datum journal_guard(PG_FUNCTION_ARGS);
 
-/* Keys of a guard's arguments. */
-typedef enum GuardKey
-{
-	GUARD_ACCOUNTS,
-	GUARD_ID_COLUMN,
-	GUARD_BALANCE_COLUMN
-} GuardKey;
-
-#define NUM_GUARD_KEYS (GUARD_BALANCE_COLUMN + 1)
-
 static const char *const guard_key_names[] = {
 	[GUARD_ACCOUNTS] = "accounts",
 	[GUARD_ID_COLUMN] = "id_column",
 	[GUARD_BALANCE_COLUMN] = "balance_column",
+	[GUARD_MIN_BALANCE_COLUMN] = "min_balance_column",
+	[GUARD_MAX_BALANCE_COLUMN] = "max_balance_column",
+	[GUARD_CLOSED_COLUMN] = "closed_column",
+	[GUARD_MUST_MATCH] = "must_match",
+	[GUARD_OPENING] = "opening",
 };
 
 StaticAssertDecl(lengthof(guard_key_names) == NUM_GUARD_KEYS,
@@ -65,15 +67,15 @@ StaticAssertDecl(lengthof(guard_key_names) == NUM_GUARD_KEYS,
 /* One guard; what its arguments do not name is NULL. */
 typedef struct Guard
 {
-	char *trigger;	 /* its name */
-	Oid function;	 /* what it executes */
-	bool inherited;	 /* true on a partition, if it is the parent's */
-	char *arguments; /* as CREATE TRIGGER takes them */
+	char *trigger;	/* its name */
+	Oid function;	/* what it executes */
+	char enabled;	/* as tgenabled */
+	bool inherited; /* true on a partition, if it is the parent's */
 	char *schema;
 	char *names[NUM_GUARD_KEYS];
 } Guard;
 
-/* All guards of a journal that have arguments, kept with the table. */
+/* All guards of a journal's rows, kept with the table. */
 typedef struct Guards
 {
 	int nguards;
@@ -145,8 +147,10 @@ error_guard_argument(const Target *journal, const Trigger *trigger,
 					RelationGetRelationName(target_relation(journal)),
 					argument),
 			 errhint("A guard's arguments are 'accounts=schema.table', "
-					 "'id_column=name' and 'balance_column=name', each at most "
-					 "once.")));
+					 "'id_column=name', 'balance_column=name', "
+					 "'min_balance_column=name', 'max_balance_column=name', "
+					 "'closed_column=name', 'must_match=name, ...' and "
+					 "'opening=number', each at most once.")));
 }
 
 /* Split an argument into its key and its value; false if it has no key. */
@@ -168,6 +172,29 @@ find_guard_key(const char *argument, GuardKey *key, const char **value)
 	return false;
 }
 
+/* Return true if the value is one that the key can have; names are. */
+static bool
+guard_value_suits(GuardKey key, const char *value)
+{
+	List *names;
+
+	switch (key)
+	{
+		case GUARD_ACCOUNTS:
+			return SplitIdentifierString(pstrdup(value), '.', &names) &&
+				   list_length(names) == 2;
+		case GUARD_MUST_MATCH:
+			return SplitIdentifierString(pstrdup(value), ',', &names) &&
+				   names != NIL;
+		case GUARD_OPENING:
+			/* What is none of it even so is refused where it is used. */
+			return value[0] != '\0' &&
+				   strspn(value, "+-.0123456789Ee") == strlen(value);
+		default:
+			return true;
+	}
+}
+
 /* Read one argument of the trigger. */
 static void
 read_guard_argument(const Target *journal, const Trigger *trigger,
@@ -177,31 +204,15 @@ read_guard_argument(const Target *journal, const Trigger *trigger,
 	const char *value;
 	List *names;
 
-	if (!find_guard_key(argument, &key, &value) || guard->names[key] != NULL)
+	if (!find_guard_key(argument, &key, &value) || guard->names[key] != NULL ||
+		!guard_value_suits(key, value))
 		error_guard_argument(journal, trigger, argument);
+	guard->names[key] = pstrdup(value);
 	if (key != GUARD_ACCOUNTS)
-	{
-		guard->names[key] = pstrdup(value);
 		return;
-	}
-	if (!SplitIdentifierString(pstrdup(value), '.', &names) ||
-		list_length(names) != 2)
-		error_guard_argument(journal, trigger, argument);
+	(void) SplitIdentifierString(pstrdup(value), '.', &names);
 	guard->schema = linitial(names);
 	guard->names[key] = lsecond(names);
-}
-
-/* All arguments of a trigger, as CREATE TRIGGER takes them. */
-static char *
-quote_guard_arguments(const Trigger *trigger)
-{
-	StringInfoData arguments;
-
-	initStringInfo(&arguments);
-	for (int i = 0; i < trigger->tgnargs; i++)
-		appendStringInfo(&arguments, "%s%s", i > 0 ? ", " : "",
-						 quote_literal_cstr(trigger->tgargs[i]));
-	return arguments.data;
 }
 
 /* Read the trigger. */
@@ -210,8 +221,8 @@ read_guard(const Target *journal, const Trigger *trigger, Guard *guard)
 {
 	guard->trigger = trigger->tgname;
 	guard->function = trigger->tgfoid;
+	guard->enabled = trigger->tgenabled;
 	guard->inherited = trigger->tgisclone;
-	guard->arguments = quote_guard_arguments(trigger);
 	for (int arg = 0; arg < trigger->tgnargs; arg++)
 		read_guard_argument(journal, trigger, trigger->tgargs[arg], guard);
 }
@@ -232,7 +243,7 @@ read_guards(const Target *journal)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (trigger->tgnargs > 0 && is_row_guard(trigger))
+		if (is_row_guard(trigger))
 			read_guard(journal, trigger, &guards->guards[guards->nguards++]);
 	}
 	return guards;
@@ -251,7 +262,6 @@ copy_guards(const Guards *guards)
 		Guard *guard = &copy->guards[i];
 
 		guard->trigger = pstrdup(guard->trigger);
-		guard->arguments = pstrdup(guard->arguments);
 		if (guard->schema != NULL)
 			guard->schema = pstrdup(guard->schema);
 		for (int key = 0; key < NUM_GUARD_KEYS; key++)
@@ -315,13 +325,49 @@ account_column_name(const Target *accounts, AttrNumber attnum)
 	return NameStr(target_column(accounts, attnum)->attname);
 }
 
+/* Add the rules to the arguments, as CREATE TRIGGER takes them. */
+static void
+append_guard_rules(StringInfo arguments, const GuardRules *rules)
+{
+	for (int key = GUARD_FIRST_RULE; key < NUM_GUARD_KEYS; key++)
+	{
+		if (rules->values[key] != NULL)
+			append_guard_argument(arguments, key, rules->values[key]);
+	}
+}
+
+/* Add the arguments of a guard that name accounts, as it has them. */
+static void
+append_guard_accounts(StringInfo arguments, const Guard *guard)
+{
+	if (guard->names[GUARD_ACCOUNTS] != NULL)
+		append_guard_argument(arguments, GUARD_ACCOUNTS,
+							  quote_qualified_identifier(
+								  guard->schema, guard->names[GUARD_ACCOUNTS]));
+	for (int key = GUARD_ID_COLUMN; key < GUARD_FIRST_RULE; key++)
+	{
+		if (guard->names[key] != NULL)
+			append_guard_argument(arguments, key, guard->names[key]);
+	}
+}
+
+/* The rules of one guard. */
+static void
+take_guard_rules(const Guard *guard, GuardRules *rules)
+{
+	memset(rules, 0, sizeof(GuardRules));
+	for (int key = GUARD_FIRST_RULE; key < NUM_GUARD_KEYS; key++)
+		rules->values[key] = guard->names[key];
+}
+
 /*
  * Arguments that name these accounts, as CREATE TRIGGER takes them: those that
- * the guard has, or all, if the guard is NULL.
+ * the guard has, or all, if the guard is NULL.  The rules follow.
  */
 static char *
 format_guard_arguments(const Target *accounts, AttrNumber id_attnum,
-					   AttrNumber balance_attnum, const Guard *guard)
+					   AttrNumber balance_attnum, const Guard *guard,
+					   const GuardRules *rules)
 {
 	StringInfoData arguments;
 
@@ -335,24 +381,33 @@ format_guard_arguments(const Target *accounts, AttrNumber id_attnum,
 	if (guard == NULL || guard->names[GUARD_BALANCE_COLUMN] != NULL)
 		append_guard_argument(&arguments, GUARD_BALANCE_COLUMN,
 							  account_column_name(accounts, balance_attnum));
+	append_guard_rules(&arguments, rules);
 	return arguments.data;
 }
 
-/* The arguments of a guard that names these accounts and columns. */
+/* The arguments of a guard that names these accounts, columns and rules. */
 char *
 guard_arguments(const Target *accounts, AttrNumber id_attnum,
-				AttrNumber balance_attnum)
+				AttrNumber balance_attnum, const GuardRules *rules)
 {
-	return format_guard_arguments(accounts, id_attnum, balance_attnum, NULL);
+	return format_guard_arguments(accounts, id_attnum, balance_attnum, NULL,
+								  rules);
 }
 
-/* The arguments of the journal's own guard; empty if it has none. */
+/*
+ * The arguments of the journal's own guard that name accounts; empty if none
+ * do.  They are for guards of its parts, which have no rules of their own.
+ */
 char *
 guard_arguments_of(const Target *journal)
 {
 	const Guards *guards = get_guards(journal);
+	StringInfoData arguments;
 
-	return pstrdup(guards->nguards == 0 ? "" : guards->guards[0].arguments);
+	initStringInfo(&arguments);
+	for (int i = 0; i < guards->nguards && arguments.len == 0; i++)
+		append_guard_accounts(&arguments, &guards->guards[i]);
+	return arguments.data;
 }
 
 /* ----------
@@ -406,7 +461,7 @@ names_exist(const Guard *guard, Relation accounts)
 								  get_namespace_oid(guard->schema, true));
 	if (!OidIsValid(relid))
 		return false;
-	for (int key = GUARD_ID_COLUMN; key < NUM_GUARD_KEYS; key++)
+	for (int key = GUARD_ID_COLUMN; key < GUARD_FIRST_RULE; key++)
 	{
 		if (guard->names[key] != NULL &&
 			get_attnum(relid, guard->names[key]) == InvalidAttrNumber)
@@ -434,28 +489,41 @@ describe_accounts(const Guard *guard, const char *accounts,
 	return words.data;
 }
 
-/*
- * The statement that makes the guard name these accounts.  The guard of a
- * partition may be its parent's, and then must be replaced there.
- */
+/* The table whose trigger the guard is: of a partition, perhaps its parent. */
 static char *
-renaming_statement(const Target *journal, const Guard *guard,
-				   const char *arguments)
+guarded_table_name(const Target *journal, const Guard *guard)
 {
 	Oid relid = RelationGetRelid(target_relation(journal));
 
 	if (guard->inherited)
 		relid = llast_oid(get_partition_ancestors(relid));
-	return psprintf(
-		"CREATE OR REPLACE TRIGGER %s BEFORE UPDATE OR DELETE ON "
-		"%s FOR EACH ROW EXECUTE FUNCTION %s(%s);",
-		quote_identifier(guard->trigger),
-		quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-								   get_rel_name(relid)),
-		quote_qualified_identifier(get_namespace_name(
-									   get_func_namespace(guard->function)),
-								   get_func_name(guard->function)),
-		arguments);
+	return quote_qualified_identifier(get_namespace_name(
+										  get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/* The schema of the extension's functions, as far as the guard tells. */
+static char *
+guard_function_schema(const Guard *guard)
+{
+	return get_namespace_name(get_func_namespace(guard->function));
+}
+
+/*
+ * The statement that gives the guard these arguments.  The guard of a partition
+ * may be its parent's, and then must be replaced there.
+ */
+static char *
+replacing_statement(const Target *journal, const Guard *guard,
+					const char *arguments)
+{
+	return psprintf("CREATE OR REPLACE TRIGGER %s BEFORE UPDATE OR DELETE ON "
+					"%s FOR EACH ROW EXECUTE FUNCTION %s(%s);",
+					quote_identifier(guard->trigger),
+					guarded_table_name(journal, guard),
+					quote_qualified_identifier(guard_function_schema(guard),
+											   get_func_name(guard->function)),
+					arguments);
 }
 
 /* Report that the journal belongs to other accounts than these. */
@@ -475,9 +543,13 @@ error_other_accounts(const Target *journal, const Guard *guard,
 		describe_accounts(guard, table_name_of(target_relation(accounts)),
 						  account_column_name(accounts, id_attnum),
 						  account_column_name(accounts, balance_attnum));
-	char *arguments = format_guard_arguments(accounts, id_attnum,
-											 balance_attnum, guard);
+	GuardRules rules;
+	char *arguments;
 
+	/* What the statement does not say would be lost. */
+	take_guard_rules(guard, &rules);
+	arguments = format_guard_arguments(accounts, id_attnum, balance_attnum,
+									   guard, &rules);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("journal \"%s\" belongs to other accounts",
@@ -488,7 +560,7 @@ error_other_accounts(const Target *journal, const Guard *guard,
 						   "of these accounts.")
 				 : errhint("If the table, its schema or a column was renamed, "
 						   "run: %s",
-						   renaming_statement(journal, guard, arguments))));
+						   replacing_statement(journal, guard, arguments))));
 }
 
 /* Check that the journal belongs to these accounts, or leaves it open. */
@@ -506,4 +578,196 @@ guard_check_accounts(const Target *journal, const Target *accounts,
 			error_other_accounts(journal, guard, accounts, id_attnum,
 								 balance_attnum);
 	}
+}
+
+/*
+ * The table of accounts that the journal's guards name, and the column with the
+ * balances; invalid, and NULL, if none is named.  A table that does not exist
+ * is an error.
+ */
+Oid
+guard_accounts(const Target *journal, const char **balance_column)
+{
+	const Guards *guards = get_guards(journal);
+
+	*balance_column = NULL;
+	for (int i = 0; i < guards->nguards; i++)
+	{
+		const Guard *guard = &guards->guards[i];
+		const char *name = guard->names[GUARD_ACCOUNTS];
+		Oid relid;
+
+		if (name == NULL)
+			continue;
+		relid = get_relname_relid(name, get_namespace_oid(guard->schema, true));
+		if (!OidIsValid(relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("journal \"%s\" belongs to accounts that do not "
+							"exist",
+							RelationGetRelationName(target_relation(journal))),
+					 errdetail("It belongs to table %s.",
+							   quote_qualified_identifier(guard->schema, name)),
+					 errhint("If the table or its schema was renamed, the hint "
+							 "of the error that a transfer raises tells what "
+							 "to do.")));
+		*balance_column = guard->names[GUARD_BALANCE_COLUMN];
+		return relid;
+	}
+	return InvalidOid;
+}
+
+/* ----------
+ * Rules
+ * ----------
+ */
+
+const char *
+guard_key_name(GuardKey key)
+{
+	Assert(key >= 0 && key < NUM_GUARD_KEYS);
+	return guard_key_names[key];
+}
+
+/* Report that two guards give different rules. */
+pg_noreturn static void
+error_guards_contradict(const Target *journal, GuardKey key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("guards of journal \"%s\" contradict each other",
+					RelationGetRelationName(target_relation(journal))),
+			 errdetail("Two of its triggers have different values of "
+					   "\"%s\".",
+					   guard_key_names[key]),
+			 errhint("To keep those of the first trigger, run: %s",
+					 guard_alter_statement(journal, "{}"))));
+}
+
+/*
+ * Collect the rules of all guards; false if there are none.  Those of a
+ * partition are its parent's, and do not count.
+ */
+static bool
+collect_rules(const Target *journal, GuardRules *rules, bool strict)
+{
+	const Guards *guards = get_guards(journal);
+	bool found = false;
+
+	memset(rules, 0, sizeof(GuardRules));
+	for (int i = 0; i < guards->nguards; i++)
+	{
+		const Guard *guard = &guards->guards[i];
+
+		for (int key = GUARD_FIRST_RULE; key < NUM_GUARD_KEYS; key++)
+		{
+			const char *value = guard->names[key];
+
+			if (value == NULL || guard->inherited)
+				continue;
+			found = true;
+			if (rules->values[key] == NULL)
+				rules->values[key] = value;
+			else if (strict && strcmp(rules->values[key], value) != 0)
+				error_guards_contradict(journal, key);
+		}
+	}
+	return found;
+}
+
+/* Take the journal's rules; false if there are none. */
+bool
+guard_rules(const Target *journal, GuardRules *rules)
+{
+	return collect_rules(journal, rules, true);
+}
+
+/* The same; if guards contradict each other, the first one counts. */
+void
+guard_first_rules(const Target *journal, GuardRules *rules)
+{
+	(void) collect_rules(journal, rules, false);
+}
+
+/* The command that makes a trigger what it was; NULL if it is new like that. */
+static char *
+enabling_command(const Target *journal, const Guard *guard)
+{
+	const char *action;
+
+	switch (guard->enabled)
+	{
+		case TRIGGER_FIRES_ALWAYS:
+			action = "ENABLE ALWAYS";
+			break;
+		case TRIGGER_FIRES_ON_REPLICA:
+			action = "ENABLE REPLICA";
+			break;
+		case TRIGGER_DISABLED:
+			action = "DISABLE";
+			break;
+		default:
+			return NULL;
+	}
+	return psprintf("ALTER TABLE %s %s TRIGGER %s",
+					guarded_table_name(journal, guard), action,
+					quote_identifier(guard->trigger));
+}
+
+/* Return true if the guard has rules. */
+static bool
+has_rules(const Guard *guard)
+{
+	for (int key = GUARD_FIRST_RULE; key < NUM_GUARD_KEYS; key++)
+	{
+		if (guard->names[key] != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The commands that give the journal these rules, instead of those that it has.
+ * The first guard gets them; others, if there are any, are to have none.  The
+ * caller closes the table before it runs the commands.
+ */
+List *
+guard_rules_commands(const Target *journal, const GuardRules *rules)
+{
+	const Guards *guards = get_guards(journal);
+	static const GuardRules none = {0};
+	List *commands = NIL;
+
+	for (int i = 0; i < guards->nguards; i++)
+	{
+		const Guard *guard = &guards->guards[i];
+		StringInfoData arguments;
+		char *enable = enabling_command(journal, guard);
+
+		if (i > 0 && !has_rules(guard))
+			continue;
+		initStringInfo(&arguments);
+		append_guard_accounts(&arguments, guard);
+		append_guard_rules(&arguments, i == 0 ? rules : &none);
+		commands = lappend(commands,
+						   replacing_statement(journal, guard, arguments.data));
+		if (enable != NULL)
+			commands = lappend(commands, enable);
+	}
+	return commands;
+}
+
+/* A call of alter_journal() with this JSON, as a statement to run. */
+char *
+guard_alter_statement(const Target *journal, const char *json)
+{
+	const Guards *guards = get_guards(journal);
+	const Guard *guard = &guards->guards[0];
+
+	Assert(guards->nguards > 0);
+	return psprintf("SELECT %s(%s, %s);",
+					quote_qualified_identifier(guard_function_schema(guard),
+											   "alter_journal"),
+					quote_literal_cstr(guarded_table_name(journal, guard)),
+					quote_literal_cstr(json));
 }

@@ -127,9 +127,10 @@ journal_check_durability(const Journal *journal, const Accounts *accounts)
 
 /*
  * A request or reversal is looked for in the table that is named.  In a part of
- * a journal what another part has would not be found, and be booked again.
+ * a journal what another part has would not be found, and be booked again.  So
+ * rules, too, are those of the whole.
  */
-static void
+void
 journal_check_is_whole(const Journal *journal)
 {
 	Relation rel = target_relation(journal->table);

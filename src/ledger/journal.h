@@ -22,6 +22,8 @@ extern void journal_close(Journal *journal);
 /* Check that transfers between these accounts can be booked in the journal. */
 extern void journal_check_accounts(const Journal *journal,
 								   const Accounts *accounts);
+/* Check that it is a whole one, and not a partition or child of one. */
+extern void journal_check_is_whole(const Journal *journal);
 extern const char *journal_table_name(const Journal *journal);
 /* An account's id, of that type, as a value of the column. */
 extern Datum journal_convert_id(const Journal *journal, JournalColumn column,

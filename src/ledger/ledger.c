@@ -32,6 +32,7 @@
 #include "base/compat.h"
 #include "base/early_release.h"
 #include "base/errors.h"
+#include "ledger/journal_rules.h"
 #include "ledger/ledger_private.h"
 #include "table/json.h"
 #include "table/traits.h"
@@ -55,13 +56,22 @@ ledger_progress(const Ledger *ledger, Progress *progress)
  * ----------
  */
 
-/* Open the accounts, and check that they can take part in a batch. */
+/* Open the journal, if there is one, and take its rules. */
 static void
-ledger_open_accounts(Ledger *ledger, const LedgerArgs *args)
+ledger_open_journal(Ledger *ledger, const LedgerArgs *args)
 {
-	accounts_open(&ledger->accounts, args->row_type, RowExclusiveLock,
-				  args->id_column, args->balance_column);
-	accounts_set_match(&ledger->accounts, args->must_match);
+	if (!args->has_journal)
+		return;
+	ledger->journal = &ledger->journal_space;
+	journal_open(ledger->journal, args->journal, RowExclusiveLock);
+	journal_check_accounts(ledger->journal, &ledger->accounts);
+	journal_rules_apply(ledger->journal, &ledger->accounts);
+}
+
+/* Check that the accounts can take part in a batch. */
+static void
+ledger_check_batch(const Ledger *ledger)
+{
 	if (ledger->many && !accounts_match_is_stable(&ledger->accounts))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -88,13 +98,11 @@ ledger_open(const LedgerArgs *args)
 		ledger->scratch = AllocSetContextCreate(CurrentMemoryContext,
 												"racefree transfers",
 												ALLOCSET_SMALL_SIZES);
-	ledger_open_accounts(ledger, args);
-	if (args->has_journal)
-	{
-		ledger->journal = &ledger->journal_space;
-		journal_open(ledger->journal, args->journal, RowExclusiveLock);
-		journal_check_accounts(ledger->journal, &ledger->accounts);
-	}
+	accounts_open(&ledger->accounts, args->row_type, RowExclusiveLock,
+				  args->id_column, args->balance_column);
+	accounts_set_match(&ledger->accounts, args->must_match);
+	ledger_check_batch(ledger);
+	ledger_open_journal(ledger, args);
 	rules_resolve(&ledger->rules, &ledger->accounts,
 				  ledger->journal != NULL
 					  ? &ledger->journal->money[JOURNAL_AMOUNT]
@@ -304,6 +312,7 @@ ledger_run(Ledger *ledger, bool report)
 	if (!sound)
 	{
 		ledger->access->lock(ledger);
+		rules_set_time(&ledger->rules);
 		racefree_injection_point("racefree-accounts-locked");
 		apply_all(ledger);
 		if (report)

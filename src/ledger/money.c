@@ -28,6 +28,24 @@ money_compare(Numeric a, Numeric b)
 											 NumericGetDatum(b)));
 }
 
+/* The greater of two numbers, of which either may be NULL. */
+Numeric
+money_greatest(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == NULL ? b : a;
+	return money_compare(a, b) >= 0 ? a : b;
+}
+
+/* The less of two numbers, of which either may be NULL. */
+Numeric
+money_least(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == NULL ? b : a;
+	return money_compare(a, b) <= 0 ? a : b;
+}
+
 /* Return true unless it is NaN or infinite. */
 bool
 money_is_finite(Numeric a)
@@ -107,11 +125,19 @@ money_to_column(const MoneyColumn *column, Numeric number)
 	}
 }
 
-/* A value of the column's type as a number. */
-Numeric
-money_from_column(const MoneyColumn *column, Datum value)
+/* Return true if a type, no domain, holds money exactly. */
+bool
+money_is_type(Oid type)
 {
-	switch (column->type)
+	return type == INT2OID || type == INT4OID || type == INT8OID ||
+		   type == CASHOID || type == NUMERICOID;
+}
+
+/* A value of such a type as a number. */
+Numeric
+money_read(Oid type, Datum value)
+{
+	switch (type)
 	{
 		case INT2OID:
 			return int64_to_numeric(DatumGetInt16(value));
@@ -122,8 +148,16 @@ money_from_column(const MoneyColumn *column, Datum value)
 		case CASHOID:
 			return DatumGetNumeric(DirectFunctionCall1(cash_numeric, value));
 		default:
+			Assert(type == NUMERICOID);
 			return DatumGetNumeric(value);
 	}
+}
+
+/* A value of the column's type as a number. */
+Numeric
+money_from_column(const MoneyColumn *column, Datum value)
+{
+	return money_read(column->type, value);
 }
 
 /* The scale of numeric(p, s), as core packs it. */
@@ -222,17 +256,8 @@ money_column(const Target *target, AttrNumber attnum, MoneyColumn *column)
 	column->attnum = attnum;
 	column->typmod = att->atttypmod;
 	column->type = getBaseTypeAndTypmod(att->atttypid, &column->typmod);
-	switch (column->type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case CASHOID:
-		case NUMERICOID:
-			break;
-		default:
-			return false;
-	}
+	if (!money_is_type(column->type))
+		return false;
 	column->bounded = column->type != NUMERICOID ||
 					  column->typmod >= (int32) VARHDRSZ;
 	column->highest = money_highest(column);

@@ -30,6 +30,10 @@ typedef struct MoneyColumn
 /* Describe a column; false if its type cannot hold money exactly. */
 extern bool money_column(const Target *target, AttrNumber attnum,
 						 MoneyColumn *column);
+/* Return true if a type, no domain, holds money exactly. */
+extern bool money_is_type(Oid type);
+/* A value of such a type as a number; it may point into the value. */
+extern Numeric money_read(Oid type, Datum value);
 /* A number as a value of the column, rounded if it cannot hold it. */
 extern Datum money_to_column(const MoneyColumn *column, Numeric number);
 /* A value of the column as a number; it may point into the value. */
@@ -43,6 +47,9 @@ extern Numeric money_ceiling(const MoneyColumn *column, Numeric number);
 
 /* Compare two numbers as qsort() does; NaN is above all others. */
 extern int money_compare(Numeric a, Numeric b);
+/* The greater, or the less, of two numbers; a NULL does not count. */
+extern Numeric money_greatest(Numeric a, Numeric b);
+extern Numeric money_least(Numeric a, Numeric b);
 /* Return true unless it is NaN or infinite. */
 extern bool money_is_finite(Numeric a);
 /* Return true for a finite amount greater than zero. */

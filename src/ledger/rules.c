@@ -56,16 +56,35 @@ rules_floor(const MoneyColumn *column, Numeric min_balance)
 	return NULL;
 }
 
-/* The floor that a call means: 0 if it names none; NULL if there is none. */
+/*
+ * The floor that a call means; NULL for none.  If it names none, that is each
+ * account's own, or 0 where accounts have no floors of their own.
+ */
 static Numeric
-rules_call_floor(Numeric min_balance)
+rules_call_floor(const Accounts *accounts, Numeric min_balance)
 {
 	if (min_balance == NULL)
-		return int64_to_numeric(0);
+		return accounts->limits[ACCOUNT_FLOOR].attnum != InvalidAttrNumber
+				   ? NULL
+				   : int64_to_numeric(0);
 	if (numeric_is_inf(min_balance) &&
 		money_compare(min_balance, int64_to_numeric(0)) < 0)
 		return NULL;
 	return min_balance;
+}
+
+/* The balance that the payer must keep; NULL for none. */
+static Numeric
+rules_min_balance(const Rules *rules, const Account *from)
+{
+	return money_greatest(rules->min_balance, from->floor);
+}
+
+/* The balance that the payee must not exceed; NULL for none. */
+static Numeric
+rules_max_balance(const Rules *rules, const Account *to)
+{
+	return money_least(rules->max_balance, to->ceiling);
 }
 
 /* Take the limits for transfers between these accounts. */
@@ -75,10 +94,24 @@ rules_resolve(Rules *rules, const Accounts *accounts, const MoneyColumn *booked,
 {
 	rules->accounts = accounts;
 	rules->booked = booked;
-	rules->min_balance = rules_call_floor(args->min_balance);
+	rules->min_balance = rules_call_floor(accounts, args->min_balance);
 	rules->max_balance = args->max_balance;
-	rules->floor = rules_floor(&accounts->balance, rules->min_balance);
 	rules->up_to = args->up_to;
+	rules->now = 0;
+}
+
+/*
+ * Take the time at which accounts are closed or not.  The accounts are locked:
+ * had it been taken before the call waited for one of them, a transfer could be
+ * made long after the other one was closed.
+ */
+void
+rules_set_time(Rules *rules)
+{
+	const LimitColumn *closed = &rules->accounts->limits[ACCOUNT_CLOSED];
+
+	if (closed->attnum != InvalidAttrNumber)
+		rules->now = GetCurrentTimestamp();
 }
 
 /* ----------
@@ -140,17 +173,25 @@ static Numeric
 rules_clip_amount(const Rules *rules, const Account *from, Numeric amount)
 {
 	const MoneyColumn *column = &rules->accounts->balance;
+	Numeric floor = rules_floor(column, rules_min_balance(rules, from));
 	Numeric available;
 
-	if (rules->floor == NULL)
+	if (floor == NULL)
 		return amount;
-	available = money_minus(from->balance, rules->floor);
+	available = money_minus(from->balance, floor);
 	if (column->bounded && money_compare(available, column->highest) > 0)
 		available = column->highest;
 	return money_compare(available, amount) < 0 ? available : amount;
 }
 
-/* Check that there are two accounts with balances that can be counted on. */
+/* Return true if the account takes part in nothing any more. */
+static bool
+rules_is_closed(const Rules *rules, const Account *account)
+{
+	return account->closes && account->closes_at <= rules->now;
+}
+
+/* Check that there are two accounts with numbers that can be counted on. */
 static TransferStatus
 rules_check_balances(const Rules *rules, const Account *from, const Account *to)
 {
@@ -158,6 +199,10 @@ rules_check_balances(const Rules *rules, const Account *from, const Account *to)
 		return TRANSFER_FROM_NOT_FOUND;
 	if (!to->found)
 		return TRANSFER_TO_NOT_FOUND;
+	if (rules_is_closed(rules, from))
+		return TRANSFER_FROM_CLOSED;
+	if (rules_is_closed(rules, to))
+		return TRANSFER_TO_CLOSED;
 	if (rules_check_match(rules, from, to) != TRANSFER_OK)
 		return TRANSFER_MISMATCH;
 	if (from->balance_null)
@@ -168,6 +213,10 @@ rules_check_balances(const Rules *rules, const Account *from, const Account *to)
 		return TRANSFER_TO_BALANCE_NULL;
 	if (!money_is_finite(to->balance))
 		return TRANSFER_TO_BALANCE_NOT_FINITE;
+	if (from->floor != NULL && numeric_is_nan(from->floor))
+		return TRANSFER_FROM_FLOOR_NAN;
+	if (to->ceiling != NULL && numeric_is_nan(to->ceiling))
+		return TRANSFER_TO_CEILING_NAN;
 	return TRANSFER_OK;
 }
 
@@ -181,6 +230,8 @@ rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
 {
 	const MoneyColumn *column = &rules->accounts->balance;
 	TransferStatus status = rules_check_balances(rules, from, to);
+	Numeric min_balance;
+	Numeric max_balance;
 	Numeric after[NUM_SIDES];
 
 	if (status != TRANSFER_OK)
@@ -193,11 +244,11 @@ rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
 		return TRANSFER_MOVED_NOT_EXACT;
 	after[PAYER] = money_minus(from->balance, amount);
 	after[PAYEE] = money_plus(to->balance, amount);
-	if (rules->min_balance != NULL &&
-		money_compare(after[PAYER], rules->min_balance) < 0)
+	min_balance = rules_min_balance(rules, from);
+	if (min_balance != NULL && money_compare(after[PAYER], min_balance) < 0)
 		return TRANSFER_FUNDS;
-	if (rules->max_balance != NULL &&
-		money_compare(after[PAYEE], rules->max_balance) > 0)
+	max_balance = rules_max_balance(rules, to);
+	if (max_balance != NULL && money_compare(after[PAYEE], max_balance) > 0)
 		return TRANSFER_LIMIT;
 	if (column->bounded && money_compare(after[PAYER], column->lowest) < 0)
 		return TRANSFER_FROM_OUT_OF_RANGE;
@@ -218,13 +269,17 @@ rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
  * ----------
  */
 
-/* Return true if bounds can be computed without leaving numeric's range. */
+/*
+ * Return true if bounds can be computed without leaving numeric's range, and
+ * without reading the accounts' own limits.
+ */
 bool
 rules_bounds_are_sound(const Rules *rules, Numeric amount)
 {
 	const MoneyColumn *column = &rules->accounts->balance;
 
-	return money_compare(amount, column->highest) <= 0 &&
+	return rules->accounts->nlimits == 0 &&
+		   money_compare(amount, column->highest) <= 0 &&
 		   (rules->min_balance == NULL ||
 			money_compare(rules->min_balance, column->highest) <= 0) &&
 		   (rules->max_balance == NULL ||
@@ -276,11 +331,15 @@ static const struct
 	[TRANSFER_OVER_REVERSED] = {"over_reversed", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_NOT_FOUND] = {"account_not_found", TELLS_OF_OTHERS},
 	[TRANSFER_TO_NOT_FOUND] = {"account_not_found", TELLS_OF_OTHERS},
+	[TRANSFER_FROM_CLOSED] = {"account_closed", TELLS_OF_PAYER},
+	[TRANSFER_TO_CLOSED] = {"account_closed", TELLS_OF_PAYEE},
 	[TRANSFER_MISMATCH] = {"mismatch", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_BALANCE_NULL] = {"invalid_balance", TELLS_OF_PAYER},
 	[TRANSFER_FROM_BALANCE_NOT_FINITE] = {"invalid_balance", TELLS_OF_PAYER},
 	[TRANSFER_TO_BALANCE_NULL] = {"invalid_balance", TELLS_OF_PAYEE},
 	[TRANSFER_TO_BALANCE_NOT_FINITE] = {"invalid_balance", TELLS_OF_PAYEE},
+	[TRANSFER_FROM_FLOOR_NAN] = {"invalid_balance", TELLS_OF_PAYER},
+	[TRANSFER_TO_CEILING_NAN] = {"invalid_balance", TELLS_OF_PAYEE},
 	[TRANSFER_FUNDS] = {"insufficient_funds", TELLS_OF_PAYER},
 	[TRANSFER_MOVED_NOT_EXACT] = {"invalid_amount", TELLS_OF_PAYER},
 	[TRANSFER_LIMIT] = {"limit_exceeded", TELLS_OF_PAYEE},
@@ -377,8 +436,44 @@ rules_error_balance(const Rules *rules, const Account *account)
 }
 
 pg_noreturn static void
+rules_error_closed(const Rules *rules, const Account *account)
+{
+	const Accounts *accounts = rules->accounts;
+	AttrNumber attnum = accounts->limits[ACCOUNT_CLOSED].attnum;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_RACEFREE_ACCOUNT_CLOSED),
+			 errmsg("account \"%s\" of table \"%s\" is closed",
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts)),
+			 errdetail("By the rules of the journal, column \"%s\" says so.",
+					   NameStr(
+						   target_column(accounts->table, attnum)->attname))));
+}
+
+pg_noreturn static void
+rules_error_limit_nan(const Rules *rules, const Account *account,
+					  AccountLimit limit)
+{
+	const Accounts *accounts = rules->accounts;
+	AttrNumber attnum = accounts->limits[limit].attnum;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("limit of account \"%s\" in table \"%s\" is not a number",
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts)),
+			 errdetail("By the rules of the journal, column \"%s\" has it.",
+					   NameStr(
+						   target_column(accounts->table, attnum)->attname))));
+}
+
+pg_noreturn static void
 rules_error_funds(const Rules *rules, const Account *from, Numeric amount)
 {
+	Numeric min_balance = rules_min_balance(rules, from);
+	Numeric floor = rules_floor(&rules->accounts->balance, min_balance);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_INSUFFICIENT_FUNDS),
 			 errmsg("insufficient funds in account \"%s\" of table \"%s\"",
@@ -387,9 +482,9 @@ rules_error_funds(const Rules *rules, const Account *from, Numeric amount)
 			 errdetail("The balance is %s, the amount %s, the minimum "
 					   "balance %s.",
 					   money_print(from->balance), money_print(amount),
-					   money_print(rules->up_to && rules->floor != NULL
-									   ? rules->floor
-									   : rules->min_balance))));
+					   money_print(rules->up_to && floor != NULL
+									   ? floor
+									   : min_balance))));
 }
 
 pg_noreturn static void
@@ -403,7 +498,7 @@ rules_error_limit(const Rules *rules, const Account *to, Numeric amount)
 			 errdetail("The balance is %s, the amount %s, the maximum "
 					   "balance %s.",
 					   money_print(to->balance), money_print(amount),
-					   money_print(rules->max_balance))));
+					   money_print(rules_max_balance(rules, to)))));
 }
 
 pg_noreturn static void
@@ -452,6 +547,10 @@ rules_raise(const Rules *rules, TransferStatus status, const Account *from,
 			rules_error_not_found(rules, from);
 		case TRANSFER_TO_NOT_FOUND:
 			rules_error_not_found(rules, to);
+		case TRANSFER_FROM_CLOSED:
+			rules_error_closed(rules, from);
+		case TRANSFER_TO_CLOSED:
+			rules_error_closed(rules, to);
 		case TRANSFER_MISMATCH:
 			rules_error_mismatch(rules, from, to);
 		case TRANSFER_FROM_BALANCE_NULL:
@@ -460,6 +559,10 @@ rules_raise(const Rules *rules, TransferStatus status, const Account *from,
 		case TRANSFER_TO_BALANCE_NULL:
 		case TRANSFER_TO_BALANCE_NOT_FINITE:
 			rules_error_balance(rules, to);
+		case TRANSFER_FROM_FLOOR_NAN:
+			rules_error_limit_nan(rules, from, ACCOUNT_FLOOR);
+		case TRANSFER_TO_CEILING_NAN:
+			rules_error_limit_nan(rules, to, ACCOUNT_CEILING);
 		case TRANSFER_FUNDS:
 			rules_error_funds(rules, from, amount);
 		case TRANSFER_MOVED_NOT_EXACT:

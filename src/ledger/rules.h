@@ -33,11 +33,15 @@ typedef enum TransferStatus
 	TRANSFER_OVER_REVERSED,
 	TRANSFER_FROM_NOT_FOUND,
 	TRANSFER_TO_NOT_FOUND,
+	TRANSFER_FROM_CLOSED,
+	TRANSFER_TO_CLOSED,
 	TRANSFER_MISMATCH,
 	TRANSFER_FROM_BALANCE_NULL,
 	TRANSFER_FROM_BALANCE_NOT_FINITE,
 	TRANSFER_TO_BALANCE_NULL,
 	TRANSFER_TO_BALANCE_NOT_FINITE,
+	TRANSFER_FROM_FLOOR_NAN, /* the account's own; so is the ceiling */
+	TRANSFER_TO_CEILING_NAN,
 	TRANSFER_FUNDS,
 	TRANSFER_MOVED_NOT_EXACT, /* the amount that "up_to" leaves */
 	TRANSFER_LIMIT,
@@ -63,21 +67,24 @@ typedef enum StatusTells
 /* The limits that a caller gives. */
 typedef struct RuleArgs
 {
-	Numeric min_balance; /* of the payer, or NULL for 0 */
+	Numeric min_balance; /* of the payer; NULL for its own floor, or 0 */
 	Numeric max_balance; /* of the payee, or NULL */
 	bool up_to;			 /* move what is there, if it is less */
 } RuleArgs;
 
-/* The same for certain accounts.  Read-only for other rooms. */
+/*
+ * The same for certain accounts, which can have limits of their own: of a limit
+ * of the call and one of the account the narrower one counts.  Read-only for
+ * other rooms.
+ */
 typedef struct Rules
 {
 	const Accounts *accounts;
 	const MoneyColumn *booked; /* where the amount is booked, or NULL */
 	Numeric min_balance;	   /* NULL for none; so is the next one */
 	Numeric max_balance;
-	Numeric floor; /* the least balance that min_balance and the column's
-					* range allow, or NULL */
 	bool up_to;
+	TimestampTz now; /* at which accounts are closed, or not yet */
 } Rules;
 
 /* The amount that a transfer moves, and the balances right after it. */
@@ -92,6 +99,9 @@ extern void rules_check_args(const RuleArgs *args);
 /* Limits; "booked" is the journal's column for amounts, NULL without one. */
 extern void rules_resolve(Rules *rules, const Accounts *accounts,
 						  const MoneyColumn *booked, const RuleArgs *args);
+
+/* Take the time, when the accounts are locked. */
+extern void rules_set_time(Rules *rules);
 
 /* Checking, in order */
 
@@ -109,7 +119,10 @@ extern TransferStatus rules_check_match(const Rules *rules, const Account *from,
 
 /* Bounds on old balances within which a change cannot break a rule */
 
-/* Return true if bounds for the amount stay within numeric's range. */
+/*
+ * Return true if bounds for the amount tell all, and stay within numeric's
+ * range.
+ */
 extern bool rules_bounds_are_sound(const Rules *rules, Numeric amount);
 /* The bound for a change of the balance on one side. */
 extern AddBound rules_bound(const Rules *rules, Side side, Numeric change,

@@ -1,0 +1,248 @@
+/*-------------------------------------------------------------------------
+ *
+ * alter_journal.c
+ *	  alter_journal(): change the rules of a journal.
+ *
+ * What the call allocates lives in the caller's memory context.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+
+#include "api/arguments.h"
+#include "base/compat.h"
+#include "ledger/journal_rules.h"
+#include "run/run.h"
+
+PG_FUNCTION_INFO_V1(alter_journal);
+
+/* Arguments */
+enum
+{
+	ARG_JOURNAL,
+	ARG_RULES
+};
+
+/* The rules that an object gives. */
+typedef struct GivenRules
+{
+	bool given[NUM_GUARD_KEYS];
+	GuardRules rules; /* NULL for those that it takes away */
+} GivenRules;
+
+/* ----------
+ * Reading the rules
+ * ----------
+ */
+
+/* Report that a rule cannot have such a value. */
+pg_noreturn static void
+error_rule_value(GuardKey rule)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("rule \"%s\" must be %s or null", guard_key_name(rule),
+					rule == GUARD_OPENING	   ? "a number"
+					: rule == GUARD_MUST_MATCH ? "an array of names"
+											   : "a name")));
+}
+
+/* A string of JSON, which does not end with a zero byte. */
+static char *
+json_string(const JsonbValue *value)
+{
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* The names that an array has, as the rule has them. */
+static char *
+read_match(const JsonbValue *value)
+{
+	JsonbIterator *it;
+	JsonbValue element;
+	List *names = NIL;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsArray(value->val.binary.data))
+		error_rule_value(GUARD_MUST_MATCH);
+	it = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, false);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		if (element.type != jbvString)
+			error_rule_value(GUARD_MUST_MATCH);
+		names = lappend(names, json_string(&element));
+	}
+	return journal_rules_print_match(names);
+}
+
+/* A value, which is not null, as the rule has it. */
+static char *
+read_rule_value(GuardKey rule, const JsonbValue *value)
+{
+	if (rule == GUARD_MUST_MATCH)
+		return read_match(value);
+	if (rule == GUARD_OPENING)
+	{
+		if (value->type != jbvNumeric)
+			error_rule_value(rule);
+		return journal_rules_print_opening(value->val.numeric);
+	}
+	if (value->type != jbvString)
+		error_rule_value(rule);
+	return json_string(value);
+}
+
+/* The rule of that name. */
+static GuardKey
+read_rule_name(const JsonbValue *name)
+{
+	const char *names[NUM_GUARD_KEYS - GUARD_FIRST_RULE];
+
+	for (int i = 0; i < lengthof(names); i++)
+		names[i] = guard_key_name(GUARD_FIRST_RULE + i);
+	return GUARD_FIRST_RULE +
+		   arguments_choose("rule", json_string(name), names, lengthof(names));
+}
+
+/* Read the rules that the object gives. */
+static void
+read_given_rules(Jsonb *object, GivenRules *given)
+{
+	JsonbIterator *it;
+	JsonbValue name;
+	JsonbValue value;
+
+	memset(given, 0, sizeof(GivenRules));
+	if (!JB_ROOT_IS_OBJECT(object))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("argument \"%s\" must be a JSON object",
+							   "rules")));
+	it = JsonbIteratorInit(&object->root);
+	(void) JsonbIteratorNext(&it, &name, false);
+	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)
+	{
+		GuardKey rule = read_rule_name(&name);
+
+		(void) JsonbIteratorNext(&it, &value, true);
+		given->given[rule] = true;
+		if (value.type != jbvNull)
+			given->rules.values[rule] = read_rule_value(rule, &value);
+	}
+}
+
+/* ----------
+ * alter_journal
+ * ----------
+ */
+
+/* A role that may not must not be able to block others. */
+static void
+check_owner(const Journal *journal)
+{
+	Relation rel = target_relation(journal->table);
+
+	if (!owns_relation(RelationGetRelid(rel), GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(rel->rd_rel->relkind),
+					   RelationGetRelationName(rel));
+}
+
+/* Check the columns that are named, if the journal says of which table. */
+static void
+check_columns(const GivenRules *given, const Target *accounts,
+			  const char *balance_column)
+{
+	AttrNumber balance = InvalidAttrNumber;
+
+	if (balance_column != NULL)
+		balance = get_attnum(RelationGetRelid(target_relation(accounts)),
+							 balance_column);
+	journal_rules_check(&given->rules, accounts, balance);
+}
+
+/*
+ * Lock the accounts, and then the journal, as transfers do, and check the rules
+ * that are given.
+ */
+static void
+lock_and_check(const Journal *journal, const GivenRules *given)
+{
+	const char *balance_column;
+	Oid relid = guard_accounts(journal->table, &balance_column);
+	Target *accounts = NULL;
+
+	if (OidIsValid(relid))
+		accounts = target_open_table(relid, AccessShareLock);
+	target_lock(journal->table, ShareRowExclusiveLock);
+	if (guard_accounts(journal->table, &balance_column) != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("journal \"%s\" was tied to other accounts "
+						"concurrently",
+						journal_table_name(journal)),
+				 errhint("The transaction might succeed if retried.")));
+	if (accounts == NULL)
+		return;
+	check_columns(given, accounts, balance_column);
+	target_close(accounts);
+}
+
+/* The commands that change the rules that are given, and leave the others. */
+static List *
+make_commands(const Journal *journal, const GivenRules *given)
+{
+	GuardRules rules;
+	List *commands;
+
+	guard_first_rules(journal->table, &rules);
+	for (int rule = GUARD_FIRST_RULE; rule < NUM_GUARD_KEYS; rule++)
+	{
+		if (given->given[rule])
+			rules.values[rule] = given->rules.values[rule];
+	}
+	commands = guard_rules_commands(journal->table, &rules);
+	if (commands == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("journal \"%s\" has no guard",
+						journal_table_name(journal)),
+				 errdetail("The rules of a journal are kept with the trigger "
+						   "that guards it."),
+				 errhint("Call guard_journal() first.")));
+	return commands;
+}
+
+/* alter_journal(journal regclass, rules jsonb) RETURNS void */
+Datum
+alter_journal(PG_FUNCTION_ARGS)
+{
+	GivenRules given;
+	Journal journal;
+	List *commands;
+	ListCell *lc;
+
+	arguments_require(fcinfo, ARG_JOURNAL, "journal");
+	arguments_require(fcinfo, ARG_RULES, "rules");
+	read_given_rules(PG_GETARG_JSONB_P(ARG_RULES), &given);
+	journal_open(&journal, PG_GETARG_OID(ARG_JOURNAL), AccessShareLock);
+	check_owner(&journal);
+	journal_check_is_whole(&journal);
+	lock_and_check(&journal, &given);
+	commands = make_commands(&journal, &given);
+	/* ALTER TABLE wants a table that nobody else in the session uses. */
+	journal_close(&journal);
+
+	run_begin();
+	foreach(lc, commands)
+		run_command(lfirst(lc));
+	run_end();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * journal_rules.h
+ *	  The rules of a journal, which every transfer that it books must satisfy.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_JOURNAL_RULES_H
+#define RACEFREE_JOURNAL_RULES_H
+
+#include "ledger/guard.h"
+#include "ledger/journal.h"
+
+/* The rules that there are */
+
+/* Let the accounts be read and compared as the journal's rules say. */
+extern void journal_rules_apply(const Journal *journal, Accounts *accounts);
+/* The balance that each account began with; NULL if no rule says it. */
+extern Numeric journal_rules_opening(const Journal *journal);
+
+/* Rules that are given: values as a guard's arguments have them */
+
+/* The names of columns that must match; NULL if there are none. */
+extern char *journal_rules_print_match(List *names);
+/* The balance to begin with, which must be finite. */
+extern char *journal_rules_print_opening(Numeric opening);
+/* Check that the columns exist and suit; the balance column may be unknown. */
+extern void journal_rules_check(const GuardRules *rules, const Target *accounts,
+								AttrNumber balance);
+
+#endif /* RACEFREE_JOURNAL_RULES_H */
