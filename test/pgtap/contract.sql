@@ -35,7 +35,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree contract", :racefree, :pgtap;
 
-SELECT plan(135);
+SELECT plan(136);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -57,7 +57,7 @@ INSERT INTO contract VALUES
  'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,'
  'text,jsonb,numeric,name[],boolean',
  'accounts anyelement, from_id anycompatible, to_id anycompatible,'
- ' amount numeric, min_balance numeric DEFAULT 0,'
+ ' amount numeric, min_balance numeric DEFAULT NULL::numeric,'
  ' id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name,'
  ' journal regclass DEFAULT NULL::regclass,'
@@ -344,6 +344,9 @@ SELECT results_eq(
 	  FROM transfer(NULL::account, 1, 2, 50, min_balance => '-Infinity')$$,
 	$$VALUES (-100.00, 300.00)$$,
 	'-Infinity is no floor');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 2, 1, min_balance => NULL)$$,
+	'RF001', NULL, 'NULL is a floor of 0');
 SELECT lives_ok(
 	$$SELECT transfer(NULL::account, 2, 1, 200)$$,
 	'back to where it was');

@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(92);
+SELECT plan(113);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -71,12 +71,17 @@ INSERT INTO contract VALUES
  ' entry_ids bigint[] DEFAULT NULL::bigint[],'
  ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
-('create_journal', 'text,anyelement,name,regtype,boolean,name,text', 'v',
+('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric', 'v',
  'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
  ' request_id_type regtype DEFAULT ''uuid''::regtype,'
  ' foreign_keys boolean DEFAULT true,'
  ' balance_column name DEFAULT ''balance''::name,'
- ' partition_by text DEFAULT NULL::text'),
+ ' partition_by text DEFAULT NULL::text,'
+ ' min_balance_column name DEFAULT NULL::name,'
+ ' max_balance_column name DEFAULT NULL::name,'
+ ' closed_column name DEFAULT NULL::name,'
+ ' must_match name[] DEFAULT NULL::name[], opening numeric DEFAULT NULL::numeric'),
+('alter_journal', 'regclass,jsonb', 'v', 'journal regclass, rules jsonb'),
 ('guard_journal', 'regclass', 'v', 'journal regclass'),
 ('journal_guard', '', 'v', ''),
 ('balance_at', 'regclass,anycompatible,timestamptz', 's',
@@ -277,6 +282,64 @@ SELECT throws_ok($$SELECT create_journal('x', NULL::teller, balance_column => 'i
 CREATE UNLOGGED TABLE forgetful (from_id text, to_id text, amount numeric);
 SELECT throws_ok(
 	$$SELECT transfer(NULL::teller, 'a', 'b', 1, journal => 'forgetful')$$, '55000');
+
+-- ---------------------------------------------------------------------------
+-- Rules of a journal
+
+CREATE TABLE customer (id integer PRIMARY KEY, balance numeric(12,2) NOT NULL,
+	least numeric, most numeric, closed boolean, currency text DEFAULT 'EUR');
+INSERT INTO customer VALUES (1, 0, NULL, NULL), (2, 0, -10, 100), (3, 0, 0, 50);
+INSERT INTO customer VALUES (4, 0, 0, NULL, true, 'EUR'), (5, 0, 0, NULL, false, 'USD');
+SELECT lives_ok(
+	$$SELECT create_journal('ruled', NULL::customer, min_balance_column => 'least',
+		max_balance_column => 'most', closed_column => 'closed',
+		must_match => '{currency}', opening => 0)$$,
+	'a journal may have rules');
+SELECT results_eq(
+	$$SELECT status, from_balance, to_balance
+	  FROM transfer_many(NULL::customer, ARRAY[1, 2, 1], ARRAY[2, 3, 3],
+		ARRAY[30, 40, 10], chains => ARRAY[1, 1, 1], journal => 'ruled')$$,
+	$$VALUES ('ok', -30.00, 30.00), ('ok', -10.00, 40.00), ('ok', -40.00, 50.00)$$,
+	'each account has its own limits, in one chain');
+SELECT results_eq(
+	$$SELECT status
+	  FROM transfer_many(NULL::customer, ARRAY[2, 1, 1, 4, 1], ARRAY[1, 3, 4, 1, 5],
+		ARRAY[1, 1, 1, 1, 1], journal => 'ruled', on_error => 'report')$$,
+	$$VALUES ('insufficient_funds'), ('limit_exceeded'), ('account_closed'),
+		('account_closed'), ('mismatch')$$,
+	'and no transfer breaks one');
+SELECT throws_ok($$SELECT transfer(NULL::customer, 1, 4, 1, journal => 'ruled')$$,
+				 'RF008');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::customer, 2, 1, 1, '-Infinity', journal => 'ruled')$$,
+	'RF001');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::customer, 1, 3, 1, max_balance => 1000, journal => 'ruled')$$,
+	'RF004');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::customer, 3, 1, 1, 49.01, journal => 'ruled')$$, 'RF001');
+SELECT is_empty($$SELECT * FROM verify_journal('ruled', NULL::customer)$$,
+				'the accounts began with what the journal says');
+SELECT isnt_empty(
+	$$SELECT * FROM verify_journal('ruled', NULL::customer, opening => 1)$$,
+	'unless verify_journal is told otherwise');
+SELECT lives_ok(
+	$$SELECT alter_journal('ruled', '{"closed_column": null, "opening": 1}')$$,
+	'rules can be changed');
+SELECT results_eq(
+	$$SELECT (to_account).balance FROM transfer(NULL::customer, 1, 4, 1, journal => 'ruled')$$,
+	$$VALUES (1.00)$$,
+	'and taken away');
+SELECT throws_ok($$SELECT transfer(NULL::customer, 2, 1, 1, journal => 'ruled')$$,
+				 'RF001');
+SELECT throws_ok($$SELECT alter_journal('ruled', '{"most": 1}')$$, '22023');
+SELECT throws_ok($$SELECT alter_journal('ruled', '{"closed_column": "shut"}')$$,
+				 '42703');
+SELECT throws_ok($$SELECT alter_journal('ruled', '{"closed_column": "currency"}')$$,
+				 '42804');
+ALTER TABLE customer RENAME least TO floor;
+SELECT throws_ok($$SELECT transfer(NULL::customer, 3, 1, 1, journal => 'ruled')$$,
+				 '55000');
 
 -- ---------------------------------------------------------------------------
 -- Partitions

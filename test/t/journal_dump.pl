@@ -25,9 +25,13 @@ ALTER TABLE "A journal" ADD COLUMN teller name DEFAULT current_user;
 SELECT transfer(NULL::account, 1, 2, 30, journal => '"A journal"', request_id => 'first');
 SELECT reverse_transfer(NULL::account, '"A journal"', 1, 10, 'back');
 CREATE TABLE "An account" ("No" integer PRIMARY KEY, "The balance" integer NOT NULL);
+ALTER TABLE "An account" ADD COLUMN "The ""floor""" numeric DEFAULT -20, ADD COLUMN "Closed, or not" timestamptz,
+	ADD COLUMN "Of, whom" text, ADD COLUMN b integer;
 INSERT INTO "An account" VALUES (1, 100), (2, 100);
+INSERT INTO "An account" VALUES (3, 100, 0, '-infinity', NULL), (4, 100, 0, NULL, 'others');
 SELECT create_journal('parts', NULL::"An account", request_id_type => 'text', balance_column => 'The balance',
-	partition_by => 'RANGE (created_at)');
+	partition_by => 'RANGE (created_at)', min_balance_column => 'The "floor"', closed_column => 'Closed, or not',
+	must_match => ARRAY['Of, whom', 'b'], opening => 100.00);
 CREATE TABLE part PARTITION OF parts DEFAULT;
 SELECT guard_journal('parts');
 SELECT reverse_transfer(NULL::account, '"A journal"', 1, 1, 'back again');
@@ -151,6 +155,16 @@ for my $way (sort keys %ways)
 		q(SELECT transfer(NULL::account, 1, 2, 30, journal => 'parts')),
 		qr/journal "parts" belongs to other accounts/,
 		'it belongs to its accounts');
+	# So did the rules of the journal.
+	$answers->(
+		q(SELECT status FROM transfer_many(NULL::"An account", '{1,1,1,1}', '{3,4,2,2}', '{1,1,1000,80}',
+			balance_column => 'The balance', journal => 'parts', on_error => 'report')),
+		"account_closed\nmismatch\ninsufficient_funds\nok", 'its rules apply');
+	$answers->(
+		q(SELECT count(*) FROM verify_journal('parts', NULL::"An account", balance_column => 'The balance');
+		  SELECT alter_journal('parts', '{"opening": 99}');
+		  SELECT count(*) FROM verify_journal('parts', NULL::"An account", balance_column => 'The balance')),
+		"0\n\n4", 'among them the balance to begin with, and they can be changed');
 	for my $command ('DELETE FROM', 'TRUNCATE')
 	{
 		$refuses->(
