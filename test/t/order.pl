@@ -439,7 +439,7 @@ sub transfer
 {
 	my ($table, $from, $to, %named) = @_;
 	return 'SELECT replayed FROM '
-	  . call('transfer', $table, [ $from, $to, 1 ], min_balance => undef, %named);
+	  . call('transfer', $table, [ $from, $to, 1 ], min_balance => '-Infinity', %named);
 }
 
 sub insert
@@ -975,7 +975,7 @@ sub any_reversal
 	my ($family, $entries, @requests) = @_;
 	my ($id, $journal) = ledger($family);
 	my @arguments = ($journal, one_of(@$entries), 1);
-	my %named = (min_balance => undef, id_column => $id);
+	my %named = (min_balance => '-Infinity', id_column => $id);
 
 	$named{request_id} = one_of(@requests) if @requests;
 	return {
@@ -997,7 +997,7 @@ sub any_transfers
 	my @arguments = (
 		(map { my $side = $_; 'ARRAY[' . literals(map { $_->[$side]{$id} } @pairs) . ']' } 0, 1),
 		"array_fill(1.0, '{$n}')");
-	my %named = (on_error => one_of('raise', 'report'), min_balance => undef, id_column => $id);
+	my %named = (on_error => one_of('raise', 'report'), min_balance => '-Infinity', id_column => $id);
 
 	push @arguments,
 	  'ARRAY[' . literals(map { chance(0.8) ? one_of(@requests) : undef } @pairs) . ']::text[]'
@@ -1024,7 +1024,7 @@ sub large_transfers
 	my @arguments = ($from, $to, "array_fill(1.0, '{510}')", $requests);
 	my %named = (
 		on_error => 'report',
-		min_balance => undef,
+		min_balance => '-Infinity',
 		id_column => $id,
 		journal => $family->{journals}{$id});
 

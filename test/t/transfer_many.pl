@@ -192,6 +192,13 @@ sub move
 		return failure('insufficient_funds', 'RF001')
 		  if $amount <= 0 || $spare < $amount;
 	}
+	elsif ($range && $option->{up_to})
+	{
+		# What the column can hold, of the balance and of the amount.
+		my $spare = $payer < 0 ? $payer - $state->{least} : $range;
+		($amount, $exact) = ($spare, 1) if $spare < $amount;
+		return failure('insufficient_funds', 'RF001') if $amount <= 0;
+	}
 	return failure('invalid_amount', '22023') unless $exact;
 	# Not by the sum, which may be more than Perl's integers hold.
 	return failure('limit_exceeded', 'RF004')
@@ -609,6 +616,12 @@ sub random_options
 	($option{max_balance}, $sql{max_balance}) =
 	  random_bound($group, undef, 500, 900, 1500, 1500, 4000)
 	  if chance(0.3);
+	# No floor has to be asked for: by default it is 0.
+	if (exists $sql{min_balance} && !defined $option{min_balance})
+	{
+		$sql{min_balance} = "'-Infinity'";
+		($option{min_balance}, $sql{min_balance}) = (0, 'NULL') if chance(0.3);
+	}
 	# A floor between two balances that there can be is the upper one.
 	$sql{min_balance} = '49.5' if ($sql{min_balance} // '') eq '50';
 	if (chance(0.2))
