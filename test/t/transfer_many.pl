@@ -15,7 +15,7 @@
 use strict;
 use warnings;
 use IPC::Run;
-use List::Util qw(any first max sum0);
+use List::Util qw(any first max min sum0);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -150,16 +150,44 @@ sub transfer
 	  unless $amount->{exact} || $option->{up_to};
 	return failure('account_not_found', 'RF002')
 	  if any { !exists $state->{balance}{$_} } $from, $to;
+	return failure('account_closed', 'RF008')
+	  if closed($state, $from, $to);
 	return failure('mismatch', 'RF005')
 	  if mismatch($state, $option, $from, $to);
 	return move($state, $call, $option, $amount->{units}, $amount->{exact});
+}
+
+# By the rules of the journal, if it has any.
+sub closed
+{
+	my ($state, @accounts) = @_;
+	return any { $state->{closed}{$_} } @accounts;
+}
+
+# Of the call's limit and the account's own, if there are two, the narrower one.
+sub floor_of
+{
+	my ($state, $option, $account) = @_;
+	my $floor = $option->{min_balance};
+
+	return $floor unless $state->{floor};
+	$floor = undef if $option->{default_floor};
+	return max(grep { defined } $floor, $state->{floor}{$account});
+}
+
+sub ceiling_of
+{
+	my ($state, $option, $account) = @_;
+	return min(grep { defined } $option->{max_balance},
+		$state->{ceiling} ? $state->{ceiling}{$account} : undef);
 }
 
 sub mismatch
 {
 	my ($state, $option, $from, $to) = @_;
 
-	for my $column (@{ $option->{must_match} || [] })
+	for my $column (@{ $option->{must_match} || [] },
+		@{ $state->{must_match} || [] })
 	{
 		my ($one, $other) = map { $state->{$column}{$_} } $from, $to;
 		return 1 if ($one // '') ne ($other // '');
@@ -177,7 +205,8 @@ sub move
 {
 	my ($state, $call, $option, $amount, $exact) = @_;
 	my ($payer, $payee) = @{ $state->{balance} }{ @$call{ 'from', 'to' } };
-	my ($floor, $ceiling) = @$option{ 'min_balance', 'max_balance' };
+	my $floor = floor_of($state, $option, $call->{from});
+	my $ceiling = ceiling_of($state, $option, $call->{to});
 	my $range = $state->{range};
 
 	for my $balance ($payer, $payee)
@@ -288,6 +317,8 @@ sub reverse_transfer
 	  @{ $state->{entries} };
 	my $back = $amount->{sql} eq 'NULL' ? $left : $amount->{units};
 	return failure('over_reversed', 'RF006') if $left == 0 || $back > $left;
+	return failure('account_closed', 'RF008')
+	  if closed($state, @$first{ 'to', 'from' });
 	return failure('mismatch', 'RF005')
 	  if mismatch($state, $option, @$first{ 'to', 'from' });
 	return move(
@@ -378,10 +409,13 @@ sub new_group
 		$state{balance}{ one_of(@accounts) } = one_of(@odd);
 	}
 
+	my $journal = chance(0.9) ? "journal_$number" : undef;
+	random_rules(\%state, @accounts) if $journal && $number % 2;
+
 	my $group = {
 		number => $number,
 		name => $name,
-		journal => chance(0.9) ? "journal_$number" : undef,
+		journal => $journal,
 		column => $column,
 		scale => $column->{scale},
 		id_type => $id_type,
@@ -400,15 +434,63 @@ sub new_group
 	return $group;
 }
 
+# Rules of the journal, and what the accounts' rows say for each of them.
+sub random_rules
+{
+	my ($state, @accounts) = @_;
+
+	$state->{floor} =
+	  { map { ($_ => one_of(undef, 0, 0, 100, -100, -2000)) } @accounts }
+	  if chance(0.7);
+	$state->{ceiling} =
+	  { map { ($_ => one_of(undef, 1000, 2500, 4000)) } @accounts }
+	  if chance(0.7);
+	$state->{closed} = { map { ($_ => chance(0.15)) } @accounts }
+	  if chance(0.7);
+	$state->{must_match} = one_of(['branch'], [ 'currency', 'branch' ])
+	  if chance(0.4);
+	return;
+}
+
+# The values of the columns that rules name.
+sub rule_values
+{
+	my ($group, $account) = @_;
+	my $state = $group->{state};
+	my $closed = $state->{closed} && $state->{closed}{$account};
+	my @bounds =
+	  map { $state->{$_} ? $state->{$_}{$account} : undef } 'floor', 'ceiling';
+
+	return (
+		map({ defined $_ ? text_of($_, $group->{scale}) : 'NULL' } @bounds),
+		$closed
+		? ($group->{closes} ? '-infinity' : 't')
+		: one_of('NULL', $group->{closes} ? 'infinity' : 'f'));
+}
+
+sub rule_arguments
+{
+	my ($state) = @_;
+	my $match = join ',', @{ $state->{must_match} || [] };
+
+	return ($state->{floor} ? ", min_balance_column => 'floor'" : '')
+	  . ($state->{ceiling} ? ", max_balance_column => 'The ceiling'" : '')
+	  . ($state->{closed} ? ", closed_column => 'closed'" : '')
+	  . ($match ? ", must_match => '{$match}'" : '');
+}
+
 sub definition
 {
 	my ($group) = @_;
 	my ($name, $state) = @$group{ 'name', 'state' };
 	my $partitioned = chance(0.1);
 	my $trigger = chance(0.15);
+	$group->{closes} = chance(0.5);
+	my $bound = one_of('numeric', $group->{column}{type});
 	my $sql =
 		"CREATE TABLE $name (id $group->{id_type} PRIMARY KEY, currency text,"
-	  . " branch text, balance $group->{column}{type})"
+	  . " branch text, balance $group->{column}{type}, floor $bound,"
+	  . qq( "The ceiling" $bound, closed ) . ($group->{closes} ? 'timestamptz)' : 'boolean)')
 	  . ($partitioned ? ' PARTITION BY HASH (id)' : '') . ";\n";
 
 	if ($partitioned)
@@ -432,7 +514,8 @@ sub definition
 				$state->{branch}{$_},
 				defined $balance && $balance ne 'NaN'
 				? text_of($balance, $group->{scale})
-				: $balance)
+				: $balance,
+				rule_values($group, $_))
 			  . "')"
 		} @{ $group->{accounts} }) . ";\n";
 	$sql =~ s/'NULL'/NULL/g;
@@ -440,6 +523,7 @@ sub definition
 	  "SELECT create_journal('$group->{journal}', NULL::$name, request_id_type => '$group->{request_type}',"
 	  . ' foreign_keys => '
 	  . one_of('true', 'false')
+	  . rule_arguments($state)
 	  . ") IS NULL;\n"
 	  if $group->{journal};
 	return $sql;
@@ -606,13 +690,19 @@ sub random_options
 {
 	my ($group) = @_;
 	my %option =
-	  (min_balance => 0, on_error => chance(0.8) ? 'report' : 'raise');
+	(
+		min_balance => 0,
+		default_floor => 1,
+		on_error => chance(0.8) ? 'report' : 'raise');
 	my %sql;
 
 	$option{up_to} = 1, $sql{up_to} = 'true' if chance(0.2);
-	($option{min_balance}, $sql{min_balance}) =
-	  random_bound($group, undef, undef, 0, 50, 300, -100, -1000)
-	  if chance(0.4);
+	if (chance(0.4))
+	{
+		($option{min_balance}, $sql{min_balance}) =
+		  random_bound($group, undef, undef, 0, 50, 300, -100, -1000);
+		$option{default_floor} = 0;
+	}
 	($option{max_balance}, $sql{max_balance}) =
 	  random_bound($group, undef, 500, 900, 1500, 1500, 4000)
 	  if chance(0.3);
@@ -620,7 +710,9 @@ sub random_options
 	if (exists $sql{min_balance} && !defined $option{min_balance})
 	{
 		$sql{min_balance} = "'-Infinity'";
-		($option{min_balance}, $sql{min_balance}) = (0, 'NULL') if chance(0.3);
+		@option{ 'min_balance', 'default_floor' } = (0, 1),
+		  $sql{min_balance} = 'NULL'
+		  if chance(0.3);
 	}
 	# A floor between two balances that there can be is the upper one.
 	$sql{min_balance} = '49.5' if ($sql{min_balance} // '') eq '50';
@@ -1202,13 +1294,13 @@ note("$_: $seen{$_}") for sort keys %seen;
 my @never = grep { !$seen{$_} } (
 	map({ ($_, "single: $_") } 'ok',
 		'replayed', 'request_mismatch', 'account_not_found',
-		'invalid_amount', 'same_account', 'mismatch',
+		'invalid_amount', 'same_account', 'account_closed', 'mismatch',
 		'invalid_balance', 'insufficient_funds', 'limit_exceeded'),
 	'single: entry_missing',
 	map({ ($_, "single: $_") } 'entry_not_found', 'over_reversed'),
 	'chain_failed',
 	'replayed in a failed chain',
-	map({ "raise: $_" } 'RF001' .. 'RF007', '22004', '22023'));
+	map({ "raise: $_" } 'RF001' .. 'RF008', '22004', '22023'));
 is("@never", '', 'every status came up') if $cases >= 10000;
 
 $node->stop;
