@@ -36,7 +36,7 @@ use Fuzz::World;
 my @functions = qw(
   get_or_create update_or_create get_or_create_many update_or_create_many
   lock_keys lock_rows key_guard transfer reverse_transfer transfer_many
-  create_journal guard_journal balance_at verify_journal);
+  create_journal alter_journal guard_journal balance_at verify_journal);
 
 my $seconds = $ENV{FUZZ_SECONDS} || 60;
 my $seed = $ENV{FUZZ_SEED} // int(time()) % 1_000_000;

@@ -139,8 +139,8 @@ sub repeated
 	my ($world) = @_;
 	my $call = a_call($world);
 
-	# The server remembers tables that it has made.
-	return undef if $call->{fn} eq 'create_journal';
+	# The server remembers tables and triggers that it has made.
+	return undef if $call->{fn} =~ /^(?:create|alter)_journal$/;
 	return {
 		kind => 'memory',
 		alone => 1,
@@ -730,6 +730,24 @@ sub reverse_transfer
 	};
 }
 
+# Rules for alter_journal(): mostly ones that a journal can have.
+sub rules
+{
+	my ($world) = @_;
+	my %rule = (
+		min_balance_column => pick('"opening"', 'null', 'null', chance(0.3) ? pick('"nowhere"', '"balance"', 1) : 'null'),
+		max_balance_column => pick('"opening"', 'null', 'null', chance(0.3) ? pick('"code"', '[]') : 'null'),
+		closed_column => pick('"frozen"', 'null', '"frozen"', chance(0.2) ? '"currency"' : 'null'),
+		must_match => pick('["currency"]', 'null', '[]', '["currency", "frozen"]', chance(0.3) ? pick('["nowhere"]', '"x"') : 'null'),
+		# Any that they did not begin with would be reported.
+		opening => pick('null', 'null', chance(0.3) ? pick('"1"', '{}') : 'null'),
+		nothing => 1);
+	delete $rule{nothing} if chance(0.9);
+
+	return pick("'[]'", 'NULL', "'1'") if chance(0.05);
+	return "'{" . join(', ', map { "\"$_\": $rule{$_}" } some(0.3, sort keys %rule)) . "}'";
+}
+
 sub journal_calls
 {
 	my ($world) = @_;
@@ -760,6 +778,12 @@ sub journal_calls
 			: ())
 		  . ')'
 	} if chance(0.3);
+	return {
+		kind => 'call',
+		fn => 'alter_journal',
+		sql => "SELECT 'done ' || public.alter_journal("
+		  . (chance(0.9) ? "'f.j'" : pick("'f.a'", 'NULL')) . ', ' . rules($world) . ')'
+	} if chance(0.4);
 	return {
 		kind => 'call',
 		fn => 'guard_journal',

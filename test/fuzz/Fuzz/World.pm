@@ -563,6 +563,9 @@ sub journal
 			$id =~ /\)\[\]/ || !$a->{primary} ? 'false' : pick('true', 'false'));
 		my $partitioned = chance(0.15);
 		push @arguments, "partition_by => 'RANGE (created_at)'" if $partitioned;
+		# Rules, of which alter_journal() makes others.
+		push @arguments, some(0.15, "closed_column => 'frozen'", "must_match => '{currency}'",
+			"max_balance_column => 'opening'", "min_balance_column => 'opening'");
 		setup($world,
 			'SELECT public.create_journal(' . join(', ', @arguments) . ')');
 		setup($world, 'CREATE TABLE f.j1 PARTITION OF f.j DEFAULT',
