@@ -303,3 +303,37 @@ SELECT guard_journal('jr');
 SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'jr_child'::regclass AND tgname = 'journal_guard';
 SELECT alter_journal('jr_child', '{}');
 DROP TABLE jr, jr_child, jr_acct;
+
+-- accounts found by another column than the primary key; domains; a prepared
+-- statement, whose next execution keeps to the rules of then
+CREATE DOMAIN jr_money AS numeric(12,2);
+CREATE DOMAIN jr_flag AS boolean;
+CREATE TABLE jr_acct (id integer PRIMARY KEY, code text UNIQUE, balance jr_money, floor jr_money, closed jr_flag);
+INSERT INTO jr_acct VALUES (1, 'b', 100, 10), (2, 'a', 100, 20);
+SELECT create_journal('jr', NULL::jr_acct, id_column => 'code', min_balance_column => 'floor');
+PREPARE pay AS SELECT amount, (from_account).balance FROM transfer(NULL::jr_acct, 'b', 'a', $1, id_column => 'code', journal => 'jr');
+EXECUTE pay (90);
+EXECUTE pay (0.01);
+SELECT status FROM transfer_many(NULL::jr_acct, '{a,b}', '{b,a}', '{170,170.01}', id_column => 'code', journal => 'jr', on_error => 'report');
+UPDATE jr_acct SET closed = true WHERE code = 'a';
+EXECUTE pay (1);
+SELECT alter_journal('jr', '{"closed_column": "closed"}');
+EXECUTE pay (1);
+SELECT alter_journal('jr', '{"closed_column": null, "min_balance_column": null}');
+EXECUTE pay (169);
+EXECUTE pay (0.01);
+DEALLOCATE pay;
+DROP TABLE jr, jr_acct;
+DROP DOMAIN jr_money, jr_flag;
+-- a trigger that raises the floor while it fires is no concern of the transfer
+-- that fired it, but of the next one
+CREATE TABLE jr_acct (id integer PRIMARY KEY, balance integer, floor integer);
+INSERT INTO jr_acct VALUES (1, 100, 0), (2, 100, 0);
+CREATE FUNCTION jr_raise() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.floor := new.balance; RETURN new; END$$;
+CREATE TRIGGER raise BEFORE UPDATE ON jr_acct FOR EACH ROW EXECUTE FUNCTION jr_raise();
+SELECT create_journal('jr', NULL::jr_acct, min_balance_column => 'floor');
+SELECT (from_account).*, (to_account).* FROM transfer(NULL::jr_acct, 1, 2, 10, journal => 'jr');
+SELECT transfer(NULL::jr_acct, 1, 2, 1, journal => 'jr');
+SELECT status FROM transfer_many(NULL::jr_acct, '{2}', '{1}', '{1}', journal => 'jr', on_error => 'report');
+DROP TABLE jr, jr_acct;
+DROP FUNCTION jr_raise();
