@@ -227,7 +227,7 @@ sub call
 	my $options = "journal => 'journal'";
 
 	# Together with others, one that fails is only reported.
-	$options .= ', min_balance => NULL' unless $requests[0]{rival};
+	$options .= q{, min_balance => '-Infinity'} unless $requests[0]{rival};
 	my $sql =
 	  @requests == 1 && rand() < 0.8
 	  ? "SELECT CASE WHEN replayed THEN 'replayed' ELSE 'ok' END AS answer, entry->>'id' AS entry"
