@@ -98,6 +98,22 @@ SELECT count(*), count(*) FILTER (WHERE created) AS created
             FROM generate_series(1, 99) n), '{k}');
 SELECT count(*), sum(a) AS a, sum(b) AS b, sum(u) AS u FROM mc;
 
+-- DEFAULTs of rows that do not give what others give: they find what the batch
+-- has updated, and the row is named of which one fails
+CREATE TABLE mc_def (k integer PRIMARY KEY, v integer, w integer);
+INSERT INTO mc_def VALUES (1, 10);
+CREATE FUNCTION mc_sum() RETURNS integer STABLE LANGUAGE sql AS 'SELECT sum(v)::integer FROM mc_def';
+ALTER TABLE mc_def ALTER w SET DEFAULT mc_sum();
+SELECT ordinality, (object).k, (object).w, created
+  FROM update_or_create_many(NULL::mc_def, '[{"k": 1, "v": 20}, {"k": 2}, {"k": 3, "w": 7}]', '{k}');
+CREATE FUNCTION mc_none() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'no default'; END $$;
+ALTER TABLE mc_def ALTER v SET DEFAULT mc_none();
+\set SHOW_CONTEXT errors
+SELECT * FROM get_or_create_many(NULL::mc_def, '[{"k": 4, "v": 1}, {"k": 5}]', '{k}');
+\set SHOW_CONTEXT never
+DROP TABLE mc_def;
+DROP FUNCTION mc_sum, mc_none;
+
 -- a key type that has neither hash nor order, only equality
 CREATE TYPE mc_pair AS (x xid, m money);
 CREATE TABLE mc_pairs (k mc_pair, v integer);

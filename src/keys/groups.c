@@ -18,17 +18,13 @@
  */
 #include "postgres.h"
 
-#include "executor/executor.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
 #include "keys/groups.h"
 #include "keys/input.h"
+#include "table/defaults.h"
 #include "table/indexes.h"
 #include "table/traits.h"
 
@@ -417,52 +413,6 @@ groups_push_error_context(ErrorContextCallback *callback, const KeyGroup *group)
 	error_context_stack = callback;
 }
 
-/*
- * A column that has no DEFAULT is NULL, which its domain may not allow.  The
- * error context's callback is on our stack, since the domain's CHECK can call
- * the function that we serve.
- */
-static void
-check_null_default(const KeyGroup *group, Form_pg_attribute att)
-{
-	ErrorContextCallback callback;
-
-	if (getBaseType(att->atttypid) == att->atttypid)
-		return;
-	groups_push_error_context(&callback, group);
-	domain_check((Datum) 0, true, att->atttypid, NULL, NULL);
-	error_context_stack = callback.previous;
-}
-
-/* Set data column "d" of a group to the value of its DEFAULT. */
-static void
-fill_default(KeyGroup *group, int d, Form_pg_attribute att, ExprState *expr,
-			 ExprContext *econtext)
-{
-	ColumnValues *data = &group->data;
-
-	data->values[d] = ExecEvalExprSwitchContext(expr, econtext,
-												&data->nulls[d]);
-	if (!data->nulls[d])
-		data->values[d] = datumCopy(data->values[d], att->attbyval,
-									att->attlen);
-	ResetExprContext(econtext);
-}
-
-/* The first group on the list that does not give data column "d". */
-static const KeyGroup *
-first_without_column(GroupList list, int d)
-{
-	int g = 0;
-
-	while (list.groups[g]->given[d])
-	{
-		g++;
-		Assert(g < list.ngroups);
-	}
-	return list.groups[g];
-}
-
 /* A group of the list, to be changed. */
 static KeyGroup *
 own_group(KeyGroups *groups, const KeyGroup *group)
@@ -471,52 +421,49 @@ own_group(KeyGroups *groups, const KeyGroup *group)
 	return &groups->groups[group->number];
 }
 
-/* Set data column "d" to its DEFAULT in the groups that do not give it. */
+/*
+ * Set data column "d" to its DEFAULT in the groups that do not give it.  The
+ * error context's callback is on our stack, since code of the user's that a
+ * DEFAULT runs can call the function that we serve.
+ */
 static void
-fill_column(KeyGroups *groups, GroupList list, int d, EState *estate)
+fill_column(KeyGroups *groups, GroupList list, int d, Defaults *defaults)
 {
-	AttrNumber attnum = groups->data.attnums[d];
-	Form_pg_attribute att = target_column(groups->target, attnum);
-	ExprContext *econtext = GetPerTupleExprContext(estate);
-	ExprState *expr;
-	Expr *node;
-
-	/* Core reports the error for a value given to a generated column. */
-	if (att->attgenerated != '\0')
-		return;
-	node = (Expr *) build_column_default(target_relation(groups->target),
-										 attnum);
-	if (node == NULL)
-	{
-		check_null_default(first_without_column(list, d), att);
-		return;
-	}
-	expr = ExecPrepareExpr(node, estate);
 	for (int g = 0; g < list.ngroups; g++)
 	{
-		if (!list.groups[g]->given[d])
-			fill_default(own_group(groups, list.groups[g]), d, att, expr,
-						 econtext);
+		KeyGroup *group = own_group(groups, list.groups[g]);
+		ErrorContextCallback callback;
+
+		if (group->given[d])
+			continue;
+		groups_push_error_context(&callback, group);
+		group->data.values[d] = defaults_value(defaults,
+											   groups->data.attnums[d],
+											   &group->data.nulls[d]);
+		error_context_stack = callback.previous;
 	}
 }
 
 /*
- * Set the columns that a group on the list does not give to their DEFAULTs, as
- * COPY computes them for columns that it is not given.  No column is partial
- * then.
+ * Set the columns that a group on the list does not give to their DEFAULTs.  No
+ * column is partial then.
  */
 void
 groups_fill_defaults(KeyGroups *groups, GroupList list, GroupColumns *columns)
 {
-	EState *estate = CreateExecutorState();
+	Defaults *defaults = NULL;
 
 	for (int c = 0; c < columns->columns.ncolumns; c++)
 	{
-		if (columns->partial[c])
-			fill_column(groups, list, columns->positions[c], estate);
+		if (!columns->partial[c])
+			continue;
+		if (defaults == NULL)
+			defaults = defaults_begin(groups->target);
+		fill_column(groups, list, columns->positions[c], defaults);
 		columns->partial[c] = false;
 	}
-	FreeExecutorState(estate);
+	if (defaults != NULL)
+		defaults_end(defaults);
 }
 
 /* ----------

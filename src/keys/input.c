@@ -17,7 +17,6 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
@@ -90,20 +89,6 @@ extract_key(const Target *target, const ColumnValues *key, InputRow *row)
 	}
 }
 
-/* Copy values to the current memory context. */
-static void
-copy_values(const Target *target, ColumnValues *columns)
-{
-	for (int i = 0; i < columns->ncolumns; i++)
-	{
-		Form_pg_attribute att = target_column(target, columns->attnums[i]);
-
-		if (!columns->nulls[i])
-			columns->values[i] = datumCopy(columns->values[i], att->attbyval,
-										   att->attlen);
-	}
-}
-
 /*
  * Convert one object.  What the conversion leaves behind stays in the scratch
  * context, which is reset.
@@ -125,10 +110,7 @@ parse_object(const Target *target, const ColumnValues *key, JsonbValue *value,
 	object = JsonbValueToJsonb(value);
 	MemoryContextSwitchTo(context);
 	row->columns = json_columns(target, object, "rows");
-	MemoryContextSwitchTo(scratch);
-	json_convert(target, object, row->columns);
-	MemoryContextSwitchTo(context);
-	copy_values(target, row->columns);
+	json_convert_apart(target, object, row->columns, scratch);
 	extract_key(target, key, row);
 	row->hash = keylock_hash(target, &row->key, &row->hashed);
 	MemoryContextReset(scratch);

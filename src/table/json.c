@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
@@ -233,6 +234,28 @@ json_convert(const Target *target, Jsonb *object, ColumnValues *columns)
 	Assert(columns->ncolumns == JB_ROOT_COUNT(object));
 	values_read_row(target, row, columns->ncolumns, columns->attnums,
 					columns->values, columns->nulls);
+}
+
+/*
+ * The same for one of many objects.  What the conversion leaves behind stays in
+ * the scratch context, which the caller resets.
+ */
+void
+json_convert_apart(const Target *target, Jsonb *object, ColumnValues *columns,
+				   MemoryContext scratch)
+{
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+
+	json_convert(target, object, columns);
+	MemoryContextSwitchTo(old);
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		Form_pg_attribute att = target_column(target, columns->attnums[i]);
+
+		if (!columns->nulls[i])
+			columns->values[i] = datumCopy(columns->values[i], att->attbyval,
+										   att->attlen);
+	}
 }
 
 /* A row of the table as a JSON object, as to_jsonb() makes it. */

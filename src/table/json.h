@@ -20,6 +20,9 @@ extern ColumnValues *json_columns(const Target *target, Jsonb *object,
 /* Convert the values of what json_columns() made of the same object. */
 extern void json_convert(const Target *target, Jsonb *object,
 						 ColumnValues *columns);
+/* The same for one of many objects, with memory to be reset for what is left. */
+extern void json_convert_apart(const Target *target, Jsonb *object,
+							   ColumnValues *columns, MemoryContext scratch);
 /* A row of the table as a JSON object. */
 extern Datum json_from_row(const Target *target, Datum row);
 
