@@ -46,6 +46,7 @@ CREATE FUNCTION transfer(
     max_balance numeric DEFAULT NULL,
     must_match name[] DEFAULT NULL,
     up_to boolean DEFAULT false,
+    columns jsonb DEFAULT NULL,
     OUT from_account anyelement,
     OUT to_account anyelement,
     OUT amount numeric,
@@ -54,7 +55,7 @@ CREATE FUNCTION transfer(
 AS 'MODULE_PATHNAME', 'transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION transfer(anyelement, anycompatible, anycompatible, numeric, numeric, name, name, regclass, text, jsonb, numeric, name[], boolean) IS
+COMMENT ON FUNCTION transfer(anyelement, anycompatible, anycompatible, numeric, numeric, name, name, regclass, text, jsonb, numeric, name[], boolean, jsonb) IS
 'move amount from one row''s balance to another''s, both or neither, rows locked in the order of the primary key; with a journal and a request_id, exactly once';
 
 CREATE FUNCTION reverse_transfer(
@@ -69,6 +70,7 @@ CREATE FUNCTION reverse_transfer(
     up_to boolean DEFAULT false,
     id_column name DEFAULT NULL,
     balance_column name DEFAULT 'balance',
+    columns jsonb DEFAULT NULL,
     OUT from_account anyelement,
     OUT to_account anyelement,
     OUT amount numeric,
@@ -77,7 +79,7 @@ CREATE FUNCTION reverse_transfer(
 AS 'MODULE_PATHNAME', 'reverse_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION reverse_transfer(anyelement, regclass, bigint, numeric, text, jsonb, numeric, numeric, boolean, name, name) IS
+COMMENT ON FUNCTION reverse_transfer(anyelement, regclass, bigint, numeric, text, jsonb, numeric, numeric, boolean, name, name, jsonb) IS
 'move back what a journaled transfer moved, whole or in part, never more';
 
 CREATE FUNCTION transfer_many(
@@ -97,6 +99,7 @@ CREATE FUNCTION transfer_many(
     id_column name DEFAULT NULL,
     balance_column name DEFAULT 'balance',
     entry_ids bigint[] DEFAULT NULL,
+    columns jsonb DEFAULT NULL,
     OUT ordinality bigint,
     OUT status text,
     OUT amount numeric,
@@ -107,7 +110,7 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'transfer_many'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[]) IS
+COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[], jsonb) IS
 'do a batch of transfers and reversals in order, which never deadlocks with others';
 
 -- Journals, which transfers are booked in

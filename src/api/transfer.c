@@ -36,6 +36,7 @@ typedef struct TransferArgNumbers
 	int amount;
 	int request_id;
 	int details;
+	int columns;
 } TransferArgNumbers;
 
 /* An argument as a column with one value; the value lives in the argument. */
@@ -52,7 +53,7 @@ transfer_column(FunctionCallInfo fcinfo, int argno)
 /* Take the amount, and what is booked with it. */
 static void
 transfer_read_input(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
-					LedgerInput *input, Jsonb **details)
+					LedgerInput *input, Jsonb **details, Jsonb **columns)
 {
 	bool has_journal = !PG_ARGISNULL(numbers->ledger.journal);
 
@@ -68,6 +69,10 @@ transfer_read_input(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
 		error_needs_journal("details");
 	*details = arguments_get_jsonb(fcinfo, numbers->details);
 	input->details = details;
+	if (!PG_ARGISNULL(numbers->columns) && !has_journal)
+		error_needs_journal("columns");
+	*columns = arguments_get_jsonb(fcinfo, numbers->columns);
+	input->columns = columns;
 }
 
 /* ----------
@@ -130,11 +135,12 @@ transfer_run(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
 	LedgerArgs args = {0};
 	Ledger *ledger;
 	Jsonb *details;
+	Jsonb *columns;
 	Datum result;
 
 	ledger_args_read(fcinfo, &numbers->ledger, &args);
 	ledger = ledger_open(&args);
-	transfer_read_input(fcinfo, numbers, input, &details);
+	transfer_read_input(fcinfo, numbers, input, &details, &columns);
 	ledger_ask(ledger, input);
 	ledger_run(ledger, false);
 	result = transfer_form_result(ledger, context);
@@ -161,7 +167,8 @@ enum
 	TRANSFER_ARG_DETAILS,
 	TRANSFER_ARG_MAX_BALANCE,
 	TRANSFER_ARG_MUST_MATCH,
-	TRANSFER_ARG_UP_TO
+	TRANSFER_ARG_UP_TO,
+	TRANSFER_ARG_COLUMNS
 };
 
 /*
@@ -169,7 +176,7 @@ enum
  *			amount numeric, min_balance numeric, id_column name,
  *			balance_column name, journal regclass, request_id text,
  *			details jsonb, max_balance numeric, must_match name[],
- *			up_to boolean,
+ *			up_to boolean, columns jsonb,
  *			OUT from_account anyelement, OUT to_account anyelement,
  *			OUT amount numeric, OUT replayed boolean, OUT entry jsonb)
  */
@@ -188,6 +195,7 @@ transfer(PG_FUNCTION_ARGS)
 		.amount = TRANSFER_ARG_AMOUNT,
 		.request_id = TRANSFER_ARG_REQUEST_ID,
 		.details = TRANSFER_ARG_DETAILS,
+		.columns = TRANSFER_ARG_COLUMNS,
 	};
 	LedgerInput input = {0};
 
@@ -208,14 +216,16 @@ enum
 	REVERSE_ARG_MAX_BALANCE,
 	REVERSE_ARG_UP_TO,
 	REVERSE_ARG_ID_COLUMN,
-	REVERSE_ARG_BALANCE_COLUMN
+	REVERSE_ARG_BALANCE_COLUMN,
+	REVERSE_ARG_COLUMNS
 };
 
 /*
  * reverse_transfer(accounts anyelement, journal regclass, entry_id bigint,
  *					amount numeric, request_id text, details jsonb,
  *					min_balance numeric, max_balance numeric, up_to boolean,
- *					id_column name, balance_column name, OUT as of transfer())
+ *					id_column name, balance_column name, columns jsonb,
+ *					OUT as of transfer())
  */
 Datum
 reverse_transfer(PG_FUNCTION_ARGS)
@@ -232,6 +242,7 @@ reverse_transfer(PG_FUNCTION_ARGS)
 		.amount = REVERSE_ARG_AMOUNT,
 		.request_id = REVERSE_ARG_REQUEST_ID,
 		.details = REVERSE_ARG_DETAILS,
+		.columns = REVERSE_ARG_COLUMNS,
 	};
 	LedgerInput input = {0};
 

@@ -42,7 +42,8 @@ enum
 	ARG_UP_TO,
 	ARG_ID_COLUMN,
 	ARG_BALANCE_COLUMN,
-	ARG_ENTRY_IDS
+	ARG_ENTRY_IDS,
+	ARG_COLUMNS
 };
 
 /* The columns of the result. */
@@ -102,32 +103,35 @@ many_read_array(FunctionCallInfo fcinfo, int argno, const char *argument,
 }
 
 /*
- * The "details" of each entry: one JSON value for all, or an array with one
- * element per transfer.
+ * A JSON value for each entry, of "details" or "columns": one for all, or an
+ * array with one element per transfer.
  */
 static Jsonb **
-many_read_details(FunctionCallInfo fcinfo, int ntransfers)
+many_read_json(FunctionCallInfo fcinfo, int argno, const char *argument,
+			   int ntransfers)
 {
-	Jsonb *details = arguments_get_jsonb(fcinfo, ARG_DETAILS);
+	Jsonb *json = arguments_get_jsonb(fcinfo, argno);
 	Jsonb **each;
 	JsonbIterator *it;
 	JsonbValue element;
 	int i = 0;
 
-	if (details == NULL)
+	if (json == NULL)
 		return NULL;
+	if (PG_ARGISNULL(ARG_JOURNAL))
+		error_needs_journal(argument);
 	each = MemoryContextAllocHuge(CurrentMemoryContext,
 								  sizeof(Jsonb *) * ((Size) ntransfers + 1));
-	if (!JB_ROOT_IS_ARRAY(details) || JB_ROOT_IS_SCALAR(details))
+	if (!JB_ROOT_IS_ARRAY(json) || JB_ROOT_IS_SCALAR(json))
 	{
 		for (i = 0; i < ntransfers; i++)
-			each[i] = details;
+			each[i] = json;
 		return each;
 	}
-	if (JB_ROOT_COUNT(details) != ntransfers)
-		error_element_count("details", JB_ROOT_COUNT(details), "from_ids",
+	if (JB_ROOT_COUNT(json) != ntransfers)
+		error_element_count(argument, JB_ROOT_COUNT(json), "from_ids",
 							ntransfers);
-	it = JsonbIteratorInit(&details->root);
+	it = JsonbIteratorInit(&json->root);
 	(void) JsonbIteratorNext(&it, &element, false);
 	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
 		each[i++] = element.type == jbvNull ? NULL
@@ -179,9 +183,8 @@ many_read_input(FunctionCallInfo fcinfo, LedgerInput *input)
 	}
 	if (!PG_ARGISNULL(ARG_CHAINS))
 		input->chains = many_read_array(fcinfo, ARG_CHAINS, "chains", &n);
-	if (!PG_ARGISNULL(ARG_DETAILS) && !has_journal)
-		error_needs_journal("details");
-	input->details = many_read_details(fcinfo, n);
+	input->details = many_read_json(fcinfo, ARG_DETAILS, "details", n);
+	input->columns = many_read_json(fcinfo, ARG_COLUMNS, "columns", n);
 	if (!PG_ARGISNULL(ARG_ENTRY_IDS))
 	{
 		if (!has_journal)
@@ -242,6 +245,7 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
  *				 journal regclass, details jsonb, min_balance numeric,
  *				 max_balance numeric, must_match name[], up_to boolean,
  *				 id_column name, balance_column name, entry_ids bigint[],
+ *				 columns jsonb,
  *				 OUT ordinality bigint, OUT status text, OUT amount numeric,
  *				 OUT from_balance numeric, OUT to_balance numeric,
  *				 OUT entry_id bigint) RETURNS SETOF record

@@ -13,9 +13,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "ledger/ledger_private.h"
+#include "ledger/own_columns.h"
 
 /* ----------
  * Values that transfers share
@@ -308,6 +310,41 @@ ask_take_chains(Ledger *ledger, const LedgerColumn *numbers)
 	pfree(uses);
 }
 
+/*
+ * The values for the journal's own columns.  Transfers that share one object
+ * share its values, and an error in it is not one of theirs.
+ */
+static void
+ask_take_columns(Ledger *ledger, Jsonb **objects)
+{
+	int n = ledger->ntransfers;
+	Progress progress;
+
+	if (objects == NULL)
+		return;
+	ledger_progress(ledger, &progress);
+	for (int i = 0; i < n; i++)
+	{
+		Asked *asked = &ledger->transfers[i].asked;
+
+		if (objects[i] == NULL)
+			continue;
+		Assert(ledger->journal != NULL);
+		if (i > 0 && objects[i] == objects[i - 1])
+		{
+			asked->columns = ledger->transfers[i - 1].asked.columns;
+			continue;
+		}
+		CHECK_FOR_INTERRUPTS();
+		progress.number = i + 1 < n && objects[i] == objects[i + 1]
+							  ? PROGRESS_NONE
+							  : i;
+		asked->columns = own_columns_read(ledger->journal, objects[i],
+										  ledger->scratch);
+	}
+	progress_end(&progress);
+}
+
 /* ----------
  * All of it
  * ----------
@@ -344,4 +381,5 @@ ledger_ask(Ledger *ledger, const LedgerInput *input)
 	ask_take_entries(ledger, &input->entry_ids);
 	if (ledger->journal != NULL)
 		ask_set_journal_ids(ledger);
+	ask_take_columns(ledger, input->columns);
 }

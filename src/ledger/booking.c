@@ -4,7 +4,8 @@
  *	  Transfers that were made become entries of a journal.
  *
  * An INSERT gives the columns in which an entry has a value, so that the others
- * take their DEFAULT.  In a batch, these are the same for all entries.
+ * take their DEFAULT.  In a batch, these are the same for all entries.  The
+ * journal's own columns come with the others, but nothing is checked of them.
  *
  * An entry that is alone is inserted by a statement for one row, which gives
  * the whole row; the entries of a batch by a statement over rows of values,
@@ -22,6 +23,7 @@
 
 #include "base/errors.h"
 #include "ledger/booking.h"
+#include "ledger/own_columns.h"
 #include "ledger/progress.h"
 #include "table/columns.h"
 #include "table/indexes.h"
@@ -96,6 +98,29 @@ booking_values(const Booking *booking, const BookedColumns *booked,
 		values->values[i] = journal_column_value(booking->journal,
 												 booked->columns[i], entry,
 												 &values->nulls[i]);
+}
+
+/* The columns that an INSERT gives, own ones among them, without values. */
+static ColumnValues *
+booking_all_columns(const BookedColumns *booked, const ColumnValues *own)
+{
+	ColumnValues *all = values_make(booked->ncolumns);
+
+	for (int i = 0; i < booked->ncolumns; i++)
+		values_set(all, i, booked->attnums[i], (Datum) 0, true);
+	return own == NULL ? all : values_merge(all, own);
+}
+
+/* The values of an entry in all of them; "values" has those of "booked". */
+static ColumnValues
+booking_all_values(const Booking *booking, const BookedColumns *booked,
+				   const JournalEntry *entry, BookedValues *values)
+{
+	ColumnValues all = {booked->ncolumns, booked->attnums, values->values,
+						values->nulls};
+
+	booking_values(booking, booked, entry, values);
+	return entry->columns == NULL ? all : *values_merge(&all, entry->columns);
 }
 
 /*
@@ -218,12 +243,11 @@ booking_insert_alone(Booking *booking, const BookedColumns *booked)
 	Target *table = booking->journal->table;
 	JournalEntry *entry = &booking->entries[0];
 	BookedValues values;
-	ColumnValues data = {booked->ncolumns, booked->attnums, values.values,
-						 values.nulls};
+	ColumnValues data;
 	ColumnValues no_key = {0};
 
 	Assert(booking->nentries == 1);
-	booking_values(booking, booked, entry, &values);
+	data = booking_all_values(booking, booked, entry, &values);
 	booking->row = run_insert(table, &no_key, &data, false);
 	if (booking->row.nrows == 0)
 		error_insert_suppressed(target_relation(table));
@@ -232,29 +256,32 @@ booking_insert_alone(Booking *booking, const BookedColumns *booked)
 	entry->has_id = booking_stored_id(booking, &booking->row, 0, &entry->id);
 }
 
-/* The entries as rows for an INSERT. */
+/* The entries as rows of these columns for an INSERT. */
 static Rows *
 booking_make_rows(const Booking *booking, const BookedColumns *booked,
-				  Progress *progress)
+				  const ColumnValues *columns, Progress *progress)
 {
-	Rows *rows = rows_begin(1 + booked->ncolumns, booking->nentries);
+	Rows *rows = rows_begin(1 + columns->ncolumns, booking->nentries);
 	MemoryContext scratch;
 	MemoryContext old;
 
-	for (int i = 0; i < booked->ncolumns; i++)
+	for (int i = 0; i < columns->ncolumns; i++)
 		rows_add_base_column(rows, 'd', i + 1, booking->journal->table,
-							 booked->attnums[i]);
+							 columns->attnums[i]);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree entries",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(scratch);
 	for (int i = 0; i < booking->nentries; i++)
 	{
 		BookedValues values;
+		ColumnValues all;
 
 		progress->number = i;
-		booking_values(booking, booked, &booking->entries[i], &values);
-		for (int n = 0; n < booked->ncolumns; n++)
-			rows_set(rows, 'd', n + 1, values.values[n], values.nulls[n]);
+		all = booking_all_values(booking, booked, &booking->entries[i],
+								 &values);
+		Assert(all.ncolumns == columns->ncolumns);
+		for (int n = 0; n < all.ncolumns; n++)
+			rows_set(rows, 'd', n + 1, all.values[n], all.nulls[n]);
 		rows_add(rows, i);
 		MemoryContextReset(scratch);
 	}
@@ -270,16 +297,18 @@ booking_insert_rows(Booking *booking, const BookedColumns *booked)
 {
 	Target *table = booking->journal->table;
 	bool check = booking_may_differ(booking, booked);
-	ColumnValues data = {.ncolumns = booked->ncolumns,
-						 .attnums = booked->attnums};
+	ColumnValues *data;
 	ColumnValues no_key = {0};
 	Progress progress;
 	Rows *rows;
 	RowSet stored;
 
 	progress_begin(&progress, booking->context, booking->arg);
-	rows = booking_make_rows(booking, booked, &progress);
-	stored = run_rows_insert(table, rows, &no_key, &data,
+	own_columns_fill(booking->journal, booking->entries, booking->nentries,
+					 &progress);
+	data = booking_all_columns(booked, booking->entries[0].columns);
+	rows = booking_make_rows(booking, booked, data, &progress);
+	stored = run_rows_insert(table, rows, &no_key, data,
 							 booking_result(booking, booked, check), false,
 							 booking->context, booking->arg);
 	if (stored.nrows < booking->nentries)

@@ -615,6 +615,7 @@ journal_entry_of_asked(JournalEntry *entry, const Asked *asked)
 	entry->reverses = asked->reverses;
 	entry->has_details = asked->details != NULL;
 	entry->details = asked->details;
+	entry->columns = asked->columns;
 }
 
 /* Take a column's value into an entry. */

@@ -60,6 +60,7 @@ typedef struct Asked
 	bool has_reverses;
 	int64 reverses; /* the id of the entry that is to be reversed */
 	Jsonb *details; /* or NULL */
+	const ColumnValues *columns; /* of the journal's own; or NULL */
 } Asked;
 
 /* An entry that was booked, or is about to be. */
@@ -80,6 +81,7 @@ typedef struct JournalEntry
 	TimestampTz time; /* of an entry that was read */
 	bool has_details;
 	Jsonb *details; /* of an entry to be booked; they are not read */
+	const ColumnValues *columns; /* the same, of own_columns.h; or NULL */
 } JournalEntry;
 
 /* Columns of the table */

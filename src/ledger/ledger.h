@@ -52,6 +52,7 @@ typedef struct LedgerInput
 	LedgerColumn chains;	  /* integer */
 	LedgerColumn entry_ids;	  /* bigint: the entries to be reversed */
 	Jsonb **details;		  /* NULL for none, as are its elements */
+	Jsonb **columns;		  /* the same: objects; one may stand for several */
 } LedgerInput;
 
 /* The outcome of a transfer. */

@@ -55,7 +55,7 @@ INSERT INTO contract VALUES
  ' OUT object anyelement, OUT created boolean'),
 ('transfer',
  'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,'
- 'text,jsonb,numeric,name[],boolean',
+ 'text,jsonb,numeric,name[],boolean,jsonb',
  'accounts anyelement, from_id anycompatible, to_id anycompatible,'
  ' amount numeric, min_balance numeric DEFAULT NULL::numeric,'
  ' id_column name DEFAULT NULL::name,'
@@ -64,6 +64,7 @@ INSERT INTO contract VALUES
  ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
  ' max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
+ ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement,'
  ' OUT amount numeric, OUT replayed boolean, OUT entry jsonb');
 

@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(113);
+SELECT plan(122);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -38,7 +38,7 @@ SELECT plan(113);
 CREATE TEMPORARY TABLE contract (name text, types text, volatility text, arguments text);
 INSERT INTO contract VALUES
 ('transfer',
- 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,text,jsonb,numeric,name[],boolean',
+ 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,text,jsonb,numeric,name[],boolean,jsonb',
  'v',
  'accounts anyelement, from_id anycompatible, to_id anycompatible, amount numeric,'
  ' min_balance numeric DEFAULT NULL::numeric, id_column name DEFAULT NULL::name,'
@@ -46,20 +46,22 @@ INSERT INTO contract VALUES
  ' journal regclass DEFAULT NULL::regclass, request_id text DEFAULT NULL::text,'
  ' details jsonb DEFAULT NULL::jsonb, max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
+ ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
  ' OUT replayed boolean, OUT entry jsonb'),
 ('reverse_transfer',
- 'anyelement,regclass,bigint,numeric,text,jsonb,numeric,numeric,boolean,name,name',
+ 'anyelement,regclass,bigint,numeric,text,jsonb,numeric,numeric,boolean,name,name,jsonb',
  'v',
  'accounts anyelement, journal regclass, entry_id bigint,'
  ' amount numeric DEFAULT NULL::numeric, request_id text DEFAULT NULL::text,'
  ' details jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT NULL::numeric,'
  ' max_balance numeric DEFAULT NULL::numeric, up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
  ' OUT replayed boolean, OUT entry jsonb'),
 ('transfer_many',
- 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[]',
+ 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[],jsonb',
  'v',
  'accounts anyelement, from_ids anycompatiblearray, to_ids anycompatiblearray,'
  ' amounts numeric[], request_ids text[] DEFAULT NULL::text[],'
@@ -68,7 +70,7 @@ INSERT INTO contract VALUES
  ' min_balance numeric DEFAULT NULL::numeric, max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
- ' entry_ids bigint[] DEFAULT NULL::bigint[],'
+ ' entry_ids bigint[] DEFAULT NULL::bigint[], columns jsonb DEFAULT NULL::jsonb,'
  ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric', 'v',
@@ -230,6 +232,40 @@ SELECT throws_ok(
 SELECT is_empty(
 	$$SELECT transfer_many(NULL::account, '{}', '{}', '{}')$$,
 	'an empty batch has no results');
+
+-- ---------------------------------------------------------------------------
+-- Columns of its own
+
+ALTER TABLE journal ADD tenant text DEFAULT 'main', ADD order_id integer;
+SELECT results_eq(
+	$$SELECT entry ->> 'tenant', entry -> 'order_id'
+	  FROM transfer(NULL::account, 1, 2, 1, journal => 'journal', columns => '{"order_id": 7}')$$,
+	$$VALUES ('main', '7'::jsonb)$$,
+	'transfer stores values for columns of the journal''s own');
+SELECT is(entry ->> 'tenant', 'north', 'so does reverse_transfer')
+FROM reverse_transfer(NULL::account, 'journal', (SELECT max(id) FROM journal),
+					  columns => '{"tenant": "north"}');
+SELECT is(count(*), 3::bigint, 'and transfer_many')
+FROM transfer_many(NULL::account, ARRAY[1, 2, 1], ARRAY[2, 1, 2], ARRAY[1, 1, 1],
+	journal => 'journal', columns => '[{"tenant": "a"}, null, {"order_id": 8}]');
+SELECT results_eq(
+	$$SELECT tenant, order_id
+	  FROM (SELECT * FROM journal ORDER BY id DESC LIMIT 3) AS t ORDER BY id$$,
+	$$VALUES ('a', NULL::integer), ('main', NULL), ('main', 8)$$,
+	'with DEFAULTs where an element gives no value');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 2, 1, journal => 'journal', columns => '{"id": 1}')$$,
+	'22023');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 2, 1, journal => 'journal', columns => '{"nowhere": 1}')$$,
+	'42703');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 2, 1, journal => 'journal', columns => '{"order_id": "x"}')$$,
+	'22P02');
+SELECT throws_ok(
+	$$SELECT transfer(NULL::account, 1, 2, 1, journal => 'journal', columns => '[]')$$,
+	'22023');
+SELECT throws_ok($$SELECT transfer(NULL::account, 1, 2, 1, columns => '{}')$$, '22023');
 
 -- ---------------------------------------------------------------------------
 -- Truth

@@ -581,6 +581,33 @@ sub money_options
 	return @options;
 }
 
+# Values for the journal's own columns, not all of which fit.
+sub own_columns
+{
+	my ($world) = @_;
+	my %values = (
+		own_number => [ 1, 2, '"3"', 'null', chance(0.1) ? pick(1000, '"x"', '{}') : 4 ],
+		own_word => [ '"a"', '"b c"', 7, 'null', chance(0.1) ? '"longer"' : '""' ],
+		own_serial => [ 1, 50, chance(0.1) ? 'null' : 7 ],
+		own_list => [ '[]', '[1, null]', chance(0.1) ? pick('null', '"["') : '[2.5]' ]);
+	my @names = some(0.6, @{ $world->{journal}{own} });
+
+	push @names, pick('nowhere', 'id', 'amount') if chance(0.02);
+	return '{' . join(', ', map { "\"$_\": " . pick(@{ $values{$_} || [1] }) } @names) . '}';
+}
+
+sub columns_option
+{
+	my ($world, $n) = @_;
+
+	return () if !$world->{journal} || !chance(0.4);
+	my $all = own_columns($world);
+	$all = pick('[]', '7', 'null', '[null]') if chance(0.03);
+	$all = '[' . join(', ', map { chance(0.3) ? 'null' : own_columns($world) } 1 .. $n) . ']'
+	  if defined $n && chance(0.7);
+	return 'columns => ' . literal($all);
+}
+
 sub request
 {
 	my ($world) = @_;
@@ -594,7 +621,7 @@ sub request
 sub transfer_options
 {
 	my ($world, $column, $request) = @_;
-	my @options = money_options($world);
+	my @options = (money_options($world), columns_option($world));
 
 	push @options, 'id_column => ' . literal($column) if $column;
 	push @options, 'request_id => ' . literal($request) if defined $request;
@@ -662,6 +689,7 @@ sub transfer_many
 		}
 		push @options, 'entry_ids => ARRAY[' . join(', ', @entries) . ']::bigint[]';
 	}
+	push @options, columns_option($world, scalar @from);
 	push @options, 'id_column => ' . literal($column) if $column;
 	push @options, 'request_ids => ARRAY[' . join(', ', map { literal($_) } @requests) . ']::text[]'
 	  if grep { defined } @requests;
@@ -696,6 +724,7 @@ sub reversal_options
 	my $column = id_column($world);
 	my @options = grep { /_balance|details/ } money_options($world);
 
+	push @options, columns_option($world);
 	push @options, 'amount => ' . amount() if chance(0.6);
 	push @options, 'request_id => ' . literal($request) if defined $request;
 	push @options, 'up_to => true' if chance(0.1);

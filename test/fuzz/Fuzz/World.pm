@@ -625,6 +625,15 @@ sub journal
 	$j->{has} = { map { $_ => 1 } @{ $j->{columns} } };
 	push @{ $world->{tables} }, 'f.j';
 
+	# Columns that only calls give values for.
+	my %own = (
+		own_number => 'integer DEFAULT 3 CHECK (own_number < 100)',
+		own_word => 'varchar(5)',
+		own_serial => 'serial',
+		own_list => 'numeric[] NOT NULL DEFAULT \'{1.5}\'');
+	$j->{own} = [ some(0.4, sort keys %own) ];
+	setup($world, map { "ALTER TABLE f.j ADD $_ $own{$_}" } @{ $j->{own} });
+
 	# Every transfer of the case is booked here, so the entries explain the
 	# balances.
 	push @{ $world->{problems} },
