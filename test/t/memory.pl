@@ -172,6 +172,34 @@ BEGIN
 END
 $$;
 
+-- Values for columns of the journal's own, another set of them in each call; the
+-- domain's CHECK and the DEFAULT call us inside of a call.
+CREATE TABLE booked (from_id integer, to_id integer, amount numeric, a integer, b text DEFAULT 'b', c integer[],
+	d known, e integer DEFAULT is_known(1)::integer, f numeric, g date, h text);
+CREATE PROCEDURE own_columns(n integer) LANGUAGE plpgsql AS
+$$
+DECLARE
+	own jsonb;
+BEGIN
+	FOR i IN 1..n LOOP
+		own := (SELECT jsonb_object_agg(key, value)
+				FROM jsonb_each('{"a": 1, "b": "x", "c": [1, 2], "d": 1, "e": 2, "f": 1.5, "g": "2026-01-01", "h": null}')
+				WHERE (i % 255 + 1) & (1 << (ascii(key) - ascii('a'))) <> 0);
+		PERFORM transfer(NULL::account, 1, 2, 0.01, journal => 'booked', columns => own);
+		PERFORM transfer_many(NULL::account, '{1,1,1}', '{2,2,2}', '{0.01,0.01,0.01}', journal => 'booked',
+			columns => jsonb_build_array(own, NULL, '{"b": "y"}'::jsonb));
+		BEGIN
+			PERFORM transfer_many(NULL::account, '{1,1}', '{2,2}', '{0.01,0.01}', journal => 'booked',
+				columns => jsonb_build_array(own, CASE WHEN i % 2 = 0 THEN '{"d": 0}'::jsonb ELSE '{"a": "x"}' END));
+			RAISE 'this must not be reached';
+		EXCEPTION WHEN data_exception OR check_violation THEN
+			NULL;
+		END;
+		ROLLBACK;
+	END LOOP;
+END
+$$;
+
 -- A new temporary table each time, every other one gone with its transaction.
 CREATE PROCEDURE temporary_tables(n integer) LANGUAGE plpgsql AS
 $$
@@ -261,6 +289,8 @@ stays_within('updates', int($calls / 10),
 	'memory does not grow with updates');
 stays_within('transfers', int($calls / 10),
 	'memory does not grow with transfers');
+stays_within('own_columns', 512 + int($calls / 100),
+	'memory does not grow with sets of columns of a journal');
 stays_within('failures', int($calls / 20),
 	'memory does not grow with calls that fail');
 stays_within('bad_lines', int($calls / 10),
