@@ -65,8 +65,10 @@ SELECT transfer_many(NULL::acct, '{1,1}', '{2,2}', '{1,1}', journal => 'j', colu
 \echo :SQLSTATE
 SELECT transfer(NULL::acct, 1, 2, 1, journal => 'j', columns => '{"always": 1}');
 \echo :SQLSTATE
+SELECT last_value FROM j_always_seq;
 SELECT transfer_many(NULL::acct, '{1,1}', '{2,2}', '{1,1}', journal => 'j', columns => '[{"always": 1}, null]');
 \echo :SQLSTATE
+SELECT last_value FROM j_always_seq;
 SELECT transfer(NULL::acct, 1, 2, 1, journal => 'j', columns => '{"order_id": 1.5}');
 \echo :SQLSTATE
 SELECT transfer(NULL::acct, 1, 2, 1, journal => 'j', columns => '{"word": "bad"}');
