@@ -93,12 +93,13 @@
 #define transam_variables() ShmemVariableCache
 #endif
 
-/* Minor versions of 2025 keep more than whether there are such standbys. */
+/* Minor versions of 2025 tell "none" from "not known yet". */
 #ifdef SYNC_STANDBY_DEFINED
-#define sync_standbys_are_defined() \
-	((WalSndCtl->sync_standbys_status & SYNC_STANDBY_DEFINED) != 0)
+#define has_no_sync_standbys()          \
+	((WalSndCtl->sync_standbys_status & \
+	  (SYNC_STANDBY_INIT | SYNC_STANDBY_DEFINED)) == SYNC_STANDBY_INIT)
 #else
-#define sync_standbys_are_defined() (WalSndCtl->sync_standbys_defined)
+#define has_no_sync_standbys() (!WalSndCtl->sync_standbys_defined)
 #endif
 
 /* PostgreSQL 19 wants to be told when a descriptor has all its columns. */

@@ -33,9 +33,8 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
-#include "replication/syncrep.h"
-#include "replication/walsender.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
@@ -110,11 +109,14 @@ static bool
 early_release_needs_apply(void)
 {
 	return synchronous_commit >= SYNCHRONOUS_COMMIT_REMOTE_APPLY &&
-		   SyncRepRequested() && SyncRepStandbyNames != NULL &&
-		   SyncRepStandbyNames[0] != '\0';
+		   flush_wants_standbys();
 }
 
-/* Return true if the transaction that is to be committed is to release early. */
+/*
+ * Return true if the transaction that is to be committed is to release early.
+ * One that has written no WAL, since its tables are temporary or unlogged, waits
+ * for no flush anyway.
+ */
 static bool
 early_release_wanted(void)
 {
@@ -122,7 +124,7 @@ early_release_wanted(void)
 
 	return early_lock_release &&
 		   early_release_subxact != InvalidSubTransactionId &&
-		   TransactionIdIsValid(own) &&
+		   TransactionIdIsValid(own) && XactLastRecEnd != 0 &&
 		   synchronous_commit > SYNCHRONOUS_COMMIT_OFF &&
 		   !early_release_needs_apply() && early_release_helps(own);
 }

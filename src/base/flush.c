@@ -31,6 +31,17 @@
 #include "base/compat.h"
 #include "base/flush.h"
 
+/*
+ * Return true if commits of this session wait for synchronous standbys, as the
+ * settings are.
+ */
+bool
+flush_wants_standbys(void)
+{
+	return SyncRepRequested() && SyncRepStandbyNames != NULL &&
+		   SyncRepStandbyNames[0] != '\0';
+}
+
 /* ----------
  * The own commit
  * ----------
@@ -69,7 +80,7 @@ flush_is_on_standbys(XLogRecPtr lsn)
 	bool done;
 
 	LWLockAcquire(SyncRepLock, LW_SHARED);
-	done = !sync_standbys_are_defined() || lsn <= WalSndCtl->lsn[mode];
+	done = has_no_sync_standbys() || lsn <= WalSndCtl->lsn[mode];
 	LWLockRelease(SyncRepLock);
 	return done;
 }
@@ -112,13 +123,13 @@ flush_through(XLogRecPtr lsn)
 }
 
 /*
- * Up to where WAL must be flushed for the commit of a transaction to be
- * durable; invalid if it is for sure.
+ * Up to where WAL must be flushed for the commit of a transaction to be on disk;
+ * invalid if it is for sure.
  *
  * The location is kept with the buffer of the transaction's page of pg_xact,
  * for groups of transactions, so it may be later than needed.  When the buffer
- * is given to another page, all that the page says is flushed, and locations
- * are forgotten.  This does not happen to the newest page.
+ * is given to another page, all that the page says is flushed first, and the
+ * locations are forgotten.
  *
  * A row's xmin can be older than all that is left of pg_xact, if the row was
  * frozen.
@@ -142,13 +153,19 @@ flush_location(TransactionId xid)
 /*
  * Wait until the commits of these transactions are durable.  A row that our own
  * transaction has written hides whose row it has replaced: then all commits are
- * waited for.
+ * waited for.  So they are if standbys count: what pg_xact knows of a commit is
+ * whether it is on the local disk.
  */
 void
 flush_commits_of(const TransactionId *xids, int n)
 {
 	XLogRecPtr last = InvalidXLogRecPtr;
 
+	if (flush_wants_standbys())
+	{
+		flush_all_commits();
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		if (TransactionIdIsCurrentTransactionId(xids[i]))

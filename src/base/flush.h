@@ -12,6 +12,8 @@
 
 #include "access/xlogdefs.h"
 
+/* Return true if commits of this session wait for synchronous standbys. */
+extern bool flush_wants_standbys(void);
 /* Make the commit that has just been recorded durable, while it ends. */
 extern void flush_own_commit(void);
 /* Wait until the commits of these transactions are durable. */

@@ -37,7 +37,6 @@ typedef struct Party
 	bool moved;		 /* a transfer that was applied names it */
 	bool stored;	 /* the row was updated to the new balance */
 	bool checked;	 /* the row was compared with the balance */
-	bool told;		 /* a failure that is reported tells of it */
 } Party;
 
 /* The row of a party, as a verb gave it; the set is empty if there is none. */
@@ -202,9 +201,10 @@ pg_noreturn extern void apply_raise(Ledger *ledger, int i,
 /* told.c */
 
 /* Wait until what is told of a transfer that failed is durable. */
-extern void told_flush_failure(Ledger *ledger, int i, TransferStatus status);
+extern void told_flush_failure(const Ledger *ledger, int i,
+							   TransferStatus status);
 /* The same for all transfers of a call that reports failures. */
-extern void told_flush_failures(Ledger *ledger);
+extern void told_flush_failures(const Ledger *ledger);
 /* Wait until what is told of requests that were booked before is durable. */
 extern void told_flush_replays(const Ledger *ledger);
 

@@ -320,7 +320,7 @@ static const struct
 	[TRANSFER_OK] = {"ok", TELLS_NOTHING},
 	[TRANSFER_REPLAYED] = {"replayed", TELLS_NOTHING},
 	[TRANSFER_REQUEST_DIFFERS] = {"request_mismatch", TELLS_NOTHING},
-	[TRANSFER_ENTRY_NOT_FOUND] = {"entry_not_found", TELLS_NOTHING},
+	[TRANSFER_ENTRY_NOT_FOUND] = {"entry_not_found", TELLS_OF_OTHERS},
 	[TRANSFER_ENTRY_INCOMPLETE] = {"account_not_found", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_ID_NULL] = {"account_not_found", TELLS_NOTHING},
 	[TRANSFER_TO_ID_NULL] = {"account_not_found", TELLS_NOTHING},

@@ -14,7 +14,7 @@
  *
  * For a refusal, only those transactions are waited for that wrote the accounts'
  * rows, where these can be known: mostly their commits are durable, and nothing
- * is waited for.
+ * is waited for.  What core refuses, say for a CHECK constraint, is told at once.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_am.h"
 #include "utils/lsyscache.h"
 
 #include "base/flush.h"
@@ -29,8 +30,9 @@
 #include "table/privileges.h"
 
 /*
- * Return true if the accounts' rows can be asked which transaction wrote them:
- * partitions and children may be foreign tables, which do not know.
+ * Return true if the accounts' rows can be asked which transaction wrote them.
+ * Partitions and children may be foreign tables, which do not know; nor need
+ * other table access methods.
  */
 static bool
 told_rows_know_writer(const Accounts *accounts)
@@ -38,6 +40,7 @@ told_rows_know_writer(const Accounts *accounts)
 	Form_pg_class form = target_relation(accounts->table)->rd_rel;
 
 	return form->relkind == RELKIND_RELATION && !form->relhassubclass &&
+		   form->relam == HEAP_TABLE_AM_OID &&
 		   OidIsValid(get_array_type(accounts->id.type)) &&
 		   privileges_may_select_all(accounts->table);
 }
@@ -69,63 +72,60 @@ told_flush_accounts(const Accounts *accounts, Datum *ids, int nids)
 	pfree(xmins);
 }
 
-/* The party that a status tells of, if that is all that it tells. */
-static Party *
-told_party(const Transfer *transfer, StatusTells tells)
-{
-	return tells == TELLS_OF_PAYER	 ? transfer->sides[PAYER]
-		   : tells == TELLS_OF_PAYEE ? transfer->sides[PAYEE]
-									 : NULL;
-}
-
-/* Wait until what is told of a transfer that failed is durable. */
-void
-told_flush_failure(Ledger *ledger, int i, TransferStatus status)
-{
-	StatusTells tells = rules_status_tells(status);
-	const Party *party = told_party(&ledger->transfers[i], tells);
-
-	if (party != NULL)
-	{
-		Datum id = party->account.id;
-
-		told_flush_accounts(&ledger->accounts, &id, 1);
-	}
-	else if (tells != TELLS_NOTHING || status == TRANSFER_REQUEST_DIFFERS)
-		flush_all_commits();
-}
-
 /*
- * The same for all transfers of a call that reports failures.  The accounts are
- * locked and their rows not yet changed by this call, so they know who wrote
- * them.  One that is told of several times is asked once.
+ * The same for all accounts of a batch that were found.  A transfer of a batch
+ * may fail by a balance that the ones before it have left, and these have read
+ * other accounts.  The rows are locked and not yet changed by this call, so they
+ * know who wrote them.
  */
-void
-told_flush_failures(Ledger *ledger)
+static void
+told_flush_parties(const Ledger *ledger)
 {
 	Datum *ids = ALLOC_ARRAY(Datum, ledger->nparties);
 	int nids = 0;
 
-	Assert(ledger->report);
-	for (int i = 0; i < ledger->ntransfers; i++)
+	for (int i = 0; i < ledger->nparties; i++)
 	{
-		const Transfer *transfer = &ledger->transfers[i];
-		StatusTells tells = rules_status_tells(transfer->status);
-		Party *party = told_party(transfer, tells);
-
-		if (tells == TELLS_OF_OTHERS)
-		{
-			flush_all_commits();
-			pfree(ids);
-			return;
-		}
-		if (party == NULL || party->told)
-			continue;
-		party->told = true;
-		ids[nids++] = party->account.id;
+		if (ledger->parties[i].account.found)
+			ids[nids++] = ledger->parties[i].account.id;
 	}
 	told_flush_accounts(&ledger->accounts, ids, nids);
 	pfree(ids);
+}
+
+/* Wait until what is told of a transfer that failed is durable. */
+void
+told_flush_failure(const Ledger *ledger, int i, TransferStatus status)
+{
+	StatusTells tells = rules_status_tells(status);
+	const Transfer *transfer = &ledger->transfers[i];
+
+	if (tells == TELLS_OF_OTHERS || status == TRANSFER_REQUEST_DIFFERS)
+		flush_all_commits();
+	else if (tells != TELLS_NOTHING && ledger->many)
+		told_flush_parties(ledger);
+	else if (tells != TELLS_NOTHING)
+	{
+		Side side = tells == TELLS_OF_PAYER ? PAYER : PAYEE;
+		Datum id = transfer->sides[side]->account.id;
+
+		told_flush_accounts(&ledger->accounts, &id, 1);
+	}
+}
+
+/* The same for all transfers of a call that reports failures. */
+void
+told_flush_failures(const Ledger *ledger)
+{
+	StatusTells most = TELLS_NOTHING;
+
+	Assert(ledger->report);
+	for (int i = 0; i < ledger->ntransfers; i++)
+		most = Max(most, rules_status_tells(ledger->transfers[i].status));
+	if (most == TELLS_OF_OTHERS)
+		flush_all_commits();
+	else if (most != TELLS_NOTHING)
+		told_flush_parties(ledger);
 }
 
 /* Wait until what is told of requests that were booked before is durable. */

@@ -72,6 +72,7 @@ sub hold
 {
 	my ($milliseconds) = @_;
 
+	release();
 	append_to_file(file(), $milliseconds // '');
 	return;
 }
