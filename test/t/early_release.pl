@@ -584,10 +584,11 @@ my @answers = (
 		qr/^f$/, 'waits for the key'
 	]);
 
-# Tables as if nothing had been.
+# Tables as if nothing had been, for long.
 sub forget
 {
 	$node->safe_psql('postgres', "SET client_min_messages = warning; $tables");
+	skip_transactions();
 	return;
 }
 
