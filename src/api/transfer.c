@@ -50,28 +50,32 @@ transfer_column(FunctionCallInfo fcinfo, int argno)
 	return column;
 }
 
+/* A JSON argument that is booked, or NULL. */
+static Jsonb *
+transfer_read_json(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
+				   int argno, const char *argument)
+{
+	if (!PG_ARGISNULL(argno) && PG_ARGISNULL(numbers->ledger.journal))
+		error_needs_journal(argument);
+	return arguments_get_jsonb(fcinfo, argno);
+}
+
 /* Take the amount, and what is booked with it. */
 static void
 transfer_read_input(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
 					LedgerInput *input, Jsonb **details, Jsonb **columns)
 {
-	bool has_journal = !PG_ARGISNULL(numbers->ledger.journal);
-
 	input->ntransfers = 1;
 	input->amounts = transfer_column(fcinfo, numbers->amount);
 	if (!PG_ARGISNULL(numbers->request_id))
 	{
-		if (!has_journal)
+		if (PG_ARGISNULL(numbers->ledger.journal))
 			error_needs_journal("request_id");
 		input->request_ids = transfer_column(fcinfo, numbers->request_id);
 	}
-	if (!PG_ARGISNULL(numbers->details) && !has_journal)
-		error_needs_journal("details");
-	*details = arguments_get_jsonb(fcinfo, numbers->details);
+	*details = transfer_read_json(fcinfo, numbers, numbers->details, "details");
 	input->details = details;
-	if (!PG_ARGISNULL(numbers->columns) && !has_journal)
-		error_needs_journal("columns");
-	*columns = arguments_get_jsonb(fcinfo, numbers->columns);
+	*columns = transfer_read_json(fcinfo, numbers, numbers->columns, "columns");
 	input->columns = columns;
 }
 

@@ -449,9 +449,7 @@ verify_read_opening(FunctionCallInfo fcinfo, const Journal *journal)
 
 	if (opening == NULL)
 		return journal_rules_opening(journal);
-	if (!money_is_finite(opening))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must be finite", "opening")));
+	journal_rules_check_opening(opening);
 	return opening;
 }
 

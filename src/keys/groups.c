@@ -47,14 +47,17 @@ struct KeyGroups
  * ----------
  */
 
-/* The data columns: all that any row gives, except those of the key. */
-static void
+/*
+ * The data columns: all that any row gives, except those of the key; without
+ * values.
+ */
+static ColumnValues
 collect_data_columns(const Target *target, const InputRow *rows, int nrows,
-					 const ColumnValues *key, ColumnValues *data)
+					 const ColumnValues *key)
 {
 	int natts = RelationGetNumberOfAttributes(target_relation(target));
 	bool *given = palloc0(sizeof(bool) * (natts + 1));
-	AttrNumber *attnums = palloc(sizeof(AttrNumber) * natts);
+	ColumnValues data;
 
 	for (int r = 0; r < nrows; r++)
 	{
@@ -63,15 +66,9 @@ collect_data_columns(const Target *target, const InputRow *rows, int nrows,
 	}
 	for (int k = 0; k < key->ncolumns; k++)
 		given[key->attnums[k]] = false;
-
-	data->ncolumns = 0;
-	data->attnums = attnums;
-	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
-	{
-		if (given[attnum])
-			attnums[data->ncolumns++] = attnum;
-	}
+	data = *values_make_flagged(target, given);
 	pfree(given);
+	return data;
 }
 
 /* Let a group give what a row gives, instead of what it gave before. */
@@ -165,8 +162,8 @@ groups_parse(Target *target, Jsonb *rows, ArrayType *key, bool merge)
 	groups->context = CurrentMemoryContext;
 	groups->key = input_key(target, key);
 	input = input_rows(target, rows, groups->key, &groups->ninput);
-	collect_data_columns(target, input, groups->ninput, groups->key,
-						 &groups->data);
+	groups->data = collect_data_columns(target, input, groups->ninput,
+										groups->key);
 	groups->group_of_input = MemoryContextAllocHuge(CurrentMemoryContext,
 													sizeof(int) *
 														(groups->ninput + 1));

@@ -117,7 +117,7 @@ accounts_set_match(Accounts *accounts, ArrayType *names)
 		/* Raise an error if values of its type cannot be compared. */
 		(void) columns_type(accounts->table, attnums[i], 0);
 	}
-	accounts->match = (ColumnValues){.ncolumns = n, .attnums = attnums};
+	accounts_add_match(accounts, attnums, n);
 }
 
 /* Add columns in which both accounts must be equal, once each. */

@@ -207,9 +207,11 @@ read_guard_argument(const Target *journal, const Trigger *trigger,
 	if (!find_guard_key(argument, &key, &value) || guard->names[key] != NULL ||
 		!guard_value_suits(key, value))
 		error_guard_argument(journal, trigger, argument);
-	guard->names[key] = pstrdup(value);
 	if (key != GUARD_ACCOUNTS)
+	{
+		guard->names[key] = pstrdup(value);
 		return;
+	}
 	(void) SplitIdentifierString(pstrdup(value), '.', &names);
 	guard->schema = linitial(names);
 	guard->names[key] = lsecond(names);

@@ -254,13 +254,20 @@ journal_rules_print_match(List *names)
 	return list.data;
 }
 
-/* The balance that each account begins with. */
-char *
-journal_rules_print_opening(Numeric opening)
+/* Report an error unless each account can begin with that balance. */
+void
+journal_rules_check_opening(Numeric opening)
 {
 	if (!money_is_finite(opening))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("%s must be finite", "opening")));
+}
+
+/* The balance that each account begins with. */
+char *
+journal_rules_print_opening(Numeric opening)
+{
+	journal_rules_check_opening(opening);
 	return money_print(opening);
 }
 

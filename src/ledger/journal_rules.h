@@ -24,7 +24,9 @@ extern Numeric journal_rules_opening(const Journal *journal);
 
 /* The names of columns that must match; NULL if there are none. */
 extern char *journal_rules_print_match(List *names);
-/* The balance to begin with, which must be finite. */
+/* Report an error unless a balance to begin with is finite. */
+extern void journal_rules_check_opening(Numeric opening);
+/* The balance to begin with, which is checked. */
 extern char *journal_rules_print_opening(Numeric opening);
 /* Check that the columns exist and suit; the balance column may be unknown. */
 extern void journal_rules_check(const GuardRules *rules, const Target *accounts,

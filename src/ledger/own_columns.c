@@ -107,8 +107,7 @@ own_columns_of_any(const Journal *journal, const JournalEntry *entries,
 {
 	int natts = RelationGetNumberOfAttributes(target_relation(journal->table));
 	bool *given = palloc0(sizeof(bool) * (natts + 1));
-	ColumnValues *columns = values_make(natts);
-	int n = 0;
+	ColumnValues *columns;
 
 	for (int i = 0; i < nentries; i++)
 	{
@@ -117,12 +116,7 @@ own_columns_of_any(const Journal *journal, const JournalEntry *entries,
 		for (int c = 0; own != NULL && c < own->ncolumns; c++)
 			given[own->attnums[c]] = true;
 	}
-	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
-	{
-		if (given[attnum])
-			values_set(columns, n++, attnum, (Datum) 0, true);
-	}
-	columns->ncolumns = n;
+	columns = values_make_flagged(journal->table, given);
 	pfree(given);
 	return columns;
 }

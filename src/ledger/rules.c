@@ -435,11 +435,19 @@ rules_error_balance(const Rules *rules, const Account *account)
 					accounts_table_name(rules->accounts))));
 }
 
+/* The name of the column that limits accounts, by the rules of the journal. */
+static const char *
+rules_limit_column(const Accounts *accounts, AccountLimit limit)
+{
+	AttrNumber attnum = accounts->limits[limit].attnum;
+
+	return NameStr(target_column(accounts->table, attnum)->attname);
+}
+
 pg_noreturn static void
 rules_error_closed(const Rules *rules, const Account *account)
 {
 	const Accounts *accounts = rules->accounts;
-	AttrNumber attnum = accounts->limits[ACCOUNT_CLOSED].attnum;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_ACCOUNT_CLOSED),
@@ -447,8 +455,7 @@ rules_error_closed(const Rules *rules, const Account *account)
 					accounts_print_id(accounts, account),
 					accounts_table_name(accounts)),
 			 errdetail("By the rules of the journal, column \"%s\" says so.",
-					   NameStr(
-						   target_column(accounts->table, attnum)->attname))));
+					   rules_limit_column(accounts, ACCOUNT_CLOSED))));
 }
 
 pg_noreturn static void
@@ -456,7 +463,6 @@ rules_error_limit_nan(const Rules *rules, const Account *account,
 					  AccountLimit limit)
 {
 	const Accounts *accounts = rules->accounts;
-	AttrNumber attnum = accounts->limits[limit].attnum;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -464,8 +470,7 @@ rules_error_limit_nan(const Rules *rules, const Account *account,
 					accounts_print_id(accounts, account),
 					accounts_table_name(accounts)),
 			 errdetail("By the rules of the journal, column \"%s\" has it.",
-					   NameStr(
-						   target_column(accounts->table, attnum)->attname))));
+					   rules_limit_column(accounts, limit))));
 }
 
 pg_noreturn static void

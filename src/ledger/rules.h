@@ -53,8 +53,8 @@ typedef enum TransferStatus
 #define NUM_TRANSFER_STATUSES (TRANSFER_CHAIN_FAILED + 1)
 
 /*
- * Whose rows a status tells of.  What is booked under a request id is not meant:
- * see told.c.
+ * Whose rows a status tells of, from the least to the most.  What is booked
+ * under a request id is not meant: see told.c.
  */
 typedef enum StatusTells
 {

@@ -78,6 +78,23 @@ values_make(int ncolumns)
 	return columns;
 }
 
+/* The table's columns whose flags are set, by number from 1, without values. */
+ColumnValues *
+values_make_flagged(const Target *target, const bool *flags)
+{
+	int natts = RelationGetNumberOfAttributes(target_relation(target));
+	ColumnValues *columns = values_make(natts);
+	int n = 0;
+
+	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
+	{
+		if (flags[attnum])
+			values_set(columns, n++, attnum, (Datum) 0, true);
+	}
+	columns->ncolumns = n;
+	return columns;
+}
+
 /* Set column "i" of what values_make() made. */
 void
 values_set(ColumnValues *columns, int i, AttrNumber attnum, Datum value,

@@ -28,6 +28,9 @@ typedef struct ColumnValues
 
 /* Columns to be filled in, as one chunk of memory. */
 extern ColumnValues *values_make(int ncolumns);
+/* The table's columns whose flags are set, by number from 1, without values. */
+extern ColumnValues *values_make_flagged(const Target *target,
+										 const bool *flags);
 /* Set column "i", which values_make() made. */
 extern void values_set(ColumnValues *columns, int i, AttrNumber attnum,
 					   Datum value, bool isnull);
