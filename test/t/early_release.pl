@@ -151,8 +151,16 @@ $node->start;
 $node->safe_psql('postgres', $set_up);
 
 # Another transaction that writes, without which nothing is released early.
-my $other = start('other', 'BEGIN', 'INSERT INTO busy VALUES (1)');
-result($other);
+my $other;
+
+sub start_other
+{
+	$other = start('other', 'BEGIN', 'INSERT INTO busy VALUES (1)');
+	result($other);
+	return;
+}
+
+start_other();
 
 # Let a session commit, and test whether another one can have account 1 while the
 # session waits for the standby.
@@ -351,8 +359,7 @@ for my $commit (@commits)
 }
 
 # Alone
-give($other, 'ROLLBACK');
-result($other);
+quit($other);
 {
 	my $session = start('committer', $on, $wait, $pay);
 
@@ -377,8 +384,7 @@ result($other);
 	quit($locker);
 	quit($session);
 }
-give($other, 'BEGIN', 'INSERT INTO busy VALUES (1)');
-result($other);
+start_other();
 
 # An error after the commit has begun: synchronous_commit is what it was, and
 # the next commit waits, with its locks.
@@ -481,8 +487,8 @@ $node->safe_psql('postgres',
 # ---------------------------------------------------------------------------
 # What is told of it
 
-# The writer's transaction, what another session asks then, what it is told, and
-# what it would be told if there had been no such transaction.
+# [ what is told, the writer's statements, what another session asks then, what it
+# is told, whether it asks before the writer commits ]
 my $empty =
   "SELECT replayed FROM transfer(NULL::account, 3, 4, 100, journal => 'journal', request_id => 'held')";
 my $create = q(SELECT created FROM get_or_create(NULL::test, '{"str": "held"}'));
@@ -592,15 +598,21 @@ sub forget
 	return;
 }
 
-# Let the writer write, and another session ask.  It must wait for this, too.
+# Prepare a writer and another session, which is going to ask.  The function that
+# is returned lets them: it returns true if the other session must wait for this.
 sub ask_while_held
 {
 	my ($answer, $writer_settings, $reader_settings, $event) = @_;
 	my ($what, $write, $question, $told, $key) = @$answer;
-	my $writer = start('writer', @$writer_settings);
-	my $reader = start('reader', @$reader_settings);
 	my @statements = @$write;
+	my ($writer, $reader, $last_xid);
 
+	forget();
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	$last_xid = $node->safe_psql('postgres',
+		'SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1');
+	$writer = start('writer', @$writer_settings);
+	$reader = start('reader', @$reader_settings);
 	result($writer);
 	result($reader);
 	if ($key)
@@ -617,7 +629,7 @@ sub ask_while_held
 		give($writer, @statements);
 		# Its changes can be seen.
 		$node->poll_query_until('postgres',
-			"SELECT count(*) > 0 FROM account WHERE xmin::text::bigint > $_[0]
+			"SELECT count(*) > 0 FROM account WHERE xmin::text::bigint > $last_xid
 			 UNION ALL SELECT true FROM account HAVING count(*) = 5 ORDER BY 1 DESC LIMIT 1")
 		  or die 'the changes of the writer are not seen';
 		give($reader, $question) if !$key;
@@ -625,31 +637,19 @@ sub ask_while_held
 	});
 }
 
-sub next_xid
-{
-	return $node->safe_psql('postgres',
-		'SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1');
-}
-
 # The standby is waited for, also by the reader.
 for my $answer (@answers)
 {
-	my $xid;
-	my ($writer, $reader, $go);
-
-	forget();
-	$xid = next_xid();
-	($writer, $reader, $go) =
+	my ($writer, $reader, $go) =
 	  ask_while_held($answer, [ $on, $wait ], [$wait], 'SyncRep');
-	ok($go->($xid), "$answer->[0] is not told before the standby has it");
+
+	ok($go->(), "$answer->[0] is not told before the standby has it");
 	like(cancel($reader), qr/57014/, "$answer->[0]: nor if the wait is canceled");
 	cancel($writer);
 	quit($reader);
 	quit($writer);
 }
 
-give($other, 'ROLLBACK');
-result($other);
 quit($other);
 $node->stop;
 
@@ -684,26 +684,21 @@ my %writers = (
 # core flushes the commit of what removes files before anybody can see it.
 @answers = grep { $_->[0] !~ /drops a table/ } @answers;
 
+start_other();
 for my $writer_is (sort keys %writers)
 {
 	for my $answer (@answers)
 	{
-		my ($what, $write, $question, $told) = @$answer;
-		my ($writer, $reader, $go, $xid);
-
-		forget();
-		$other = start('other', 'BEGIN', 'INSERT INTO busy VALUES (1)');
-		result($other);
-		$node->safe_psql('postgres', 'CHECKPOINT');
-		$xid = next_xid();
-		($writer, $reader, $go) =
+		my ($what, undef, undef, $told) = @$answer;
+		my ($writer, $reader, $go) =
 		  ask_while_held($answer, $writers{$writer_is}, [], 'WAL_?Write');
+
 		HoldWal::hold();
-		ok($go->($xid), "$writer_is: $what is not told before it is on disk");
+		ok($go->(), "$writer_is: $what is not told before it is on disk");
 		HoldWal::release();
 		like(result($reader), $told, "$writer_is: $what is told then");
 		result($writer);
-		quit($_) for $writer, $reader, $other;
+		quit($_) for $writer, $reader;
 	}
 }
 
@@ -712,8 +707,6 @@ forget();
 $node->safe_psql('postgres', $empty);
 skip_transactions();
 $node->safe_psql('postgres', 'CHECKPOINT');
-$other = start('other', 'BEGIN', 'INSERT INTO busy VALUES (1)');
-result($other);
 HoldWal::hold();
 for my $answer (grep { $_->[0] =~ /^a refusal( by a limit)?$/ } @answers)
 {
@@ -731,17 +724,13 @@ quit($other);
 # A crash.
 for my $answer (grep { $_->[0] =~ /^a (replay|refusal|row)/ } @answers)
 {
-	my ($what, $write, $question, $told) = @$answer;
-	my ($writer, $reader, $go, $xid);
+	my ($what) = @$answer;
+	my ($writer, $reader, $go);
 
-	forget();
-	$other = start('other', 'BEGIN', 'INSERT INTO busy VALUES (1)');
-	result($other);
-	$node->safe_psql('postgres', 'CHECKPOINT');
-	$xid = next_xid();
+	start_other();
 	($writer, $reader, $go) = ask_while_held($answer, [$on], [], 'WAL_?Write');
 	HoldWal::hold();
-	$go->($xid);
+	$go->();
 	kill_server($node);
 	eval { $_->{run}->finish } for $writer, $reader, $other;
 	unlike($_->{out}, qr/^(t|f|ok|replayed|insufficient_funds)$|RF0/m,
