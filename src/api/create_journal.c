@@ -23,7 +23,7 @@
 #include "api/arguments.h"
 #include "base/errors.h"
 #include "ledger/accounts.h"
-#include "ledger/guard.h"
+#include "ledger/guard_arguments.h"
 #include "ledger/guard_tree.h"
 #include "ledger/journal.h"
 #include "ledger/journal_rules.h"
@@ -383,10 +383,10 @@ make_journal(const JournalArgs *args, const JournalForm *form, Oid caller)
 	relid = get_relname_relid(args->journal->relname, args->schema);
 	create_indexes(form);
 	(void) guard_tree(relid, caller,
-					  guard_arguments(args->accounts.table,
-									  args->accounts.id.attnum,
-									  args->accounts.balance.attnum,
-									  &args->rules));
+					  guard_arguments_print(args->accounts.table,
+											args->accounts.id.attnum,
+											args->accounts.balance.attnum, NULL,
+											&args->rules));
 	return relid;
 }
 

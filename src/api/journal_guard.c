@@ -14,7 +14,7 @@
 
 #include "api/arguments.h"
 #include "base/errors.h"
-#include "ledger/guard.h"
+#include "ledger/guard_arguments.h"
 #include "ledger/guard_tree.h"
 #include "ledger/journal.h"
 #include "run/run.h"

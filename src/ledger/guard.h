@@ -11,50 +11,10 @@
 #ifndef RACEFREE_GUARD_H
 #define RACEFREE_GUARD_H
 
-#include "utils/reltrigger.h"
-
-#include "table/target.h"
-
-/* Keys of a guard's arguments. */
-typedef enum GuardKey
-{
-	GUARD_ACCOUNTS,
-	GUARD_ID_COLUMN,
-	GUARD_BALANCE_COLUMN,
-	/* Rules, see journal_rules.h */
-	GUARD_MIN_BALANCE_COLUMN,
-	GUARD_MAX_BALANCE_COLUMN,
-	GUARD_CLOSED_COLUMN,
-	GUARD_MUST_MATCH,
-	GUARD_OPENING
-} GuardKey;
-
-#define NUM_GUARD_KEYS	 (GUARD_OPENING + 1)
-#define GUARD_FIRST_RULE GUARD_MIN_BALANCE_COLUMN
-
-/*
- * The rules of a journal as the arguments have them: names of columns as they
- * are, in "must_match" a list of quoted names, a number.  NULL for those that
- * there are not; the keys that are no rules are not used.
- */
-typedef struct GuardRules
-{
-	const char *values[NUM_GUARD_KEYS];
-} GuardRules;
-
-extern const char *guard_key_name(GuardKey key);
-
-/* Return true if the trigger, which is of a copy, guards a journal. */
-extern bool guard_is_guard(const Trigger *trigger);
+#include "ledger/guard_arguments.h"
 
 /* Accounts */
 
-/* Arguments with these accounts, columns and rules, for CREATE TRIGGER. */
-extern char *guard_arguments(const Target *accounts, AttrNumber id_attnum,
-							 AttrNumber balance_attnum,
-							 const GuardRules *rules);
-/* Those of the journal's own guard that name accounts; empty if none do. */
-extern char *guard_arguments_of(const Target *journal);
 /* Check that the journal belongs to these accounts, or leaves it open. */
 extern void guard_check_accounts(const Target *journal, const Target *accounts,
 								 AttrNumber id_attnum,

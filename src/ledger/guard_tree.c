@@ -23,7 +23,7 @@
 
 #include "base/compat.h"
 #include "base/locks.h"
-#include "ledger/guard.h"
+#include "ledger/guard_arguments.h"
 #include "ledger/guard_tree.h"
 #include "run/run.h"
 
