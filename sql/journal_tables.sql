@@ -285,7 +285,7 @@ SELECT status FROM transfer_many(NULL::acct, '{1,1}', '{2,2}', '{1,1}', journal 
 RESET ROLE;
 -- column by column: those that are booked
 REVOKE INSERT ON j FROM regress_racefree_jt;
-GRANT INSERT (from_id, to_id, amount, from_balance, to_balance, created_at) ON j TO regress_racefree_jt;
+GRANT INSERT (kind, from_id, to_id, amount, from_balance, to_balance, created_at) ON j TO regress_racefree_jt;
 SET ROLE regress_racefree_jt;
 SELECT amount FROM transfer(NULL::acct, 1, 2, 1, journal => 'j');
 SELECT * FROM transfer(NULL::acct, 1, 2, 1, journal => 'j', request_id => 'q');

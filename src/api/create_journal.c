@@ -100,6 +100,24 @@ typedef struct JournalForm
 	const char *partition_by; /* NULL for none */
 } JournalForm;
 
+/* The names of all kinds of entries, or of those that move money. */
+static char *
+kind_array(bool moves)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int kind = 0; kind < NUM_ENTRY_KINDS; kind++)
+	{
+		if (moves && !journal_kind_moves(kind))
+			continue;
+		appendStringInfo(&names, "%s%s", names.len > 0 ? "," : "{",
+						 journal_kind_name(kind));
+	}
+	appendStringInfoChar(&names, '}');
+	return names.data;
+}
+
 /* CREATE TABLE schema.journal (...) [ PARTITION BY ... ] */
 static char *
 table_command(const JournalForm *form)
@@ -110,10 +128,12 @@ table_command(const JournalForm *form)
 	appendStringInfo(&command,
 					 "CREATE %sTABLE %s ("
 					 "id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY%s, "
-					 "request_id %s%s, ",
+					 "request_id %s%s, "
+					 "kind pg_catalog.text NOT NULL DEFAULT 'transfer'"
+					 " CHECK (kind OPERATOR(pg_catalog.=) ANY ('%s')), ",
 					 form->unlogged ? "UNLOGGED " : "", form->name,
 					 form->unique_id ? " PRIMARY KEY" : "", form->request_type,
-					 form->unique_request ? " UNIQUE" : "");
+					 form->unique_request ? " UNIQUE" : "", kind_array(false));
 	appendStringInfo(&command, "from_id %s NOT NULL%s, to_id %s NOT NULL%s, ",
 					 form->id_type, form->accounts_reference, form->id_type,
 					 form->accounts_reference);
@@ -121,12 +141,19 @@ table_command(const JournalForm *form)
 					 "amount pg_catalog.numeric NOT NULL"
 					 " CHECK (amount OPERATOR(pg_catalog.>) 0), "
 					 "from_balance pg_catalog.numeric NOT NULL, "
-					 "to_balance pg_catalog.numeric NOT NULL, "
+					 "to_balance pg_catalog.numeric"
+					 " CHECK (to_balance IS NOT NULL"
+					 " OR kind OPERATOR(pg_catalog.<>) ALL ('%s')), ",
+					 kind_array(true));
+	appendStringInfo(&command,
 					 "reverses pg_catalog.int8%s, "
+					 "settles pg_catalog.int8%s, "
+					 "expires_at pg_catalog.timestamptz, "
+					 "chain_id pg_catalog.int8, "
 					 "details pg_catalog.jsonb, "
 					 "created_at pg_catalog.timestamptz NOT NULL"
 					 " DEFAULT pg_catalog.clock_timestamp())",
-					 form->entries_reference);
+					 form->entries_reference, form->entries_reference);
 	if (form->partition_by != NULL)
 		appendStringInfo(&command, " PARTITION BY %s", form->partition_by);
 	return command.data;
@@ -136,6 +163,7 @@ table_command(const JournalForm *form)
 static void
 create_indexes(const JournalForm *form)
 {
+	static const char *const sparse[] = {"reverses", "settles", "chain_id"};
 	const char *name = form->name;
 
 	if (!form->unique_id)
@@ -144,9 +172,9 @@ create_indexes(const JournalForm *form)
 		run_command(psprintf("CREATE INDEX ON %s (request_id)", name));
 	run_command(psprintf("CREATE INDEX ON %s (from_id, created_at)", name));
 	run_command(psprintf("CREATE INDEX ON %s (to_id, created_at)", name));
-	run_command(psprintf("CREATE INDEX ON %s (reverses)"
-						 " WHERE reverses IS NOT NULL",
-						 name));
+	for (int i = 0; i < lengthof(sparse); i++)
+		run_command(psprintf("CREATE INDEX ON %s (%s) WHERE %s IS NOT NULL",
+							 name, sparse[i], sparse[i]));
 }
 
 /* ----------

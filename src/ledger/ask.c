@@ -254,6 +254,7 @@ ask_take_entries(Ledger *ledger, const LedgerColumn *ids)
 
 		if (ids->nulls[i])
 			continue;
+		asked->kind = ENTRY_REVERSAL;
 		asked->has_reverses = true;
 		asked->reverses = DatumGetInt64(ids->values[i]);
 		uses[nuses++] = (Use){.value = ids->values[i], .transfer = i};

@@ -67,14 +67,18 @@ typedef struct JournalColumnInfo
 
 static const JournalKind integer_kind;
 static const JournalKind request_kind;
+static const JournalKind kind_kind;
 static const JournalKind account_kind;
 static const JournalKind amount_kind;
 static const JournalKind balance_kind;
 static const JournalKind details_kind;
+static const JournalKind expiry_kind;
 static const JournalKind time_kind;
 
 static bool request_agrees(const Journal *journal, const JournalEntry *booked,
 						   const Asked *asked, bool up_to);
+static bool kind_agrees(const Journal *journal, const JournalEntry *booked,
+						const Asked *asked, bool up_to);
 static bool from_agrees(const Journal *journal, const JournalEntry *booked,
 						const Asked *asked, bool up_to);
 static bool to_agrees(const Journal *journal, const JournalEntry *booked,
@@ -83,6 +87,10 @@ static bool amount_agrees(const Journal *journal, const JournalEntry *booked,
 						  const Asked *asked, bool up_to);
 static bool reverses_agrees(const Journal *journal, const JournalEntry *booked,
 							const Asked *asked, bool up_to);
+static bool settles_agrees(const Journal *journal, const JournalEntry *booked,
+						   const Asked *asked, bool up_to);
+static bool expiry_agrees(const Journal *journal, const JournalEntry *booked,
+						  const Asked *asked, bool up_to);
 
 #define FIELD(name) offsetof(JournalEntry, name)
 #define NO_FLAG		0
@@ -93,6 +101,8 @@ static const JournalColumnInfo journal_columns[] = {
 	[JOURNAL_REQUEST_ID] = {"request_id", &request_kind, FIELD(request),
 							FIELD(has_request), false, GIVEN_WITH_VALUE, true,
 							request_agrees},
+	[JOURNAL_KIND] = {"kind", &kind_kind, FIELD(kind), FIELD(has_kind), false,
+					  GIVEN_ALWAYS, true, kind_agrees},
 	[JOURNAL_FROM_ID] = {"from_id", &account_kind, FIELD(ids[PAYER]),
 						 FIELD(no_id[PAYER]), true, GIVEN_ALWAYS, true,
 						 from_agrees},
@@ -109,6 +119,15 @@ static const JournalColumnInfo journal_columns[] = {
 	[JOURNAL_REVERSES] = {"reverses", &integer_kind, FIELD(reverses),
 						  FIELD(has_reverses), false, GIVEN_WITH_VALUE, true,
 						  reverses_agrees},
+	[JOURNAL_SETTLES] = {"settles", &integer_kind, FIELD(settles),
+						 FIELD(has_settles), false, GIVEN_WITH_VALUE, true,
+						 settles_agrees},
+	[JOURNAL_EXPIRES_AT] = {"expires_at", &expiry_kind, FIELD(expires_at),
+							FIELD(has_expiry), false, GIVEN_WITH_VALUE, true,
+							expiry_agrees},
+	[JOURNAL_CHAIN_ID] = {"chain_id", &integer_kind, FIELD(chain),
+						  FIELD(has_chain), false, GIVEN_WITH_VALUE, true,
+						  NULL},
 	[JOURNAL_DETAILS] = {"details", &details_kind, FIELD(details),
 						 FIELD(has_details), false, GIVEN_WITH_VALUE, false,
 						 NULL},
@@ -132,6 +151,51 @@ StaticAssertDecl(JOURNAL_TO_ID == JOURNAL_FROM_ID + PAYEE,
 	((const type *) ((const char *) (entry) + journal_columns[column].field))
 #define CONST_ENTRY_FLAG(entry, column) \
 	((const bool *) ((const char *) (entry) + journal_columns[column].flag))
+
+/* ----------
+ * Kinds of entries
+ * ----------
+ */
+
+static const char *const kind_names[] = {
+	[ENTRY_TRANSFER] = "transfer", [ENTRY_REVERSAL] = "reversal",
+	[ENTRY_HOLD] = "hold",		   [ENTRY_POST] = "post",
+	[ENTRY_VOID] = "void",		   [ENTRY_EXPIRY] = "expiry",
+};
+
+StaticAssertDecl(lengthof(kind_names) == NUM_ENTRY_KINDS,
+				 "kind_names must name every EntryKind");
+
+/* The name of a kind, as it is booked. */
+const char *
+journal_kind_name(EntryKind kind)
+{
+	Assert(kind >= 0 && kind < NUM_ENTRY_KINDS);
+	return kind_names[kind];
+}
+
+/* Find the kind of that name, which need not end with a zero byte. */
+bool
+journal_find_kind(const char *name, size_t length, EntryKind *kind)
+{
+	for (int i = 0; i < NUM_ENTRY_KINDS; i++)
+	{
+		if (strlen(kind_names[i]) != length ||
+			memcmp(kind_names[i], name, length) != 0)
+			continue;
+		*kind = i;
+		return true;
+	}
+	return false;
+}
+
+/* Return true if entries of the kind change balances. */
+bool
+journal_kind_moves(EntryKind kind)
+{
+	return kind == ENTRY_TRANSFER || kind == ENTRY_REVERSAL ||
+		   kind == ENTRY_POST;
+}
 
 static Relation
 journal_columns_relation(const Journal *journal)
@@ -393,6 +457,55 @@ static const JournalKind account_kind = {NULL, account_read, account_give,
 										 account_print};
 
 /* ----------
+ * Kinds of columns: the kind of an entry
+ * ----------
+ */
+
+static void
+kind_check(Journal *journal, JournalColumn column)
+{
+	Oid type = journal->types[column];
+
+	if (type != TEXTOID && type != VARCHAROID)
+		journal_column_error_type(journal, column, "text or character varying");
+}
+
+/* An entry whose kind is none of racefree's has none. */
+static void
+kind_read(const Journal *journal, JournalColumn column, Datum value,
+		  bool isnull, JournalEntry *entry)
+{
+	entry->has_kind = false;
+	if (!isnull)
+	{
+		text *name = DatumGetTextPP(value);
+
+		entry->has_kind = journal_find_kind(VARDATA_ANY(name),
+											VARSIZE_ANY_EXHDR(name),
+											&entry->kind);
+	}
+}
+
+static bool
+kind_give(const Journal *journal, JournalColumn column,
+		  const JournalEntry *entry, Datum *value)
+{
+	if (entry->has_kind)
+		*value = CStringGetTextDatum(journal_kind_name(entry->kind));
+	return entry->has_kind;
+}
+
+static const char *
+kind_print(const Journal *journal, JournalColumn column,
+		   const JournalEntry *entry)
+{
+	return entry->has_kind ? journal_kind_name(entry->kind) : "null";
+}
+
+static const JournalKind kind_kind = {kind_check, kind_read, kind_give,
+									  kind_print};
+
+/* ----------
  * Kinds of columns: money
  * ----------
  */
@@ -432,7 +545,9 @@ balance_give(const Journal *journal, JournalColumn column,
 	const MoneyColumn *money = &journal->money[column];
 	Numeric balance = *CONST_ENTRY_FIELD(entry, column, Numeric);
 
-	Assert(balance != NULL);
+	/* Of the payee, where nothing is moved. */
+	if (balance == NULL)
+		return false;
 	if (!money_is_exact(money, balance))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -522,11 +637,29 @@ time_give(const Journal *journal, JournalColumn column,
 
 static const JournalKind time_kind = {time_check, time_read, time_give, NULL};
 
+static bool
+expiry_give(const Journal *journal, JournalColumn column,
+			const JournalEntry *entry, Datum *value)
+{
+	*value = TimestampTzGetDatum(entry->expires_at);
+	return entry->has_expiry;
+}
+
+static const char *
+expiry_print(const Journal *journal, JournalColumn column,
+			 const JournalEntry *entry)
+{
+	return entry->has_expiry ? timestamptz_to_str(entry->expires_at) : "null";
+}
+
+static const JournalKind expiry_kind = {time_check, time_read, expiry_give,
+										expiry_print};
+
 /* ----------
  * Comparing entries with what is asked for
  *
- * A reversal is known by the entry that it reverses, and by its amount if it
- * names one.
+ * A reversal is known by the entry that it reverses, what settles a hold by the
+ * hold, and both by the amount if they name one.
  * ----------
  */
 
@@ -539,6 +672,14 @@ request_agrees(const Journal *journal, const JournalEntry *booked,
 								booked->request, asked->request);
 }
 
+/* An entry of a time when the journal had no kinds can be any. */
+static bool
+kind_agrees(const Journal *journal, const JournalEntry *booked,
+			const Asked *asked, bool up_to)
+{
+	return !booked->has_kind || booked->kind == asked->kind;
+}
+
 static bool
 account_agrees(const Journal *journal, const JournalEntry *booked,
 			   const Asked *asked, Side side)
@@ -549,7 +690,7 @@ account_agrees(const Journal *journal, const JournalEntry *booked,
 	ColumnValues b = {1, attnum, unconstify(Datum *, &asked->ids[side]),
 					  unconstify(bool *, &asked->no_id[side])};
 
-	return asked->has_reverses ||
+	return asked->has_reverses || asked->has_settles ||
 		   values_find_difference(journal->table, &a, &b) == InvalidAttrNumber;
 }
 
@@ -577,7 +718,7 @@ amount_agrees(const Journal *journal, const JournalEntry *booked,
 {
 	int order;
 
-	if (asked->has_reverses && asked->amount == NULL)
+	if ((asked->has_reverses || asked->has_settles) && asked->amount == NULL)
 		return true;
 	if (booked->amount == NULL || asked->amount == NULL)
 		return booked->amount == asked->amount;
@@ -591,6 +732,22 @@ reverses_agrees(const Journal *journal, const JournalEntry *booked,
 {
 	return booked->has_reverses == asked->has_reverses &&
 		   (!asked->has_reverses || booked->reverses == asked->reverses);
+}
+
+static bool
+settles_agrees(const Journal *journal, const JournalEntry *booked,
+			   const Asked *asked, bool up_to)
+{
+	return booked->has_settles == asked->has_settles &&
+		   (!asked->has_settles || booked->settles == asked->settles);
+}
+
+static bool
+expiry_agrees(const Journal *journal, const JournalEntry *booked,
+			  const Asked *asked, bool up_to)
+{
+	return booked->has_expiry == asked->has_expiry &&
+		   (!asked->has_expiry || booked->expires_at == asked->expires_at);
 }
 
 /* ----------
@@ -610,9 +767,15 @@ journal_entry_of_asked(JournalEntry *entry, const Asked *asked)
 		entry->ids[side] = asked->ids[side];
 		entry->no_id[side] = asked->no_id[side];
 	}
+	entry->has_kind = true;
+	entry->kind = asked->kind;
 	entry->amount = asked->amount;
 	entry->has_reverses = asked->has_reverses;
 	entry->reverses = asked->reverses;
+	entry->has_settles = asked->has_settles;
+	entry->settles = asked->settles;
+	entry->has_expiry = asked->has_expiry;
+	entry->expires_at = asked->expires_at;
 	entry->has_details = asked->details != NULL;
 	entry->details = asked->details;
 	entry->columns = asked->columns;

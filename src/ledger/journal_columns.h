@@ -22,17 +22,34 @@ typedef enum JournalColumn
 {
 	JOURNAL_ID,
 	JOURNAL_REQUEST_ID,
+	JOURNAL_KIND,
 	JOURNAL_FROM_ID,
 	JOURNAL_TO_ID,
 	JOURNAL_AMOUNT,
 	JOURNAL_FROM_BALANCE,
 	JOURNAL_TO_BALANCE,
 	JOURNAL_REVERSES,
+	JOURNAL_SETTLES,
+	JOURNAL_EXPIRES_AT,
+	JOURNAL_CHAIN_ID,
 	JOURNAL_DETAILS,
 	JOURNAL_CREATED_AT
 } JournalColumn;
 
 #define NUM_JOURNAL_COLUMNS (JOURNAL_CREATED_AT + 1)
+
+/* What an entry does. */
+typedef enum EntryKind
+{
+	ENTRY_TRANSFER, /* moves money */
+	ENTRY_REVERSAL, /* moves it back */
+	ENTRY_HOLD,		/* reserves money of the payer's */
+	ENTRY_POST,		/* moves what is held, or a part of it, or more */
+	ENTRY_VOID,		/* lets go of what is left of a hold */
+	ENTRY_EXPIRY	/* the same, after the hold has expired */
+} EntryKind;
+
+#define NUM_ENTRY_KINDS (ENTRY_EXPIRY + 1)
 
 /*
  * A journal that is open, and where its columns are.  Read-only for other
@@ -57,9 +74,14 @@ typedef struct Asked
 	bool no_id[NUM_SIDES];
 	bool has_request;
 	Datum request; /* of the column's base type */
+	EntryKind kind;
 	bool has_reverses;
 	int64 reverses; /* the id of the entry that is to be reversed */
-	Jsonb *details; /* or NULL */
+	bool has_settles;
+	int64 settles; /* the id of the hold that is posted or voided */
+	bool has_expiry;
+	TimestampTz expires_at;		 /* of a hold */
+	Jsonb *details;				 /* or NULL */
 	const ColumnValues *columns; /* of the journal's own; or NULL */
 } Asked;
 
@@ -69,20 +91,37 @@ typedef struct JournalEntry
 	bool has_id;
 	int64 id;
 	bool has_request;
-	Datum request;		  /* of the column's base type */
+	Datum request; /* of the column's base type */
+	bool has_kind;
+	EntryKind kind;
 	Datum ids[NUM_SIDES]; /* of the columns' base types */
 	bool no_id[NUM_SIDES];
 	Numeric amount; /* NULL if there is none; so are the balances */
 	Numeric from_balance;
 	Numeric to_balance;
 	bool has_reverses;
-	int64 reverses; /* the id of another entry */
+	int64 reverses; /* the id of another entry; so is the next one */
+	bool has_settles;
+	int64 settles;
+	bool has_expiry;
+	TimestampTz expires_at;
+	bool has_chain;
+	int64 chain; /* the id of the first entry of its chain */
 	bool has_time;
 	TimestampTz time; /* of an entry that was read */
 	bool has_details;
 	Jsonb *details; /* of an entry to be booked; they are not read */
 	const ColumnValues *columns; /* the same, of own_columns.h; or NULL */
 } JournalEntry;
+
+/* Kinds of entries */
+
+/* The name of a kind, as it is booked. */
+extern const char *journal_kind_name(EntryKind kind);
+/* Find the kind of that name; false if there is none. */
+extern bool journal_find_kind(const char *name, size_t length, EntryKind *kind);
+/* Return true if entries of the kind change balances. */
+extern bool journal_kind_moves(EntryKind kind);
 
 /* Columns of the table */
 

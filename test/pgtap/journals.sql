@@ -125,7 +125,8 @@ SELECT is(create_journal('journal', NULL::account)::text, 'journal',
 		  'create_journal makes the table and returns it');
 SELECT columns_are('racefree journals', 'journal',
 	ARRAY['id', 'request_id', 'from_id', 'to_id', 'amount', 'from_balance',
-		  'to_balance', 'reverses', 'details', 'created_at']);
+		  'to_balance', 'reverses', 'details', 'created_at', 'kind', 'settles',
+		  'expires_at', 'chain_id']);
 SELECT col_is_pk('racefree journals', 'journal', 'id', 'its id is the primary key');
 SELECT col_is_unique('racefree journals', 'journal', 'request_id',
 					 'a request is booked once');
