@@ -82,6 +82,90 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 COMMENT ON FUNCTION reverse_transfer(anyelement, regclass, bigint, numeric, text, jsonb, numeric, numeric, boolean, name, name, jsonb) IS
 'move back what a journaled transfer moved, whole or in part, never more';
 
+CREATE FUNCTION hold_transfer(
+    accounts anyelement,
+    from_id anycompatible,
+    to_id anycompatible,
+    amount numeric,
+    journal regclass,
+    expires_at timestamptz DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    columns jsonb DEFAULT NULL,
+    min_balance numeric DEFAULT NULL,
+    must_match name[] DEFAULT NULL,
+    up_to boolean DEFAULT false,
+    id_column name DEFAULT NULL,
+    balance_column name DEFAULT 'balance',
+    OUT from_account anyelement,
+    OUT to_account anyelement,
+    OUT amount numeric,
+    OUT replayed boolean,
+    OUT entry jsonb)
+AS 'MODULE_PATHNAME', 'hold_transfer'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION hold_transfer(anyelement, anycompatible, anycompatible, numeric, regclass, timestamptz, text, jsonb, jsonb, numeric, name[], boolean, name, name) IS
+'reserve amount of one row''s balance for a transfer to another, which post_transfer makes later';
+
+CREATE FUNCTION post_transfer(
+    accounts anyelement,
+    journal regclass,
+    entry_id bigint,
+    amount numeric DEFAULT NULL,
+    final boolean DEFAULT true,
+    request_id text DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    beyond boolean DEFAULT false,
+    min_balance numeric DEFAULT NULL,
+    max_balance numeric DEFAULT NULL,
+    id_column name DEFAULT NULL,
+    balance_column name DEFAULT 'balance',
+    columns jsonb DEFAULT NULL,
+    OUT from_account anyelement,
+    OUT to_account anyelement,
+    OUT amount numeric,
+    OUT replayed boolean,
+    OUT entry jsonb)
+AS 'MODULE_PATHNAME', 'post_transfer'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION post_transfer(anyelement, regclass, bigint, numeric, boolean, text, jsonb, boolean, numeric, numeric, name, name, jsonb) IS
+'move what was held, or a part of it; what is left is let go, or stays on hold if not final';
+
+CREATE FUNCTION void_transfer(
+    accounts anyelement,
+    journal regclass,
+    entry_id bigint,
+    request_id text DEFAULT NULL,
+    details jsonb DEFAULT NULL,
+    id_column name DEFAULT NULL,
+    balance_column name DEFAULT 'balance',
+    columns jsonb DEFAULT NULL,
+    OUT from_account anyelement,
+    OUT to_account anyelement,
+    OUT amount numeric,
+    OUT replayed boolean,
+    OUT entry jsonb)
+AS 'MODULE_PATHNAME', 'void_transfer'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION void_transfer(anyelement, regclass, bigint, text, jsonb, name, name, jsonb) IS
+'let go of what is left of a hold';
+
+CREATE FUNCTION expire_holds(
+    accounts anyelement,
+    journal regclass,
+    max_count integer DEFAULT 1000,
+    id_column name DEFAULT NULL,
+    balance_column name DEFAULT 'balance')
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'expire_holds'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION expire_holds(anyelement, regclass, integer, name, name) IS
+'let go of holds that have expired, max_count at most; how many these were';
+
 CREATE FUNCTION transfer_many(
     accounts anyelement,
     from_ids anycompatiblearray,
@@ -100,18 +184,23 @@ CREATE FUNCTION transfer_many(
     balance_column name DEFAULT 'balance',
     entry_ids bigint[] DEFAULT NULL,
     columns jsonb DEFAULT NULL,
+    kinds text[] DEFAULT NULL,
+    expires_at timestamptz[] DEFAULT NULL,
+    final boolean[] DEFAULT NULL,
+    beyond boolean[] DEFAULT NULL,
     OUT ordinality bigint,
     OUT status text,
     OUT amount numeric,
     OUT from_balance numeric,
+    OUT from_available numeric,
     OUT to_balance numeric,
     OUT entry_id bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'transfer_many'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[], jsonb) IS
-'do a batch of transfers and reversals in order, which never deadlocks with others';
+COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[], jsonb, text[], timestamptz[], boolean[], boolean[]) IS
+'do a batch of transfers, reversals, holds, posts and voids in order, which never deadlocks with others';
 
 -- Journals, which transfers are booked in
 
@@ -127,12 +216,13 @@ CREATE FUNCTION create_journal(
     max_balance_column name DEFAULT NULL,
     closed_column name DEFAULT NULL,
     must_match name[] DEFAULT NULL,
-    opening numeric DEFAULT NULL)
+    opening numeric DEFAULT NULL,
+    held_column name DEFAULT NULL)
 RETURNS regclass
 AS 'MODULE_PATHNAME', 'create_journal'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric) IS
+COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric, name) IS
 'create an append-only table that transfers between these accounts are booked in, by its rules';
 
 CREATE FUNCTION alter_journal(journal regclass, rules jsonb)

@@ -19,8 +19,10 @@
 
 #include "api/arguments.h"
 #include "base/compat.h"
+#include "ledger/holds.h"
 #include "ledger/journal_rules.h"
 #include "run/run.h"
+#include "table/columns.h"
 
 PG_FUNCTION_INFO_V1(alter_journal);
 
@@ -52,6 +54,7 @@ error_rule_value(GuardKey rule)
 			 errmsg("rule \"%s\" must be %s or null", guard_key_name(rule),
 					rule == GUARD_OPENING	   ? "a number"
 					: rule == GUARD_MUST_MATCH ? "an array of names"
+					: rule == GUARD_HOLDS	   ? "a name with its schema"
 											   : "a name")));
 }
 
@@ -96,7 +99,8 @@ read_rule_value(GuardKey rule, const JsonbValue *value)
 			error_rule_value(rule);
 		return journal_rules_print_opening(value->val.numeric);
 	}
-	if (value->type != jbvString)
+	if (value->type != jbvString ||
+		(rule == GUARD_HOLDS && !holds_is_name(json_string(value))))
 		error_rule_value(rule);
 	return json_string(value);
 }
@@ -196,19 +200,81 @@ lock_and_check(const Journal *journal, const GivenRules *given)
 	target_close(accounts);
 }
 
+/* The rules that there will be: those that are given, and the others as before. */
+static void
+merge_rules(const GuardRules *before, const GivenRules *given,
+			GuardRules *rules)
+{
+	*rules = *before;
+	for (int rule = GUARD_FIRST_RULE; rule < NUM_GUARD_KEYS; rule++)
+	{
+		if (given->given[rule])
+			rules->values[rule] = given->rules.values[rule];
+	}
+}
+
+/* Report an error if holds are open, which the rules would forget. */
+static void
+check_no_hold_is_open(const Journal *journal, const char *name)
+{
+	Holds holds;
+	bool any;
+
+	if (name == NULL || !holds_exist(name))
+		return;
+	holds_open(&holds, journal, name, journal->types[JOURNAL_FROM_ID],
+			   AccessShareLock);
+	any = holds_any(&holds);
+	holds_close(&holds);
+	if (any)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("journal \"%s\" has open holds",
+						journal_table_name(journal)),
+				 errdetail("They are rows of table %s.", name),
+				 errhint("Post or void them first.")));
+}
+
+/*
+ * Let the rules name a table of holds if they name a column of held amounts.
+ * Nobody can make a hold meanwhile, since the journal is locked.
+ */
+static void
+choose_holds(const Journal *journal, const GuardRules *before,
+			 GuardRules *rules)
+{
+	Relation rel = target_relation(journal->table);
+	const char *holds = rules->values[GUARD_HOLDS];
+	bool named = holds != NULL;
+	bool other = named != (before->values[GUARD_HOLDS] != NULL) ||
+				 (named && strcmp(holds, before->values[GUARD_HOLDS]) != 0);
+
+	if (other || rules->values[GUARD_HELD_COLUMN] == NULL)
+		check_no_hold_is_open(journal, before->values[GUARD_HOLDS]);
+	if (named && other && !holds_exist(holds))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table %s does not exist", holds)));
+	if (rules->values[GUARD_HELD_COLUMN] == NULL ||
+		(named && holds_exist(holds)))
+		return;
+	rules->values[GUARD_HOLDS] =
+		holds_create(RelationGetNamespace(rel), RelationGetRelationName(rel),
+					 rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED,
+					 columns_declared_type(journal->table,
+										   journal->columns[JOURNAL_FROM_ID]));
+}
+
 /* The commands that change the rules that are given, and leave the others. */
 static List *
 make_commands(const Journal *journal, const GivenRules *given)
 {
+	GuardRules before;
 	GuardRules rules;
 	List *commands;
 
-	guard_first_rules(journal->table, &rules);
-	for (int rule = GUARD_FIRST_RULE; rule < NUM_GUARD_KEYS; rule++)
-	{
-		if (given->given[rule])
-			rules.values[rule] = given->rules.values[rule];
-	}
+	guard_first_rules(journal->table, &before);
+	merge_rules(&before, given, &rules);
+	choose_holds(journal, &before, &rules);
 	commands = guard_rules_commands(journal->table, &rules);
 	if (commands == NIL)
 		ereport(ERROR,
@@ -237,11 +303,11 @@ alter_journal(PG_FUNCTION_ARGS)
 	check_owner(&journal);
 	journal_check_is_whole(&journal);
 	lock_and_check(&journal, &given);
+
+	run_begin();
 	commands = make_commands(&journal, &given);
 	/* ALTER TABLE wants a table that nobody else in the session uses. */
 	journal_close(&journal);
-
-	run_begin();
 	foreach(lc, commands)
 		run_command(lfirst(lc));
 	run_end();

@@ -25,6 +25,7 @@
 #include "ledger/accounts.h"
 #include "ledger/guard_arguments.h"
 #include "ledger/guard_tree.h"
+#include "ledger/holds.h"
 #include "ledger/journal.h"
 #include "ledger/journal_rules.h"
 #include "ledger/request_ids.h"
@@ -48,29 +49,14 @@ enum
 	ARG_MAX_BALANCE_COLUMN,
 	ARG_CLOSED_COLUMN,
 	ARG_MUST_MATCH,
-	ARG_OPENING
+	ARG_OPENING,
+	ARG_HELD_COLUMN
 };
 
 /* ----------
  * The table
  * ----------
  */
-
-/* The type of the accounts' ids, with a COLLATE clause if it needs one. */
-static char *
-id_column_type(const Target *accounts, AttrNumber attnum)
-{
-	Form_pg_attribute att = target_column(accounts, attnum);
-	char *type = format_type_extended(att->atttypid, att->atttypmod,
-									  FORMAT_TYPE_TYPEMOD_GIVEN |
-										  FORMAT_TYPE_FORCE_QUALIFY);
-
-	if (!OidIsValid(att->attcollation) ||
-		att->attcollation == get_typcollation(att->atttypid))
-		return type;
-	return psprintf("%s COLLATE %s", type,
-					columns_collation_name(att->attcollation));
-}
 
 /* REFERENCES schema.accounts (id) */
 static char *
@@ -100,24 +86,6 @@ typedef struct JournalForm
 	const char *partition_by; /* NULL for none */
 } JournalForm;
 
-/* The names of all kinds of entries, or of those that move money. */
-static char *
-kind_array(bool moves)
-{
-	StringInfoData names;
-
-	initStringInfo(&names);
-	for (int kind = 0; kind < NUM_ENTRY_KINDS; kind++)
-	{
-		if (moves && !journal_kind_moves(kind))
-			continue;
-		appendStringInfo(&names, "%s%s", names.len > 0 ? "," : "{",
-						 journal_kind_name(kind));
-	}
-	appendStringInfoChar(&names, '}');
-	return names.data;
-}
-
 /* CREATE TABLE schema.journal (...) [ PARTITION BY ... ] */
 static char *
 table_command(const JournalForm *form)
@@ -133,7 +101,8 @@ table_command(const JournalForm *form)
 					 " CHECK (kind OPERATOR(pg_catalog.=) ANY ('%s')), ",
 					 form->unlogged ? "UNLOGGED " : "", form->name,
 					 form->unique_id ? " PRIMARY KEY" : "", form->request_type,
-					 form->unique_request ? " UNIQUE" : "", kind_array(false));
+					 form->unique_request ? " UNIQUE" : "",
+					 journal_kind_array(true, true));
 	appendStringInfo(&command, "from_id %s NOT NULL%s, to_id %s NOT NULL%s, ",
 					 form->id_type, form->accounts_reference, form->id_type,
 					 form->accounts_reference);
@@ -144,7 +113,7 @@ table_command(const JournalForm *form)
 					 "to_balance pg_catalog.numeric"
 					 " CHECK (to_balance IS NOT NULL"
 					 " OR kind OPERATOR(pg_catalog.<>) ALL ('%s')), ",
-					 kind_array(true));
+					 journal_kind_array(true, false));
 	appendStringInfo(&command,
 					 "reverses pg_catalog.int8%s, "
 					 "settles pg_catalog.int8%s, "
@@ -316,6 +285,7 @@ read_rules(JournalArgs *args, FunctionCallInfo fcinfo)
 	values[GUARD_MAX_BALANCE_COLUMN] =
 		arguments_get_name(fcinfo, ARG_MAX_BALANCE_COLUMN);
 	values[GUARD_CLOSED_COLUMN] = arguments_get_name(fcinfo, ARG_CLOSED_COLUMN);
+	values[GUARD_HELD_COLUMN] = arguments_get_name(fcinfo, ARG_HELD_COLUMN);
 	values[GUARD_MUST_MATCH] = read_must_match(
 		arguments_get_array(fcinfo, ARG_MUST_MATCH));
 	if (!PG_ARGISNULL(ARG_OPENING))
@@ -377,7 +347,7 @@ choose_form(const JournalArgs *args, JournalForm *form)
 	bool partitioned = args->partition_by != NULL;
 
 	form->name = new_journal_name(args);
-	form->id_type = id_column_type(accounts, id_attnum);
+	form->id_type = columns_declared_type(accounts, id_attnum);
 	/* The usual name of bpchar is character, which means character(1). */
 	form->request_type = format_type_extended(args->request_type, -1,
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
@@ -401,15 +371,20 @@ choose_form(const JournalArgs *args, JournalForm *form)
 	choose_unique(form);
 }
 
-/* Create the table, its indexes and its guards. */
+/* Create the table, its indexes, that of its holds, and its guards. */
 static Oid
-make_journal(const JournalArgs *args, const JournalForm *form, Oid caller)
+make_journal(JournalArgs *args, const JournalForm *form, Oid caller)
 {
 	Oid relid;
 
 	run_command(table_command(form));
 	relid = get_relname_relid(args->journal->relname, args->schema);
 	create_indexes(form);
+	if (args->rules.values[GUARD_HELD_COLUMN] != NULL)
+		args->rules.values[GUARD_HOLDS] = holds_create(args->schema,
+													   args->journal->relname,
+													   form->unlogged,
+													   form->id_type);
 	(void) guard_tree(relid, caller,
 					  guard_arguments_print(args->accounts.table,
 											args->accounts.id.attnum,
@@ -434,7 +409,8 @@ check_journal(const JournalArgs *args, Oid relid)
  *				  request_id_type regtype, foreign_keys boolean,
  *				  balance_column name, partition_by text,
  *				  min_balance_column name, max_balance_column name,
- *				  closed_column name, must_match name[], opening numeric)
+ *				  closed_column name, must_match name[], opening numeric,
+ *				  held_column name)
  *				  RETURNS regclass
  */
 Datum

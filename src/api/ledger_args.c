@@ -26,9 +26,13 @@ ledger_args_read(FunctionCallInfo fcinfo, const LedgerArgNumbers *numbers,
 	args->has_journal = !PG_ARGISNULL(numbers->journal);
 	if (args->has_journal)
 		args->journal = PG_GETARG_OID(numbers->journal);
-	args->limits.min_balance = arguments_get_numeric(fcinfo,
-													 numbers->min_balance);
-	args->limits.max_balance = arguments_get_numeric(fcinfo,
-													 numbers->max_balance);
-	args->limits.up_to = arguments_get_flag(fcinfo, numbers->up_to, "up_to");
+	if (numbers->min_balance != NO_ARG)
+		args->limits.min_balance = arguments_get_numeric(fcinfo,
+														 numbers->min_balance);
+	if (numbers->max_balance != NO_ARG)
+		args->limits.max_balance = arguments_get_numeric(fcinfo,
+														 numbers->max_balance);
+	if (numbers->up_to != NO_ARG)
+		args->limits.up_to = arguments_get_flag(fcinfo, numbers->up_to,
+												"up_to");
 }

@@ -23,7 +23,7 @@ typedef struct LedgerArgNumbers
 	int accounts;
 	int id_column;
 	int balance_column;
-	int must_match; /* or NO_ARG */
+	int must_match; /* or NO_ARG; so are the three last ones */
 	int journal;
 	int min_balance;
 	int max_balance;

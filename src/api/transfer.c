@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * transfer.c
- *	  transfer() and reverse_transfer(): money from one account to another.
+ *	  transfer(), reverse_transfer(), hold_transfer(), post_transfer() and
+ *	  void_transfer(): money from one account to another, now or later.
  *
- * Both read their arguments, and return the rows that the transfer led to; the
+ * All read their arguments, and return the rows that the transfer led to; the
  * engine of transfer_many() does the rest.
  *
  * Copyright (c) 2026, the racefree developers
@@ -23,17 +24,20 @@
 
 PG_FUNCTION_INFO_V1(transfer);
 PG_FUNCTION_INFO_V1(reverse_transfer);
+PG_FUNCTION_INFO_V1(hold_transfer);
+PG_FUNCTION_INFO_V1(post_transfer);
+PG_FUNCTION_INFO_V1(void_transfer);
 
 /* ----------
  * Arguments
  * ----------
  */
 
-/* The arguments that both functions have, by their numbers. */
+/* The arguments that these functions have, by their numbers. */
 typedef struct TransferArgNumbers
 {
 	LedgerArgNumbers ledger;
-	int amount;
+	int amount; /* or NO_ARG */
 	int request_id;
 	int details;
 	int columns;
@@ -65,8 +69,14 @@ static void
 transfer_read_input(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
 					LedgerInput *input, Jsonb **details, Jsonb **columns)
 {
+	static bool no_amount = true;
+	static Datum amount = (Datum) 0;
+
 	input->ntransfers = 1;
-	input->amounts = transfer_column(fcinfo, numbers->amount);
+	if (numbers->amount != NO_ARG)
+		input->amounts = transfer_column(fcinfo, numbers->amount);
+	else
+		input->amounts = (LedgerColumn){NUMERICOID, &amount, &no_amount};
 	if (!PG_ARGISNULL(numbers->request_id))
 	{
 		if (PG_ARGISNULL(numbers->ledger.journal))
@@ -253,5 +263,160 @@ reverse_transfer(PG_FUNCTION_ARGS)
 	arguments_require(fcinfo, REVERSE_ARG_JOURNAL, "journal");
 	arguments_require(fcinfo, REVERSE_ARG_ENTRY_ID, "entry_id");
 	input.entry_ids = transfer_column(fcinfo, REVERSE_ARG_ENTRY_ID);
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &input));
+}
+
+/* ----------
+ * Holds
+ * ----------
+ */
+
+enum
+{
+	HOLD_ARG_ACCOUNTS,
+	HOLD_ARG_FROM_ID,
+	HOLD_ARG_TO_ID,
+	HOLD_ARG_AMOUNT,
+	HOLD_ARG_JOURNAL,
+	HOLD_ARG_EXPIRES_AT,
+	HOLD_ARG_REQUEST_ID,
+	HOLD_ARG_DETAILS,
+	HOLD_ARG_COLUMNS,
+	HOLD_ARG_MIN_BALANCE,
+	HOLD_ARG_MUST_MATCH,
+	HOLD_ARG_UP_TO,
+	HOLD_ARG_ID_COLUMN,
+	HOLD_ARG_BALANCE_COLUMN
+};
+
+/*
+ * hold_transfer(accounts anyelement, from_id anycompatible,
+ *				 to_id anycompatible, amount numeric, journal regclass,
+ *				 expires_at timestamptz, request_id text, details jsonb,
+ *				 columns jsonb, min_balance numeric, must_match name[],
+ *				 up_to boolean, id_column name, balance_column name,
+ *				 OUT as of transfer())
+ */
+Datum
+hold_transfer(PG_FUNCTION_ARGS)
+{
+	static const TransferArgNumbers numbers = {
+		.ledger = {.accounts = HOLD_ARG_ACCOUNTS,
+				   .id_column = HOLD_ARG_ID_COLUMN,
+				   .balance_column = HOLD_ARG_BALANCE_COLUMN,
+				   .must_match = HOLD_ARG_MUST_MATCH,
+				   .journal = HOLD_ARG_JOURNAL,
+				   .min_balance = HOLD_ARG_MIN_BALANCE,
+				   .max_balance = NO_ARG,
+				   .up_to = HOLD_ARG_UP_TO},
+		.amount = HOLD_ARG_AMOUNT,
+		.request_id = HOLD_ARG_REQUEST_ID,
+		.details = HOLD_ARG_DETAILS,
+		.columns = HOLD_ARG_COLUMNS,
+	};
+	static const int kind = ENTRY_HOLD;
+	LedgerInput input = {.kinds = &kind};
+
+	arguments_require(fcinfo, HOLD_ARG_JOURNAL, "journal");
+	for (int side = 0; side < NUM_SIDES; side++)
+		input.ids[side] = transfer_column(fcinfo, HOLD_ARG_FROM_ID + side);
+	input.expires_at = transfer_column(fcinfo, HOLD_ARG_EXPIRES_AT);
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &input));
+}
+
+enum
+{
+	POST_ARG_ACCOUNTS,
+	POST_ARG_JOURNAL,
+	POST_ARG_ENTRY_ID,
+	POST_ARG_AMOUNT,
+	POST_ARG_FINAL,
+	POST_ARG_REQUEST_ID,
+	POST_ARG_DETAILS,
+	POST_ARG_BEYOND,
+	POST_ARG_MIN_BALANCE,
+	POST_ARG_MAX_BALANCE,
+	POST_ARG_ID_COLUMN,
+	POST_ARG_BALANCE_COLUMN,
+	POST_ARG_COLUMNS
+};
+
+/*
+ * post_transfer(accounts anyelement, journal regclass, entry_id bigint,
+ *				 amount numeric, final boolean, request_id text, details jsonb,
+ *				 beyond boolean, min_balance numeric, max_balance numeric,
+ *				 id_column name, balance_column name, columns jsonb,
+ *				 OUT as of transfer())
+ */
+Datum
+post_transfer(PG_FUNCTION_ARGS)
+{
+	static const TransferArgNumbers numbers = {
+		.ledger = {.accounts = POST_ARG_ACCOUNTS,
+				   .id_column = POST_ARG_ID_COLUMN,
+				   .balance_column = POST_ARG_BALANCE_COLUMN,
+				   .must_match = NO_ARG,
+				   .journal = POST_ARG_JOURNAL,
+				   .min_balance = POST_ARG_MIN_BALANCE,
+				   .max_balance = POST_ARG_MAX_BALANCE,
+				   .up_to = NO_ARG},
+		.amount = POST_ARG_AMOUNT,
+		.request_id = POST_ARG_REQUEST_ID,
+		.details = POST_ARG_DETAILS,
+		.columns = POST_ARG_COLUMNS,
+	};
+	static const int kind = ENTRY_POST;
+	LedgerInput input = {.kinds = &kind};
+
+	arguments_require(fcinfo, POST_ARG_JOURNAL, "journal");
+	arguments_require(fcinfo, POST_ARG_ENTRY_ID, "entry_id");
+	arguments_require(fcinfo, POST_ARG_FINAL, "final");
+	arguments_require(fcinfo, POST_ARG_BEYOND, "beyond");
+	input.entry_ids = transfer_column(fcinfo, POST_ARG_ENTRY_ID);
+	input.final = transfer_column(fcinfo, POST_ARG_FINAL);
+	input.beyond = transfer_column(fcinfo, POST_ARG_BEYOND);
+	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &input));
+}
+
+enum
+{
+	VOID_ARG_ACCOUNTS,
+	VOID_ARG_JOURNAL,
+	VOID_ARG_ENTRY_ID,
+	VOID_ARG_REQUEST_ID,
+	VOID_ARG_DETAILS,
+	VOID_ARG_ID_COLUMN,
+	VOID_ARG_BALANCE_COLUMN,
+	VOID_ARG_COLUMNS
+};
+
+/*
+ * void_transfer(accounts anyelement, journal regclass, entry_id bigint,
+ *				 request_id text, details jsonb, id_column name,
+ *				 balance_column name, columns jsonb, OUT as of transfer())
+ */
+Datum
+void_transfer(PG_FUNCTION_ARGS)
+{
+	static const TransferArgNumbers numbers = {
+		.ledger = {.accounts = VOID_ARG_ACCOUNTS,
+				   .id_column = VOID_ARG_ID_COLUMN,
+				   .balance_column = VOID_ARG_BALANCE_COLUMN,
+				   .must_match = NO_ARG,
+				   .journal = VOID_ARG_JOURNAL,
+				   .min_balance = NO_ARG,
+				   .max_balance = NO_ARG,
+				   .up_to = NO_ARG},
+		.amount = NO_ARG,
+		.request_id = VOID_ARG_REQUEST_ID,
+		.details = VOID_ARG_DETAILS,
+		.columns = VOID_ARG_COLUMNS,
+	};
+	static const int kind = ENTRY_VOID;
+	LedgerInput input = {.kinds = &kind};
+
+	arguments_require(fcinfo, VOID_ARG_JOURNAL, "journal");
+	arguments_require(fcinfo, VOID_ARG_ENTRY_ID, "entry_id");
+	input.entry_ids = transfer_column(fcinfo, VOID_ARG_ENTRY_ID);
 	PG_RETURN_DATUM(transfer_run(fcinfo, &numbers, &input));
 }

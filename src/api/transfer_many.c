@@ -43,7 +43,11 @@ enum
 	ARG_ID_COLUMN,
 	ARG_BALANCE_COLUMN,
 	ARG_ENTRY_IDS,
-	ARG_COLUMNS
+	ARG_COLUMNS,
+	ARG_KINDS,
+	ARG_EXPIRES_AT,
+	ARG_FINAL,
+	ARG_BEYOND
 };
 
 /* The columns of the result. */
@@ -53,6 +57,7 @@ enum
 	OUT_STATUS,
 	OUT_AMOUNT,
 	OUT_FROM_BALANCE,
+	OUT_FROM_AVAILABLE,
 	OUT_TO_BALANCE,
 	OUT_ENTRY_ID,
 	NUM_OUT
@@ -141,8 +146,8 @@ many_read_json(FunctionCallInfo fcinfo, int argno, const char *argument,
 }
 
 /*
- * The entries that are to be reversed.  A reversal takes its accounts from the
- * entry: others that are given may be a mistake that moves money elsewhere.
+ * The entries that are to be reversed, posted or voided.  The accounts are taken
+ * from the entry: others that are given may be a mistake that moves money elsewhere.
  */
 static LedgerColumn
 many_read_entry_ids(FunctionCallInfo fcinfo, const LedgerInput *input, int n)
@@ -158,10 +163,64 @@ many_read_entry_ids(FunctionCallInfo fcinfo, const LedgerInput *input, int n)
 					 errmsg("transfer %d names accounts and an entry",
 							i + 1),
 					 errhint("Where \"entry_ids\" names the entry to be "
-							 "reversed, the elements of \"from_ids\" and "
-							 "\"to_ids\" must be null.")));
+							 "reversed, posted or voided, the elements of "
+							 "\"from_ids\" and \"to_ids\" must be null.")));
 	}
 	return ids;
+}
+
+/* A kind by its name.  That a hold expires cannot be asked for. */
+static int
+many_find_kind(Datum value)
+{
+	text *name = DatumGetTextPP(value);
+	EntryKind kind;
+
+	if (!journal_find_kind(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &kind) ||
+		kind == ENTRY_EXPIRY)
+		return LEDGER_KIND_INVALID;
+	return kind;
+}
+
+/* The kinds of transfers, of which those that nothing names are by default. */
+static const int *
+many_read_kinds(FunctionCallInfo fcinfo, const LedgerInput *input, int n)
+{
+	LedgerColumn names = many_read_array(fcinfo, ARG_KINDS, "kinds", &n);
+	int *kinds = MemoryContextAllocHuge(CurrentMemoryContext,
+										sizeof(int) * ((Size) n + 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		kinds[i] = names.nulls[i] ? LEDGER_KIND_DEFAULT
+								  : many_find_kind(names.values[i]);
+		if (kinds[i] == ENTRY_VOID && !input->amounts.nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("transfer %d voids a hold and has an amount", i + 1),
+					 errhint("All that is left of the hold is let go.  The "
+							 "element of \"amounts\" must be null.")));
+	}
+	return kinds;
+}
+
+/* What only some kinds of transfers have. */
+static void
+many_read_kinds_input(FunctionCallInfo fcinfo, LedgerInput *input, int n)
+{
+	if (!PG_ARGISNULL(ARG_KINDS))
+	{
+		if (PG_ARGISNULL(ARG_JOURNAL))
+			error_needs_journal("kinds");
+		input->kinds = many_read_kinds(fcinfo, input, n);
+	}
+	if (!PG_ARGISNULL(ARG_EXPIRES_AT))
+		input->expires_at = many_read_array(fcinfo, ARG_EXPIRES_AT,
+											"expires_at", &n);
+	if (!PG_ARGISNULL(ARG_FINAL))
+		input->final = many_read_array(fcinfo, ARG_FINAL, "final", &n);
+	if (!PG_ARGISNULL(ARG_BEYOND))
+		input->beyond = many_read_array(fcinfo, ARG_BEYOND, "beyond", &n);
 }
 
 /* The transfers that the arrays ask for. */
@@ -191,6 +250,7 @@ many_read_input(FunctionCallInfo fcinfo, LedgerInput *input)
 			error_needs_journal("entry_ids");
 		input->entry_ids = many_read_entry_ids(fcinfo, input, n);
 	}
+	many_read_kinds_input(fcinfo, input, n);
 	input->ntransfers = n;
 }
 
@@ -229,6 +289,8 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
 						 &nulls[OUT_AMOUNT]);
 		many_put_numeric(result.balances[PAYER], &values[OUT_FROM_BALANCE],
 						 &nulls[OUT_FROM_BALANCE]);
+		many_put_numeric(result.available, &values[OUT_FROM_AVAILABLE],
+						 &nulls[OUT_FROM_AVAILABLE]);
 		many_put_numeric(result.balances[PAYEE], &values[OUT_TO_BALANCE],
 						 &nulls[OUT_TO_BALANCE]);
 		values[OUT_ENTRY_ID] = Int64GetDatum(result.entry);
@@ -245,10 +307,12 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
  *				 journal regclass, details jsonb, min_balance numeric,
  *				 max_balance numeric, must_match name[], up_to boolean,
  *				 id_column name, balance_column name, entry_ids bigint[],
- *				 columns jsonb,
+ *				 columns jsonb, kinds text[], expires_at timestamptz[],
+ *				 final boolean[], beyond boolean[],
  *				 OUT ordinality bigint, OUT status text, OUT amount numeric,
- *				 OUT from_balance numeric, OUT to_balance numeric,
- *				 OUT entry_id bigint) RETURNS SETOF record
+ *				 OUT from_balance numeric, OUT from_available numeric,
+ *				 OUT to_balance numeric, OUT entry_id bigint)
+ *				 RETURNS SETOF record
  */
 Datum
 transfer_many(PG_FUNCTION_ARGS)

@@ -627,7 +627,8 @@ insert_missing_rows(UpsertMany *call, bool yield, CommandId since)
 			run_rows_insert(call->target,
 							groups_rows(call->groups, list, &columns, false),
 							groups_key(call->groups), &columns.columns, NULL,
-							yield, groups_error_context, call->groups);
+							yield ? INSERT_OR_YIELD : INSERT_STRICT,
+							groups_error_context, call->groups);
 		groups_take_created(call->groups, list, inserted);
 		check_all_created_once(call, &list, since);
 	}

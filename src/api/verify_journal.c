@@ -27,6 +27,7 @@
 #include "utils/tuplestore.h"
 
 #include "api/arguments.h"
+#include "api/verify_holds.h"
 #include "base/errors.h"
 #include "ledger/accounts.h"
 #include "ledger/journal.h"
@@ -79,6 +80,7 @@ typedef struct AccountState
 	int64 entry;	/* the id of the last entry */
 	TimestampTz time;
 	Numeric balance; /* in the last entry that has one */
+	Numeric held;	 /* by holds that are open; NULL if there were none */
 } AccountState;
 
 /*
@@ -131,6 +133,9 @@ typedef struct Verification
 	states_hash *states;
 	MemoryContext context; /* holds the states' ids and balances */
 	Numeric opening;	   /* of each account; NULL if it is not given */
+	Holds holds_space;
+	Holds *holds; /* NULL if nothing can be held now */
+	OpenHolds *open;
 	ReturnSetInfo *result;
 } Verification;
 
@@ -166,19 +171,17 @@ verify_report(Verification *verification, const Datum *account,
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* Keep a balance, in place if it is as long as the last one. */
+/* Keep a number, in place if it is as long as the last one. */
 static void
-verify_keep_balance(Verification *verification, AccountState *state,
-					Numeric balance)
+verify_keep(Verification *verification, Numeric *place, Numeric number)
 {
-	if (state->balance == NULL || VARSIZE(state->balance) != VARSIZE(balance))
+	if (*place == NULL || VARSIZE(*place) != VARSIZE(number))
 	{
-		if (state->balance != NULL)
-			pfree(state->balance);
-		state->balance = MemoryContextAlloc(verification->context,
-											VARSIZE(balance));
+		if (*place != NULL)
+			pfree(*place);
+		*place = MemoryContextAlloc(verification->context, VARSIZE(number));
 	}
-	memcpy(state->balance, balance, VARSIZE(balance));
+	memcpy(*place, number, VARSIZE(number));
 }
 
 /* The state of the account; a new one if this is its first entry. */
@@ -197,6 +200,7 @@ verify_find_state(Verification *verification, Datum id, bool *found)
 	state->seen = false;
 	state->has_time = false;
 	state->balance = NULL;
+	state->held = NULL;
 	return state;
 }
 
@@ -231,15 +235,27 @@ verify_check_opening(Verification *verification, const Datum *id,
 					  verification->opening, found);
 }
 
+/* The state of the account on a side of an entry. */
+static AccountState *
+verify_side_state(Verification *verification, const JournalEntry *entry,
+				  Side side, bool *found)
+{
+	Oid id_type = verification->journal.types[JOURNAL_FROM_ID + side];
+
+	return verify_find_state(verification,
+							 ids_convert(id_type,
+										 verification->keys.type->type_id,
+										 entry->ids[side]),
+							 found);
+}
+
 /* Check that an entry follows from the one before, of the account on a side. */
 static void
 verify_check_side(Verification *verification, const JournalEntry *entry,
-				  Side side)
+				  Side side, Numeric amount)
 {
 	Numeric balance = side == PAYER ? entry->from_balance : entry->to_balance;
-	Numeric amount = entry->amount ? entry->amount : int64_to_numeric(0);
 	const int64 *entry_id = entry->has_id ? &entry->id : NULL;
-	Oid id_type = verification->journal.types[JOURNAL_FROM_ID + side];
 	AccountState *state;
 	bool found;
 
@@ -251,11 +267,7 @@ verify_check_side(Verification *verification, const JournalEntry *entry,
 						  NULL);
 		return;
 	}
-	state = verify_find_state(verification,
-							  ids_convert(id_type,
-										  verification->keys.type->type_id,
-										  entry->ids[side]),
-							  &found);
+	state = verify_side_state(verification, entry, side, &found);
 	verify_check_time(verification, entry, state);
 	state->has_entry = entry->has_id;
 	state->entry = entry->id;
@@ -277,15 +289,56 @@ verify_check_side(Verification *verification, const JournalEntry *entry,
 							 side == PAYER ? money_plus(balance, amount)
 										   : money_minus(balance, amount));
 	if (balance != NULL)
-		verify_keep_balance(verification, state, balance);
+		verify_keep(verification, &state->balance, balance);
 }
 
-/* Check an entry that journal_scan() gives. */
+/* Check what an entry does to a hold, and to what is held of its payer. */
+static void
+verify_check_hold(Verification *verification, const JournalEntry *entry)
+{
+	Numeric held;
+	Numeric expected;
+	const char *problem = open_holds_take(verification->open, entry, &held,
+										  &expected);
+	AccountState *state;
+	bool found;
+
+	if (problem == NULL && held == NULL)
+		return;
+	if (entry->no_id[PAYER])
+	{
+		verify_report(verification, NULL, entry->has_id ? &entry->id : NULL,
+					  problem, expected, entry->amount);
+		return;
+	}
+	state = verify_side_state(verification, entry, PAYER, &found);
+	if (problem != NULL)
+		verify_report(verification, &state->id,
+					  entry->has_id ? &entry->id : NULL, problem, expected,
+					  entry->amount);
+	if (held != NULL)
+		verify_keep(verification, &state->held,
+					state->held == NULL ? held : money_plus(state->held, held));
+}
+
+/*
+ * Check an entry that journal_scan() gives.  One that moves nothing tells the
+ * balance of its payer only, and has locked no other account.
+ */
 static void
 verify_check_entry(const JournalEntry *entry, void *arg)
 {
-	verify_check_side(arg, entry, PAYER);
-	verify_check_side(arg, entry, PAYEE);
+	Numeric nothing = int64_to_numeric(0);
+	Numeric amount = entry->amount ? entry->amount : nothing;
+
+	if (entry->has_kind && !journal_kind_moves(entry->kind))
+		verify_check_side(arg, entry, PAYER, nothing);
+	else
+	{
+		verify_check_side(arg, entry, PAYER, amount);
+		verify_check_side(arg, entry, PAYEE, amount);
+	}
+	verify_check_hold(arg, entry);
 }
 
 /* ----------
@@ -308,7 +361,30 @@ verify_check_idle(Verification *verification, const Datum *id, Numeric balance)
 		verify_report(verification, id, NULL, "no_entries", NULL, balance);
 }
 
-/* Check that the balance of an account is that of its last entry. */
+/* Check that what is held of an account is what its open holds say. */
+static void
+verify_check_held(Verification *verification, const Datum *id,
+				  const AccountState *state, const RowSet *set, uint64 i)
+{
+	Numeric expected = int64_to_numeric(0);
+	Numeric held = NULL;
+	bool isnull;
+	Datum value;
+
+	if (!verification->accounts.has_held)
+		return;
+	value = rowset_position(set, i, 3, &isnull);
+	if (!isnull)
+		held = money_from_column(&verification->accounts.held, value);
+	if (state != NULL && state->held != NULL)
+		expected = state->held;
+	if (held == NULL || money_compare(held, expected) != 0)
+		verify_report(verification, id,
+					  state != NULL && state->has_entry ? &state->entry : NULL,
+					  "held_differs", expected, held);
+}
+
+/* Check that an account has what its last entry and its holds say. */
 static void
 verify_check_account(const RowSet *set, uint64 i, void *arg)
 {
@@ -326,11 +402,13 @@ verify_check_account(const RowSet *set, uint64 i, void *arg)
 	if (isnull)
 	{
 		verify_check_idle(verification, NULL, balance);
+		verify_check_held(verification, NULL, NULL, set, i);
 		return;
 	}
 	id = ids_convert(verification->accounts.id.type,
 					 verification->keys.type->type_id, id);
 	state = states_lookup(verification->states, id);
+	verify_check_held(verification, &id, state, set, i);
 	if (state == NULL)
 	{
 		verify_check_idle(verification, &id, balance);
@@ -352,8 +430,10 @@ static void
 verify_check_accounts(Verification *verification)
 {
 	Accounts *accounts = &verification->accounts;
-	AttrNumber attnums[2] = {accounts->id.attnum, accounts->balance.attnum};
-	ColumnValues result = {.ncolumns = 2, .attnums = attnums};
+	AttrNumber attnums[3] = {accounts->id.attnum, accounts->balance.attnum,
+							 accounts->held.attnum};
+	ColumnValues result = {.ncolumns = accounts->has_held ? 3 : 2,
+						   .attnums = attnums};
 
 	run_scan(accounts->table, NULL, &result, verify_check_account,
 			 verification);
@@ -401,6 +481,22 @@ verify_report_over_reversed(int64 entry, Numeric amount, Numeric total,
 	verify_report(arg, NULL, &entry,
 				  amount == NULL ? "reversal_without_entry" : "over_reversed",
 				  amount, total);
+}
+
+/* Report a hold whose row is not what the journal says, or should not be. */
+static void
+verify_report_hold(int64 entry, Numeric expected, Numeric found, void *arg)
+{
+	verify_report(arg, NULL, &entry, "hold_differs", expected, found);
+}
+
+/* Return true if two accounts are the same. */
+static bool
+verify_ids_are_equal(Datum a, Datum b, void *arg)
+{
+	const Verification *verification = arg;
+
+	return verify_compare_ids(&verification->keys, a, b) == 0;
 }
 
 /* ----------
@@ -469,10 +565,19 @@ verify_open(Verification *verification, FunctionCallInfo fcinfo)
 	journal_need(journal, JOURNAL_FROM_BALANCE);
 	journal_need(journal, JOURNAL_TO_BALANCE);
 
+	verify_choose_keys(verification);
+	journal_rules_apply_held(journal, accounts);
+	if (accounts->has_held)
+	{
+		verification->holds = &verification->holds_space;
+		holds_open(verification->holds, journal, journal_rules_holds(journal),
+				   verification->keys.type->type_id, AccessShareLock);
+		verify_check_row_security(verification->holds->table);
+	}
+
 	verify_check_row_security(journal->table);
 	verify_check_row_security(accounts->table);
 
-	verify_choose_keys(verification);
 	verification->opening = verify_read_opening(fcinfo, journal);
 	verification->result = (ReturnSetInfo *) fcinfo->resultinfo;
 }
@@ -497,13 +602,21 @@ verify_journal(PG_FUNCTION_ARGS)
 	verification.context = CurrentMemoryContext;
 	verification.states = states_create(CurrentMemoryContext, 1024,
 										&verification.keys);
+	verification.open = open_holds_begin(&verification.journal,
+										 verification.keys.type->type_id,
+										 verify_ids_are_equal, &verification);
 	journal_scan(&verification.journal, verify_check_entry, &verification);
 	verify_check_accounts(&verification);
 	verify_report_missing(&verification);
+	if (verification.holds != NULL)
+		open_holds_compare(verification.open, verification.holds,
+						   verify_report_hold, &verification);
 	reports_over_reversed(&verification.journal, verify_report_over_reversed,
 						  &verification);
 	run_end();
 
+	if (verification.holds != NULL)
+		holds_close(verification.holds);
 	journal_close(&verification.journal);
 	accounts_close(&verification.accounts);
 	PG_RETURN_VOID();

@@ -83,6 +83,7 @@ accounts_open(Accounts *accounts, Oid row_type, LOCKMODE lockmode,
 	accounts_resolve_balance(accounts, balance_column);
 	ids_resolve(&accounts->id, accounts->table, id_column);
 	accounts_check_balance_is_no_key(accounts);
+	accounts->has_held = false;
 	accounts->match = (ColumnValues){0};
 	accounts->nlimits = 0;
 	memset(accounts->limits, 0, sizeof(accounts->limits));
@@ -142,6 +143,14 @@ accounts_add_match(Accounts *accounts, const AttrNumber *attnums, int n)
 	*match = (ColumnValues){.ncolumns = nall, .attnums = all};
 }
 
+/* Set the column that has, of each account, what is held of its balance. */
+bool
+accounts_set_held(Accounts *accounts, AttrNumber attnum)
+{
+	accounts->has_held = money_column(accounts->table, attnum, &accounts->held);
+	return accounts->has_held;
+}
+
 /* Return true if a type, no domain, can be that of a column with this limit. */
 bool
 accounts_is_limit_type(AccountLimit limit, Oid type)
@@ -177,6 +186,7 @@ accounts_match_is_stable(const Accounts *accounts)
 		AttrNumber attnum = accounts->match.attnums[i];
 
 		if (attnum == accounts->balance.attnum ||
+			(accounts->has_held && attnum == accounts->held.attnum) ||
 			target_column(accounts->table, attnum)->attgenerated != '\0')
 			return false;
 	}
@@ -184,20 +194,22 @@ accounts_match_is_stable(const Accounts *accounts)
 }
 
 /*
- * The balance, then the columns that must match, then those with limits:
- * accounts_take_row() knows.
+ * The balance, then the held amount, then the columns that must match, then
+ * those with limits: accounts_take_row() knows.
  */
 ColumnValues *
 accounts_columns(const Accounts *accounts)
 {
 	const ColumnValues *match = &accounts->match;
-	ColumnValues *columns = values_make(1 + match->ncolumns +
+	ColumnValues *columns = values_make(2 + match->ncolumns +
 										accounts->nlimits);
-	int n = 1 + match->ncolumns;
+	int n = 0;
 
-	values_set(columns, 0, accounts->balance.attnum, (Datum) 0, true);
+	values_set(columns, n++, accounts->balance.attnum, (Datum) 0, true);
+	if (accounts->has_held)
+		values_set(columns, n++, accounts->held.attnum, (Datum) 0, true);
 	for (int i = 0; i < match->ncolumns; i++)
-		values_set(columns, 1 + i, match->attnums[i], (Datum) 0, true);
+		values_set(columns, n++, match->attnums[i], (Datum) 0, true);
 	for (int limit = 0; limit < NUM_ACCOUNT_LIMITS; limit++)
 	{
 		AttrNumber attnum = accounts->limits[limit].attnum;
@@ -205,6 +217,7 @@ accounts_columns(const Accounts *accounts)
 		if (attnum != InvalidAttrNumber)
 			values_set(columns, n++, attnum, (Datum) 0, true);
 	}
+	columns->ncolumns = n;
 	return columns;
 }
 
@@ -267,8 +280,8 @@ accounts_take_limits(const Accounts *accounts, const RowSet *set, uint64 i,
 }
 
 /*
- * Take the balance, what must match, and limits from a row that lists all
- * columns, or those of accounts_columns().
+ * Take the balance, what is held, what must match, and limits from a row that
+ * lists all columns, or those of accounts_columns().
  */
 void
 accounts_take_row(const Accounts *accounts, const RowSet *set, uint64 i,
@@ -278,16 +291,38 @@ accounts_take_row(const Accounts *accounts, const RowSet *set, uint64 i,
 	Datum balance = rowset_column(set, i, accounts->balance.attnum, 1,
 								  &account->balance_null);
 
+	int before = accounts->has_held ? 2 : 1;
+
 	account->found = true;
 	account->balance = account->balance_null
 						   ? NULL
 						   : money_from_column(&accounts->balance, balance);
+	if (accounts->has_held)
+	{
+		Datum held = rowset_column(set, i, accounts->held.attnum, 2,
+								   &account->held_null);
+
+		account->held = account->held_null
+							? NULL
+							: money_from_column(&accounts->held, held);
+	}
+	account->released = NULL;
 	for (int c = 0; c < match->ncolumns; c++)
 		account->match_values[c] = rowset_column(set, i, match->attnums[c],
-												 2 + c,
+												 before + c + 1,
 												 &account->match_nulls[c]);
 	if (accounts->nlimits > 0)
-		accounts_take_limits(accounts, set, i, 2 + match->ncolumns, account);
+		accounts_take_limits(accounts, set, i, before + match->ncolumns + 1,
+							 account);
+}
+
+/* What is held of the balance, after the holds that this call lets expire. */
+Numeric
+accounts_held(const Account *account)
+{
+	return account->released == NULL
+			   ? account->held
+			   : money_minus(account->held, account->released);
 }
 
 /* The first column in which two accounts differ, NULL being like NULL. */
@@ -342,7 +377,25 @@ accounts_error_not_stored(const Accounts *accounts, const Account *account,
 					"stored as computed",
 					accounts_print_id(accounts, account),
 					accounts_table_name(accounts)),
-			 errdetail("The balance should be %s.", money_print(expected)),
+			 errdetail("The balance should be %s.",
+					   expected == NULL ? "null" : money_print(expected)),
 			 errhint("A trigger, or a function in a CHECK or DEFAULT, seems to "
 					 "change the balance or to suppress the update.")));
+}
+
+/* Report that the row does not hold the held amount that was computed. */
+void
+accounts_error_held_not_stored(const Accounts *accounts, const Account *account,
+							   Numeric expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("held amount of account \"%s\" in table \"%s\" was not "
+					"stored as computed",
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts)),
+			 errdetail("It should be %s.",
+					   expected == NULL ? "null" : money_print(expected)),
+			 errhint("A trigger, or a function in a CHECK or DEFAULT, seems to "
+					 "change it or to suppress the update.")));
 }

@@ -54,6 +54,8 @@ typedef struct Accounts
 	Target *table;
 	IdColumn id;
 	MoneyColumn balance;
+	bool has_held; /* by the rules of the journal, a column has held amounts */
+	MoneyColumn held;	/* that column */
 	ColumnValues match; /* columns in which both accounts of a transfer must
 						 * be equal; no values */
 	int nlimits;		/* how many of the next there are */
@@ -68,6 +70,10 @@ typedef struct Account
 	bool found;
 	bool balance_null;
 	Numeric balance;
+	bool held_null;
+	Numeric held;	  /* NULL if no column has it; what "released" lets go of is
+					   * not subtracted yet */
+	Numeric released; /* the holds that this call lets expire; NULL for none */
 	Datum *match_values; /* as Accounts.match */
 	bool *match_nulls;
 	Numeric floor; /* its own, or NULL; so is the next */
@@ -90,6 +96,8 @@ extern void accounts_set_match(Accounts *accounts, ArrayType *names);
 /* Add columns to these, unless they are among them. */
 extern void accounts_add_match(Accounts *accounts, const AttrNumber *attnums,
 							   int n);
+/* Set the column with held amounts; false if its type does not suit. */
+extern bool accounts_set_held(Accounts *accounts, AttrNumber attnum);
 /* Set a column, of a type that suits, that limits each account. */
 extern void accounts_set_limit(Accounts *accounts, AccountLimit limit,
 							   AttrNumber attnum);
@@ -107,6 +115,8 @@ extern void accounts_init(const Accounts *accounts, Account *account);
 /* Take what a row of a statement's result says of an account. */
 extern void accounts_take_row(const Accounts *accounts, const RowSet *set,
 							  uint64 i, Account *account);
+/* What is held of the balance; the account's held amount is a number. */
+extern Numeric accounts_held(const Account *account);
 /* The first column of "match" in which two accounts differ, or invalid. */
 extern AttrNumber accounts_find_mismatch(const Accounts *accounts,
 										 const Account *a, const Account *b);
@@ -122,5 +132,9 @@ pg_noreturn extern void accounts_error_not_unique(const Accounts *accounts,
 pg_noreturn extern void accounts_error_not_stored(const Accounts *accounts,
 												  const Account *account,
 												  Numeric expected);
+/* The row does not hold the held amount that was computed. */
+pg_noreturn extern void accounts_error_held_not_stored(const Accounts *accounts,
+													   const Account *account,
+													   Numeric expected);
 
 #endif /* RACEFREE_ACCOUNTS_H */

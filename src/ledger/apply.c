@@ -75,16 +75,32 @@ TransferStatus
 apply_check_asked(const Ledger *ledger, int i, Numeric *amount)
 {
 	const Transfer *transfer = &ledger->transfers[i];
-	TransferStatus status = apply_check_request(ledger, transfer);
+	TransferStatus status;
 
+	if (transfer->kind_invalid)
+		return TRANSFER_KIND_INVALID;
+	status = apply_check_request(ledger, transfer);
+	if (status == TRANSFER_OK)
+		status = settle_check_open(ledger, transfer);
+	if (status == TRANSFER_OK)
+		status = transfer->asked_status;
+	if (status == TRANSFER_OK)
+		status = settle_check_expiry(ledger, transfer);
 	if (status != TRANSFER_OK)
 		return status;
-	if (transfer->asked_status != TRANSFER_OK)
-		return transfer->asked_status;
 	*amount = transfer->asked.amount;
 	if (transfer->original != NULL)
 		return reversals_check_rest(ledger, transfer, amount);
+	if (transfer->named != NULL)
+		return settle_check_rest(ledger, transfer, amount);
 	return TRANSFER_OK;
+}
+
+/* A copy of a number, which may be NULL. */
+static Numeric
+apply_keep(Numeric number)
+{
+	return number == NULL ? NULL : money_copy(number);
 }
 
 /* Copy what outlives the scratch context; an amount may be the caller's. */
@@ -95,23 +111,48 @@ apply_keep_moved(Transfer *transfer, const Moved *moved)
 								 ? moved->amount
 								 : money_copy(moved->amount);
 	for (int side = 0; side < NUM_SIDES; side++)
-		transfer->moved.balances[side] = money_copy(moved->balances[side]);
+		transfer->moved.balances[side] = apply_keep(moved->balances[side]);
+	transfer->moved.held = apply_keep(moved->held);
+	transfer->moved.rest = apply_keep(moved->rest);
+	transfer->moved.left = apply_keep(moved->left);
 }
 
-/* Check a transfer on the balances that it finds, and compute what it does. */
+/* What a transfer is about, with that amount. */
+static Deal
+apply_deal(const Transfer *transfer, Numeric amount)
+{
+	Deal deal = {transfer->asked.kind, amount, NULL, transfer->final};
+
+	if (transfer->named != NULL)
+		deal.rest = transfer->named->rest;
+	return deal;
+}
+
+/*
+ * Check a transfer on the balances that it finds, and compute what it does.
+ * "lacks" says whether it would do more if the payer had more funds.
+ */
 static TransferStatus
-apply_check_now(const Ledger *ledger, int i, Moved *moved)
+apply_check_now(const Ledger *ledger, int i, Moved *moved, bool *lacks)
 {
 	const Transfer *transfer = &ledger->transfers[i];
 	Numeric amount;
 	TransferStatus status = apply_check_asked(ledger, i, &amount);
+	Deal deal;
 
+	*lacks = false;
 	if (status != TRANSFER_OK)
 		return status;
-	return rules_check_accounts(&ledger->rules,
-								&transfer->sides[PAYER]->account,
-								&transfer->sides[PAYEE]->account, amount,
-								moved);
+	deal = apply_deal(transfer, amount);
+	status = rules_check_accounts(&ledger->rules,
+								  &transfer->sides[PAYER]->account,
+								  &transfer->sides[PAYEE]->account, &deal,
+								  moved);
+	*lacks = status == TRANSFER_FUNDS || status == TRANSFER_MOVED_NOT_EXACT ||
+			 status == TRANSFER_HELD_OUT_OF_RANGE ||
+			 (status == TRANSFER_OK &&
+			  money_compare(moved->amount, amount) < 0);
+	return status;
 }
 
 /* The status of a transfer whose chain has failed already. */
@@ -137,7 +178,9 @@ static TransferStatus
 apply_check(Ledger *ledger, int i)
 {
 	Transfer *transfer = &ledger->transfers[i];
+	Party *payer = transfer->sides[PAYER];
 	MemoryContext old = CurrentMemoryContext;
+	bool lacks = false;
 	TransferStatus status;
 	Moved moved;
 
@@ -146,8 +189,15 @@ apply_check(Ledger *ledger, int i)
 	if (transfer->chain != NULL && transfer->chain->failed)
 		status = apply_status_in_failed_chain(ledger, i);
 	else
-		status = apply_check_now(ledger, i, &moved);
+		status = apply_check_now(ledger, i, &moved, &lacks);
 	MemoryContextSwitchTo(old);
+	if (lacks && ledger->holds != NULL && !payer->expired &&
+		settle_lapse(ledger, payer))
+	{
+		if (ledger->scratch != NULL)
+			MemoryContextReset(ledger->scratch);
+		return apply_check(ledger, i);
+	}
 	if (status == TRANSFER_OK)
 	{
 		if (ledger->scratch != NULL)
@@ -174,6 +224,11 @@ apply_note_done(Ledger *ledger, int i)
 
 	if (transfer->request != NULL)
 		transfer->request->done = i;
+	if (transfer->named != NULL)
+	{
+		transfer->rest_before = transfer->named->rest;
+		transfer->named->rest = transfer->moved.rest;
+	}
 	if (original == NULL)
 		return;
 	transfer->reversed_before = original->reversed;
@@ -186,15 +241,23 @@ static void
 apply_transfer(Ledger *ledger, int i)
 {
 	Transfer *transfer = &ledger->transfers[i];
+	Account *payer = &transfer->sides[PAYER]->account;
 
 	for (int side = 0; side < NUM_SIDES; side++)
 	{
 		Account *account = &transfer->sides[side]->account;
 
+		if (transfer->moved.balances[side] == NULL)
+			continue;
 		Assert(account->found);
 		transfer->before[side] = account->balance;
 		account->balance = transfer->moved.balances[side];
 		Assert(money_is_finite(account->balance));
+	}
+	if (ledger->holds != NULL)
+	{
+		transfer->held_before = payer->held;
+		payer->held = transfer->moved.held;
 	}
 	apply_note_done(ledger, i);
 }
@@ -204,6 +267,7 @@ static void
 apply_undo(Ledger *ledger, int i)
 {
 	Transfer *transfer = &ledger->transfers[i];
+	Moved *moved = &transfer->moved;
 
 	if (transfer->status != TRANSFER_OK)
 		return;
@@ -211,9 +275,22 @@ apply_undo(Ledger *ledger, int i)
 	{
 		Account *account = &transfer->sides[side]->account;
 
-		Assert(account->balance == transfer->moved.balances[side]);
+		if (moved->balances[side] == NULL)
+			continue;
+		Assert(account->balance == moved->balances[side]);
 		account->balance = transfer->before[side];
-		pfree(transfer->moved.balances[side]);
+		pfree(moved->balances[side]);
+	}
+	if (ledger->holds != NULL)
+	{
+		Assert(transfer->sides[PAYER]->account.held == moved->held);
+		transfer->sides[PAYER]->account.held = transfer->held_before;
+		pfree(moved->held);
+	}
+	if (transfer->named != NULL)
+	{
+		pfree(transfer->named->rest);
+		transfer->named->rest = transfer->rest_before;
 	}
 	if (transfer->request != NULL)
 		transfer->request->done = -1;
@@ -233,6 +310,7 @@ apply_raise(Ledger *ledger, int i, TransferStatus status)
 	const Transfer *transfer = &ledger->transfers[i];
 	Numeric amount = transfer->asked.amount;
 	Progress progress;
+	Deal deal;
 
 	Assert(status != TRANSFER_OK && status != TRANSFER_REPLAYED);
 	Assert(status != TRANSFER_CHAIN_FAILED);
@@ -248,6 +326,18 @@ apply_raise(Ledger *ledger, int i, TransferStatus status)
 					? transfer->request->booked
 					: apply_entry_of_done(ledger, transfer->request),
 				&transfer->asked, ledger->rules.up_to);
+		case TRANSFER_KIND_INVALID:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid kind of transfer"),
+					 errhint("A \"transfer\" or \"hold\" names accounts, a "
+							 "\"reversal\", \"post\" or \"void\" an entry.")));
+			break;
+		case TRANSFER_HOLD_NOT_FOUND:
+		case TRANSFER_HOLD_SETTLED:
+		case TRANSFER_HOLD_EXPIRED:
+		case TRANSFER_OVER_POSTED:
+			settle_raise(ledger, transfer, status);
 		case TRANSFER_ENTRY_NOT_FOUND:
 		case TRANSFER_ENTRY_INCOMPLETE:
 		case TRANSFER_OVER_REVERSED:
@@ -255,9 +345,12 @@ apply_raise(Ledger *ledger, int i, TransferStatus status)
 		default:
 			if (transfer->original != NULL && amount == NULL)
 				amount = reversals_rest(transfer->original);
+			if (transfer->named != NULL && amount == NULL)
+				amount = transfer->named->rest;
+			deal = apply_deal(transfer, amount);
 			rules_raise(&ledger->rules, status,
 						&transfer->sides[PAYER]->account,
-						&transfer->sides[PAYEE]->account, amount);
+						&transfer->sides[PAYEE]->account, &deal);
 	}
 }
 

@@ -150,10 +150,14 @@ ask_check_transfers(Ledger *ledger)
 		Transfer *transfer = &ledger->transfers[i];
 		TransferStatus status = reversals_check_entry(transfer);
 
-		/* The amount of a reversal without one is checked when it is known. */
+		/*
+		 * The amount of a reversal or post without one is checked when it is
+		 * known, and so are the accounts of a hold that is not open.
+		 */
 		if (status == TRANSFER_OK &&
-			(transfer->original == NULL || transfer->asked.amount != NULL))
-			status = rules_check_asked(&ledger->rules,
+			((transfer->original == NULL && transfer->named == NULL) ||
+			 transfer->asked.amount != NULL))
+			status = rules_check_asked(&ledger->rules, transfer->asked.kind,
 									   &transfer->sides[PAYER]->account,
 									   &transfer->sides[PAYEE]->account,
 									   transfer->asked.amount);
@@ -237,6 +241,91 @@ ask_take_requests(Ledger *ledger, const LedgerColumn *ids)
 	pfree(uses);
 }
 
+/* The kind of a transfer, which names an entry or does not. */
+static void
+ask_take_kind(Ledger *ledger, const LedgerInput *input, int i)
+{
+	Transfer *transfer = &ledger->transfers[i];
+	int kind = input->kinds == NULL ? LEDGER_KIND_DEFAULT : input->kinds[i];
+	bool has_entry = input->entry_ids.values != NULL &&
+					 !input->entry_ids.nulls[i];
+
+	if (kind == LEDGER_KIND_DEFAULT)
+		kind = has_entry ? ENTRY_REVERSAL : ENTRY_TRANSFER;
+	if (kind == LEDGER_KIND_INVALID ||
+		has_entry == (kind == ENTRY_TRANSFER || kind == ENTRY_HOLD))
+	{
+		transfer->kind_invalid = true;
+		kind = ENTRY_TRANSFER;
+	}
+	transfer->asked.kind = kind;
+	if (kind == ENTRY_TRANSFER || kind == ENTRY_REVERSAL)
+		return;
+	Assert(ledger->journal != NULL);
+	settle_need(ledger);
+}
+
+/* The flag of a transfer, or what it is where none is given. */
+static bool
+ask_flag(const LedgerColumn *flags, int i, bool otherwise)
+{
+	return flags->values == NULL || flags->nulls[i]
+			   ? otherwise
+			   : DatumGetBool(flags->values[i]);
+}
+
+/* The kinds, and what only some of them have. */
+static void
+ask_take_kinds(Ledger *ledger, const LedgerInput *input)
+{
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Transfer *transfer = &ledger->transfers[i];
+		const LedgerColumn *expires_at = &input->expires_at;
+
+		ask_take_kind(ledger, input, i);
+		transfer->final = ask_flag(&input->final, i, true);
+		transfer->beyond = ask_flag(&input->beyond, i, false);
+		if (expires_at->values == NULL || expires_at->nulls[i])
+			continue;
+		transfer->asked.has_expiry = true;
+		transfer->asked.expires_at = DatumGetTimestampTz(expires_at->values[i]);
+	}
+}
+
+/* The holds that are posted or voided. */
+static void
+ask_take_holds(Ledger *ledger, const LedgerColumn *ids)
+{
+	Use *uses;
+	int nuses = 0;
+
+	if (ids->values == NULL || ledger->holds == NULL)
+		return;
+	uses = ALLOC_ARRAY(Use, ledger->ntransfers);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		Asked *asked = &ledger->transfers[i].asked;
+
+		if (ids->nulls[i] || asked->kind == ENTRY_REVERSAL ||
+			ledger->transfers[i].kind_invalid)
+			continue;
+		asked->has_settles = true;
+		asked->settles = DatumGetInt64(ids->values[i]);
+		uses[nuses++] = (Use){.value = ids->values[i], .transfer = i};
+	}
+	ledger->nnamed = ask_number_uses(ledger, uses, nuses, ask_compare_integers);
+	ledger->named = ALLOC_ARRAY0(NamedHold, ledger->nnamed);
+	for (int i = 0; i < nuses; i++)
+	{
+		NamedHold *named = &ledger->named[uses[i].place];
+
+		named->id = DatumGetInt64(uses[i].value);
+		ledger->transfers[uses[i].transfer].named = named;
+	}
+	pfree(uses);
+}
+
 /* The entries that are to be reversed. */
 static void
 ask_take_entries(Ledger *ledger, const LedgerColumn *ids)
@@ -252,9 +341,8 @@ ask_take_entries(Ledger *ledger, const LedgerColumn *ids)
 	{
 		Asked *asked = &ledger->transfers[i].asked;
 
-		if (ids->nulls[i])
+		if (ids->nulls[i] || asked->kind != ENTRY_REVERSAL)
 			continue;
-		asked->kind = ENTRY_REVERSAL;
 		asked->has_reverses = true;
 		asked->reverses = DatumGetInt64(ids->values[i]);
 		uses[nuses++] = (Use){.value = ids->values[i], .transfer = i};
@@ -305,7 +393,7 @@ ask_take_chains(Ledger *ledger, const LedgerColumn *numbers)
 		Chain *chain = &ledger->chains[uses[i].place];
 
 		if (i == 0 || uses[i].place != uses[i - 1].place)
-			*chain = (Chain){.first = uses[i].transfer};
+			*chain = (Chain){.first = uses[i].transfer, .first_entry = -1};
 		ledger->transfers[uses[i].transfer].chain = chain;
 	}
 	pfree(uses);
@@ -379,7 +467,9 @@ ledger_ask(Ledger *ledger, const LedgerInput *input)
 	}
 	ask_take_requests(ledger, &input->request_ids);
 	ask_take_chains(ledger, &input->chains);
+	ask_take_kinds(ledger, input);
 	ask_take_entries(ledger, &input->entry_ids);
+	ask_take_holds(ledger, &input->entry_ids);
 	if (ledger->journal != NULL)
 		ask_set_journal_ids(ledger);
 	ask_take_columns(ledger, input->columns);

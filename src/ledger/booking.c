@@ -19,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "base/errors.h"
@@ -26,7 +27,9 @@
 #include "ledger/own_columns.h"
 #include "ledger/progress.h"
 #include "table/columns.h"
+#include "table/defaults.h"
 #include "table/indexes.h"
+#include "table/privileges.h"
 #include "table/traits.h"
 #include "table/values.h"
 
@@ -63,9 +66,13 @@ booking_gives(const Booking *booking, JournalColumn column)
 	return false;
 }
 
-/* The columns that an INSERT gives, which the journal must have. */
+/*
+ * The columns that an INSERT gives, which the journal must have.  Among them is
+ * the id only if it has been drawn.
+ */
 static void
-booking_choose_columns(const Booking *booking, BookedColumns *booked)
+booking_choose_columns(const Booking *booking, bool with_ids,
+					   BookedColumns *booked)
 {
 	const Journal *journal = booking->journal;
 
@@ -74,7 +81,7 @@ booking_choose_columns(const Booking *booking, BookedColumns *booked)
 	{
 		int n;
 
-		if (!booking_gives(booking, c))
+		if ((c == JOURNAL_ID && !with_ids) || !booking_gives(booking, c))
 			continue;
 		journal_need(journal, c);
 		for (n = booked->ncolumns++;
@@ -86,7 +93,7 @@ booking_choose_columns(const Booking *booking, BookedColumns *booked)
 		booked->columns[n] = c;
 		booked->attnums[n] = journal->columns[c];
 	}
-	Assert(booked->ncolumns > 0 && booked->ncolumns < NUM_JOURNAL_COLUMNS);
+	Assert(booked->ncolumns > 0);
 }
 
 /* The values of an entry, in the order of the columns. */
@@ -291,12 +298,91 @@ booking_make_rows(const Booking *booking, const BookedColumns *booked,
 	return rows;
 }
 
+/*
+ * Draw ids for the entries, in their order, if some of them are in chains whose
+ * id the journal wants, which is that of the first entry.  An id without a
+ * DEFAULT cannot be drawn; then the chains have none.
+ */
+static void
+booking_draw_ids(Booking *booking)
+{
+	const Journal *journal = booking->journal;
+	AttrNumber attnums[2] = {journal->columns[JOURNAL_ID],
+							 journal->columns[JOURNAL_CHAIN_ID]};
+	Defaults *defaults;
+	int drawn = 0;
+
+	/* Who may not INSERT must not use up sequences. */
+	privileges_check_insert(journal->table, attnums, lengthof(attnums), NULL,
+							0);
+	defaults = defaults_begin(journal->table);
+	for (int i = 0; i < booking->nentries; i++)
+	{
+		JournalEntry *entry = &booking->entries[i];
+		bool isnull;
+		Datum id = defaults_draw(defaults, attnums[0], &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		journal_column_read(journal, JOURNAL_ID, id, isnull, entry);
+		if (!entry->has_id)
+			break;
+		drawn++;
+	}
+	defaults_end(defaults);
+	for (int i = 0; i < booking->nentries; i++)
+	{
+		JournalEntry *entry = &booking->entries[i];
+
+		entry->has_id = drawn == booking->nentries;
+		entry->has_chain = entry->has_id && booking->chains[i] >= 0;
+		if (entry->has_chain)
+			entry->chain = booking->entries[booking->chains[i]].id;
+	}
+}
+
+/* Return true if the journal wants to know the chains of these entries. */
+static bool
+booking_wants_chains(const Booking *booking)
+{
+	if (booking->chains == NULL ||
+		!journal_has(booking->journal, JOURNAL_CHAIN_ID) ||
+		!journal_has(booking->journal, JOURNAL_ID))
+		return false;
+	for (int i = 0; i < booking->nentries; i++)
+	{
+		if (booking->chains[i] >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* Take the id that an entry was given, or has kept. */
+static void
+booking_take_id(const Booking *booking, const RowSet *set, uint64 i,
+				JournalEntry *entry)
+{
+	int64 id;
+	bool has_id = booking_stored_id(booking, set, i, &id);
+
+	if (entry->has_id && (!has_id || id != entry->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("column \"%s\" of journal \"%s\" was not stored as "
+						"given",
+						journal_column_name(JOURNAL_ID),
+						journal_table_name(booking->journal)),
+				 errhint("A trigger on the journal changes it.")));
+	entry->has_id = has_id;
+	entry->id = id;
+}
+
 /* Insert the entries of a batch, in their order. */
 static void
 booking_insert_rows(Booking *booking, const BookedColumns *booked)
 {
 	Target *table = booking->journal->table;
 	bool check = booking_may_differ(booking, booked);
+	bool drawn = booking->entries[0].has_id;
 	ColumnValues *data;
 	ColumnValues no_key = {0};
 	Progress progress;
@@ -309,7 +395,8 @@ booking_insert_rows(Booking *booking, const BookedColumns *booked)
 	data = booking_all_columns(booked, booking->entries[0].columns);
 	rows = booking_make_rows(booking, booked, data, &progress);
 	stored = run_rows_insert(table, rows, &no_key, data,
-							 booking_result(booking, booked, check), false,
+							 booking_result(booking, booked, check),
+							 drawn ? INSERT_OVERRIDING : INSERT_STRICT,
 							 booking->context, booking->arg);
 	if (stored.nrows < booking->nentries)
 		error_insert_suppressed(target_relation(table));
@@ -319,7 +406,7 @@ booking_insert_rows(Booking *booking, const BookedColumns *booked)
 		BookedValues values;
 
 		progress.number = i;
-		entry->has_id = booking_stored_id(booking, &stored, i, &entry->id);
+		booking_take_id(booking, &stored, i, entry);
 		if (!check)
 			continue;
 		booking_values(booking, booked, entry, &values);
@@ -339,7 +426,9 @@ booking_insert(Booking *booking)
 
 	if (booking->nentries == 0)
 		return;
-	booking_choose_columns(booking, &booked);
+	if (booking_wants_chains(booking))
+		booking_draw_ids(booking);
+	booking_choose_columns(booking, true, &booked);
 	if (booking->alone)
 		booking_insert_alone(booking, &booked);
 	else
@@ -524,7 +613,7 @@ booking_check(Booking *booking)
 
 	if (booking->nentries == 0)
 		return;
-	booking_choose_columns(booking, &booked);
+	booking_choose_columns(booking, false, &booked);
 	if (booking->alone)
 		booking_check_alone(booking, &booked);
 	else

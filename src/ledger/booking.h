@@ -18,7 +18,9 @@ typedef struct Booking
 	const Journal *journal;
 	JournalEntry *entries; /* their ids are filled in */
 	int nentries;
-	bool alone;				 /* one entry, of which the row is wanted */
+	const int *chains; /* the place of the first entry of each one's chain, or
+						* -1; NULL if none is in a chain */
+	bool alone;		   /* one entry, of which the row is wanted */
 	RowErrorContext context; /* names an entry, by its place, for errors */
 	void *arg;
 	RowSet row; /* filled in: of an entry that is alone */

@@ -68,10 +68,14 @@ static void
 by_row_check(const Ledger *ledger, const Party *party, Numeric expected)
 {
 	const Account *account = &party->account;
+	Numeric held = party->due_held;
 
 	if (!account->found || account->balance_null ||
 		money_compare(account->balance, expected) != 0)
 		accounts_error_not_stored(&ledger->accounts, account, expected);
+	if (held != NULL &&
+		(account->held_null || money_compare(account->held, held) != 0))
+		accounts_error_held_not_stored(&ledger->accounts, account, held);
 }
 
 /* ----------
@@ -243,6 +247,7 @@ by_row_lock(Ledger *ledger)
 	const Accounts *accounts = &ledger->accounts;
 
 	if (ledger->nparties == NUM_SIDES && ledger->parties[0].needed &&
+		ledger->parties[1].needed &&
 		!indexes_in_key_order(accounts->table, accounts->id.attnum))
 		by_row_lock_pair(ledger);
 	for (int i = 0; i < ledger->nparties; i++)
@@ -257,30 +262,60 @@ by_row_lock(Ledger *ledger)
 	}
 }
 
-/* Add to the balances, in the order in which the rows were locked. */
+/* Set both the balance and what is held of it. */
+static RowSet
+by_row_set(Ledger *ledger, Party *party, Numeric balance)
+{
+	const Accounts *accounts = &ledger->accounts;
+	ColumnValues key = by_row_key(ledger, party);
+	ColumnValues *data = values_make(2);
+
+	values_set(data, 0, accounts->balance.attnum,
+			   money_to_column(&accounts->balance, balance), false);
+	values_set(data, 1, accounts->held.attnum,
+			   money_to_column(&accounts->held, party->due_held), false);
+	values_sort(data);
+	return run_update(accounts->table, &key, data);
+}
+
+/* Add to the balance. */
+static RowSet
+by_row_add(Ledger *ledger, Party *party, Numeric change)
+{
+	const Accounts *accounts = &ledger->accounts;
+	ColumnValues key = by_row_key(ledger, party);
+
+	return run_add(accounts->table, &key, accounts->balance.attnum,
+				   money_to_column(&accounts->balance, change), ADD_ALWAYS,
+				   NULL);
+}
+
+/*
+ * Add to the balances, in the order in which the rows were locked.  Where a
+ * column has what is held, both are set at once: a CHECK over both never sees
+ * one of them only.
+ */
 static void
 by_row_store(Ledger *ledger)
 {
-	const Accounts *accounts = &ledger->accounts;
 	const Transfer *transfer = &ledger->transfers[0];
 
 	for (int i = 0; i < ledger->nparties; i++)
 	{
 		Party *party = &ledger->parties[i];
 		Side side = party == transfer->sides[PAYER] ? PAYER : PAYEE;
+		Numeric balance = transfer->moved.balances[side];
 		Numeric change = transfer->moved.amount;
-		ColumnValues key = by_row_key(ledger, party);
 
 		if (!party->moved || party->stored)
 			continue;
 		if (side == PAYER)
 			change = money_negate(change);
-		(void) by_row_take_one(
-			ledger, party,
-			run_add(accounts->table, &key, accounts->balance.attnum,
-					money_to_column(&accounts->balance, change), ADD_ALWAYS,
-					NULL));
-		by_row_check(ledger, party, transfer->moved.balances[side]);
+		(void) by_row_take_one(ledger, party,
+							   ledger->holds != NULL
+								   ? by_row_set(ledger, party, balance)
+								   : by_row_add(ledger, party, change));
+		by_row_check(ledger, party, balance);
 		party->stored = true;
 		racefree_injection_point("racefree-accounts-half-stored");
 	}
@@ -294,6 +329,17 @@ by_row_look(Ledger *ledger, Party *party)
 
 	(void) by_row_take_one(ledger, party,
 						   run_look(ledger->accounts.table, &key, VIEW_OWN));
+}
+
+/* Read the rows that are only looked at. */
+static void
+by_row_look_at(Ledger *ledger)
+{
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		if (ledger->parties[i].looked_at)
+			by_row_look(ledger, &ledger->parties[i]);
+	}
 }
 
 /* Read the rows, if they are still there. */
@@ -322,5 +368,5 @@ by_row_reread(Ledger *ledger)
 	}
 }
 
-const AccountAccess by_row = {by_row_lock, by_row_store, by_row_reread,
-							  by_row_show};
+const AccountAccess by_row = {by_row_lock, by_row_look_at, by_row_store,
+							  by_row_reread, by_row_show};

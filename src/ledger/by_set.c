@@ -31,10 +31,40 @@ by_set_is_missing(const Party *party)
 	return party->needed && !party->account.found;
 }
 
+/* One that is changed, too, is read when it is locked. */
+static bool
+by_set_is_looked_at(const Party *party)
+{
+	return party->looked_at && !party->needed;
+}
+
 static bool
 by_set_is_moved(const Party *party)
 {
 	return party->moved;
+}
+
+/* The columns that are written, in the order of their numbers. */
+static int
+by_set_written_columns(const Accounts *accounts, AttrNumber *attnums)
+{
+	bool held_first = accounts->has_held &&
+					  accounts->held.attnum < accounts->balance.attnum;
+
+	attnums[held_first ? 1 : 0] = accounts->balance.attnum;
+	if (accounts->has_held)
+		attnums[held_first ? 0 : 1] = accounts->held.attnum;
+	return accounts->has_held ? 2 : 1;
+}
+
+/* What is written to one of them. */
+static Datum
+by_set_written_value(const Accounts *accounts, const Party *party,
+					 AttrNumber attnum)
+{
+	return attnum == accounts->balance.attnum
+			   ? money_to_column(&accounts->balance, party->account.balance)
+			   : money_to_column(&accounts->held, party->due_held);
 }
 
 /* The ids of parties as rows for a statement, perhaps with their balances. */
@@ -42,12 +72,13 @@ static Rows *
 by_set_make_rows(const Ledger *ledger, PartyFilter filter, bool with_balance)
 {
 	const Accounts *accounts = &ledger->accounts;
-	Rows *rows = rows_begin(with_balance ? 3 : 2, ledger->nparties);
+	AttrNumber attnums[2];
+	int ndata = with_balance ? by_set_written_columns(accounts, attnums) : 0;
+	Rows *rows = rows_begin(2 + ndata, ledger->nparties);
 
 	rows_add_base_column(rows, 'k', 1, accounts->table, accounts->id.attnum);
-	if (with_balance)
-		rows_add_base_column(rows, 'd', 1, accounts->table,
-							 accounts->balance.attnum);
+	for (int c = 0; c < ndata; c++)
+		rows_add_base_column(rows, 'd', c + 1, accounts->table, attnums[c]);
 	for (int i = 0; i < ledger->nparties; i++)
 	{
 		const Party *party = &ledger->parties[i];
@@ -58,11 +89,9 @@ by_set_make_rows(const Ledger *ledger, PartyFilter filter, bool with_balance)
 			continue;
 		Assert(!with_balance || money_is_finite(party->account.balance));
 		rows_set(rows, 'k', 1, party->account.id, false);
-		if (with_balance)
-			rows_set(rows, 'd', 1,
-					 money_to_column(&accounts->balance,
-									 party->account.balance),
-					 false);
+		for (int c = 0; c < ndata; c++)
+			rows_set(rows, 'd', c + 1,
+					 by_set_written_value(accounts, party, attnums[c]), false);
 		rows_add(rows, i);
 	}
 	return rows;
@@ -118,7 +147,6 @@ by_set_lock_missing(Ledger *ledger, Party *party)
 		if (found->account.found)
 			accounts_error_not_unique(accounts, &found->account);
 		accounts_take_row(accounts, &set, i, &found->account);
-		found->locked = found->account.balance;
 	}
 	for (int i = 0; i < ledger->nparties; i++)
 	{
@@ -141,10 +169,44 @@ by_set_lock(Ledger *ledger)
 	ledger_lock_again(ledger, NULL, by_set_lock_missing, by_set_missing_exist);
 }
 
+/* Read the accounts that are only looked at. */
+static void
+by_set_look_at(Ledger *ledger)
+{
+	const Accounts *accounts = &ledger->accounts;
+	RowSet set = by_set_look(ledger, by_set_is_looked_at);
+
+	for (uint64 i = 0; i < set.nrows; i++)
+	{
+		Party *found = by_set_party(ledger, &set, i);
+
+		if (found->account.found)
+			accounts_error_not_unique(accounts, &found->account);
+		accounts_take_row(accounts, &set, i, &found->account);
+	}
+}
+
 /* ----------
  * Storing and checking
  * ----------
  */
+
+/* Check that a row holds what is held, of a party that was changed or locked. */
+static void
+by_set_check_held(Ledger *ledger, const RowSet *set, uint64 i,
+				  const Party *party)
+{
+	const Accounts *accounts = &ledger->accounts;
+	const Account *account = &party->account;
+	bool isnull;
+	Datum value = rowset_position(set, i, 2, &isnull);
+	Numeric held = party->due_held != NULL ? party->due_held : account->held;
+
+	if (isnull != (held == NULL) ||
+		(!isnull &&
+		 money_compare(money_from_column(&accounts->held, value), held) != 0))
+		accounts_error_held_not_stored(accounts, account, held);
+}
 
 /* Check that rows hold what was computed, whatever triggers do. */
 static void
@@ -169,6 +231,8 @@ by_set_check_rows(Ledger *ledger, const RowSet *set)
 			 money_compare(money_from_column(&accounts->balance, balance),
 						   account->balance) != 0))
 			accounts_error_not_stored(accounts, account, account->balance);
+		if (accounts->has_held)
+			by_set_check_held(ledger, set, i, party);
 	}
 }
 
@@ -176,8 +240,10 @@ by_set_check_rows(Ledger *ledger, const RowSet *set)
 static bool
 by_set_has_changed(const Party *party)
 {
-	return party->locked != party->account.balance &&
-		   money_compare(party->locked, party->account.balance) != 0;
+	return (party->locked != party->account.balance &&
+			money_compare(party->locked, party->account.balance) != 0) ||
+		   (party->due_held != NULL &&
+			money_compare(party->locked_held, party->due_held) != 0);
 }
 
 /*
@@ -188,12 +254,16 @@ static void
 by_set_store(Ledger *ledger)
 {
 	const Accounts *accounts = &ledger->accounts;
-	ColumnValues data = {.ncolumns = 1, .attnums = &accounts->balance.attnum};
+	AttrNumber written[2];
+	AttrNumber read[] = {accounts->balance.attnum, accounts->held.attnum};
+	ColumnValues data = {.ncolumns = by_set_written_columns(accounts, written),
+						 .attnums = written};
+	ColumnValues result = {.ncolumns = data.ncolumns, .attnums = read};
 	bool redundant = traits_suppress_redundant_updates(accounts->table);
 	Rows *rows = by_set_make_rows(ledger, by_set_is_moved, true);
 	int nrows = rows_count(rows);
 	RowSet set = run_rows_update(accounts->table, rows, by_set_key(accounts),
-								 &data, NULL, &data, NULL, NULL);
+								 &data, NULL, &result, NULL, NULL);
 
 	by_set_check_rows(ledger, &set);
 	for (int i = 0; i < ledger->nparties && set.nrows < nrows; i++)
@@ -221,10 +291,11 @@ by_set_reread(Ledger *ledger)
 	{
 		const Party *party = &ledger->parties[i];
 
-		if (party->account.found && !party->checked)
+		if (party->needed && party->account.found && !party->checked)
 			accounts_error_not_stored(&ledger->accounts, &party->account,
 									  party->account.balance);
 	}
 }
 
-const AccountAccess by_set = {by_set_lock, by_set_store, by_set_reread, NULL};
+const AccountAccess by_set = {by_set_lock, by_set_look_at, by_set_store,
+							  by_set_reread, NULL};

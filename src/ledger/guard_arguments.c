@@ -43,6 +43,8 @@ static const char *const guard_key_names[] = {
 	[GUARD_CLOSED_COLUMN] = "closed_column",
 	[GUARD_MUST_MATCH] = "must_match",
 	[GUARD_OPENING] = "opening",
+	[GUARD_HELD_COLUMN] = "held_column",
+	[GUARD_HOLDS] = "holds",
 };
 
 StaticAssertDecl(lengthof(guard_key_names) == NUM_GUARD_KEYS,
@@ -122,8 +124,9 @@ error_guard_argument(const Target *journal, const Trigger *trigger,
 			 errhint("A guard's arguments are 'accounts=schema.table', "
 					 "'id_column=name', 'balance_column=name', "
 					 "'min_balance_column=name', 'max_balance_column=name', "
-					 "'closed_column=name', 'must_match=name, ...' and "
-					 "'opening=number', each at most once.")));
+					 "'closed_column=name', 'must_match=name, ...', "
+					 "'opening=number', 'held_column=name' and "
+					 "'holds=schema.table', each at most once.")));
 }
 
 /* Split an argument into its key and its value; false if it has no key. */
@@ -154,6 +157,7 @@ guard_value_suits(GuardKey key, const char *value)
 	switch (key)
 	{
 		case GUARD_ACCOUNTS:
+		case GUARD_HOLDS:
 			return SplitIdentifierString(pstrdup(value), '.', &names) &&
 				   list_length(names) == 2;
 		case GUARD_MUST_MATCH:

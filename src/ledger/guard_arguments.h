@@ -26,16 +26,19 @@ typedef enum GuardKey
 	GUARD_MAX_BALANCE_COLUMN,
 	GUARD_CLOSED_COLUMN,
 	GUARD_MUST_MATCH,
-	GUARD_OPENING
+	GUARD_OPENING,
+	GUARD_HELD_COLUMN,
+	GUARD_HOLDS /* see holds.h */
 } GuardKey;
 
-#define NUM_GUARD_KEYS	 (GUARD_OPENING + 1)
+#define NUM_GUARD_KEYS	 (GUARD_HOLDS + 1)
 #define GUARD_FIRST_RULE GUARD_MIN_BALANCE_COLUMN
 
 /*
  * The rules of a journal as the arguments have them: names of columns as they
- * are, in "must_match" a list of quoted names, a number.  NULL for those that
- * there are not; the keys that are no rules are not used.
+ * are, in "must_match" a list of quoted names, a number, in "holds" a qualified
+ * name.  NULL for those that there are not; the keys that are no rules are not
+ * used.
  */
 typedef struct GuardRules
 {

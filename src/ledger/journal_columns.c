@@ -45,7 +45,6 @@ typedef struct JournalKind
 /* When an INSERT gives a column, if the journal has it. */
 typedef enum JournalGiven
 {
-	GIVEN_NEVER,
 	GIVEN_WITH_VALUE, /* if an entry has a value; then the column must exist */
 	GIVEN_ALWAYS
 } JournalGiven;
@@ -97,7 +96,7 @@ static bool expiry_agrees(const Journal *journal, const JournalEntry *booked,
 
 static const JournalColumnInfo journal_columns[] = {
 	[JOURNAL_ID] = {"id", &integer_kind, FIELD(id), FIELD(has_id), false,
-					GIVEN_NEVER, false, NULL},
+					GIVEN_WITH_VALUE, false, NULL},
 	[JOURNAL_REQUEST_ID] = {"request_id", &request_kind, FIELD(request),
 							FIELD(has_request), false, GIVEN_WITH_VALUE, true,
 							request_agrees},
@@ -195,6 +194,26 @@ journal_kind_moves(EntryKind kind)
 {
 	return kind == ENTRY_TRANSFER || kind == ENTRY_REVERSAL ||
 		   kind == ENTRY_POST;
+}
+
+/*
+ * The names of kinds, as a literal of an array: those that change balances, or
+ * the others, or all.
+ */
+char *
+journal_kind_array(bool moving, bool others)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int kind = 0; kind < NUM_ENTRY_KINDS; kind++)
+	{
+		if (journal_kind_moves(kind) ? moving : others)
+			appendStringInfo(&names, "%c%s", names.len > 0 ? ',' : '{',
+							 journal_kind_name(kind));
+	}
+	appendStringInfoChar(&names, '}');
+	return names.data;
 }
 
 static Relation
@@ -802,8 +821,6 @@ journal_column_is_given(const Journal *journal, JournalColumn column,
 {
 	switch (journal_columns[column].given)
 	{
-		case GIVEN_NEVER:
-			return false;
 		case GIVEN_WITH_VALUE:
 			return *CONST_ENTRY_FLAG(entry, column);
 		case GIVEN_ALWAYS:
@@ -819,7 +836,6 @@ journal_column_value(const Journal *journal, JournalColumn column,
 {
 	Datum value = (Datum) 0;
 
-	Assert(journal_columns[column].given != GIVEN_NEVER);
 	*isnull = !journal_columns[column].kind->give(journal, column, entry,
 												  &value);
 	return value;

@@ -122,6 +122,8 @@ extern const char *journal_kind_name(EntryKind kind);
 extern bool journal_find_kind(const char *name, size_t length, EntryKind *kind);
 /* Return true if entries of the kind change balances. */
 extern bool journal_kind_moves(EntryKind kind);
+/* The names of kinds that do, or do not, as a literal of an array. */
+extern char *journal_kind_array(bool moving, bool others);
 
 /* Columns of the table */
 

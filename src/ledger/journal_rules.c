@@ -62,8 +62,8 @@ error_rule_column(const Target *accounts, GuardKey rule, AttrNumber attnum)
 					guard_key_name(rule),
 					NameStr(target_column(accounts, attnum)->attname),
 					RelationGetRelationName(target_relation(accounts))),
-			 errdetail("It is the balance, or generated, and could change with "
-					   "a transfer.")));
+			 errdetail("It is the balance, or what is held of it, or generated, "
+					   "and could change with a transfer.")));
 }
 
 /* Report that a column is not of a type that the rule can use. */
@@ -84,18 +84,24 @@ error_rule_type(const Target *accounts, GuardKey rule, AttrNumber attnum)
 						   "money.")));
 }
 
-/* Check a column that a rule names. */
+/* Check a column that a rule names; no other one can be the "held" column. */
 static void
-check_rule_column(const Target *accounts, AttrNumber balance, GuardKey rule,
-				  AttrNumber attnum)
+check_rule_column(const Target *accounts, AttrNumber balance, AttrNumber held,
+				  GuardKey rule, AttrNumber attnum)
 {
 	Form_pg_attribute att = target_column(accounts, attnum);
 
-	if (attnum == balance || att->attgenerated != '\0')
+	if (attnum == balance || att->attgenerated != '\0' ||
+		(attnum == held && rule != GUARD_HELD_COLUMN))
 		error_rule_column(accounts, rule, attnum);
 	if (rule == GUARD_MUST_MATCH)
 		/* Raise an error if values of its type cannot be compared. */
 		(void) columns_type(accounts, attnum, 0);
+	else if (rule == GUARD_HELD_COLUMN)
+	{
+		if (!money_is_type(getBaseType(att->atttypid)))
+			error_rule_type(accounts, rule, attnum);
+	}
 	else if (!accounts_is_limit_type((AccountLimit) (rule - GUARD_FIRST_RULE),
 									 getBaseType(att->atttypid)))
 		error_rule_type(accounts, rule, attnum);
@@ -167,7 +173,10 @@ find_rule_column(const Journal *journal, const Accounts *accounts,
 	if (attnum <= 0)
 		error_rule_without_column(journal->table, accounts->table, rule, names,
 								  name);
-	check_rule_column(accounts->table, accounts->balance.attnum, rule, attnum);
+	check_rule_column(accounts->table, accounts->balance.attnum,
+					  accounts->has_held ? accounts->held.attnum
+										 : InvalidAttrNumber,
+					  rule, attnum);
 	return attnum;
 }
 
@@ -191,6 +200,21 @@ apply_match(const Journal *journal, Accounts *accounts, const char *list)
 	accounts_add_match(accounts, attnums, n);
 }
 
+/* Let what is held of balances be read, if a rule names the column. */
+static void
+apply_held(const Journal *journal, Accounts *accounts, const GuardRules *rules)
+{
+	const char *name = rules->values[GUARD_HELD_COLUMN];
+	AttrNumber attnum;
+
+	if (name == NULL)
+		return;
+	attnum = find_rule_column(journal, accounts, GUARD_HELD_COLUMN,
+							  list_make1(pstrdup(name)), name);
+	if (!accounts_set_held(accounts, attnum))
+		error_rule_type(accounts->table, GUARD_HELD_COLUMN, attnum);
+}
+
 /*
  * Let the accounts be read and compared as the rules say.  The tables are open
  * and locked, so that the rules are those of now: who alters them waits for
@@ -203,6 +227,7 @@ journal_rules_apply(const Journal *journal, Accounts *accounts)
 
 	if (!guard_rules(journal->table, &rules))
 		return;
+	apply_held(journal, accounts, &rules);
 	for (int limit = 0; limit < NUM_ACCOUNT_LIMITS; limit++)
 	{
 		GuardKey rule = RULE_OF_LIMIT(limit);
@@ -216,6 +241,36 @@ journal_rules_apply(const Journal *journal, Accounts *accounts)
 	}
 	if (rules.values[GUARD_MUST_MATCH] != NULL)
 		apply_match(journal, accounts, rules.values[GUARD_MUST_MATCH]);
+}
+
+/* Let what is held of balances be read, and nothing else of the rules count. */
+void
+journal_rules_apply_held(const Journal *journal, Accounts *accounts)
+{
+	GuardRules rules;
+
+	if (guard_rules(journal->table, &rules))
+		apply_held(journal, accounts, &rules);
+}
+
+/*
+ * The name of the table of open holds.  The journal has a column of held
+ * amounts.
+ */
+const char *
+journal_rules_holds(const Journal *journal)
+{
+	GuardRules rules;
+
+	(void) guard_rules(journal->table, &rules);
+	if (rules.values[GUARD_HOLDS] == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("journal \"%s\" has no table of holds",
+						journal_table_name(journal)),
+				 errhint("To create one, run: %s",
+						 guard_alter_statement(journal->table, "{}"))));
+	return rules.values[GUARD_HOLDS];
 }
 
 /* The balance that each account began with; NULL if no rule says it. */
@@ -280,19 +335,26 @@ journal_rules_check(const GuardRules *rules, const Target *accounts,
 					AttrNumber balance)
 {
 	const char *list = rules->values[GUARD_MUST_MATCH];
+	const char *held_column = rules->values[GUARD_HELD_COLUMN];
+	AttrNumber held = InvalidAttrNumber;
 	ListCell *lc;
 
+	if (held_column != NULL)
+	{
+		held = columns_find(accounts, held_column);
+		check_rule_column(accounts, balance, held, GUARD_HELD_COLUMN, held);
+	}
 	for (int limit = 0; limit < NUM_ACCOUNT_LIMITS; limit++)
 	{
 		GuardKey rule = RULE_OF_LIMIT(limit);
 
 		if (rules->values[rule] != NULL)
-			check_rule_column(accounts, balance, rule,
+			check_rule_column(accounts, balance, held, rule,
 							  columns_find(accounts, rules->values[rule]));
 	}
 	if (list == NULL)
 		return;
 	foreach(lc, split_match(list))
-		check_rule_column(accounts, balance, GUARD_MUST_MATCH,
+		check_rule_column(accounts, balance, held, GUARD_MUST_MATCH,
 						  columns_find(accounts, lfirst(lc)));
 }

@@ -17,6 +17,11 @@
 
 /* Let the accounts be read and compared as the journal's rules say. */
 extern void journal_rules_apply(const Journal *journal, Accounts *accounts);
+/* Let what is held of the accounts' balances be read, but no other rule count. */
+extern void journal_rules_apply_held(const Journal *journal,
+									 Accounts *accounts);
+/* The name of the table of open holds, which there must be. */
+extern const char *journal_rules_holds(const Journal *journal);
 /* The balance that each account began with; NULL if no rule says it. */
 extern Numeric journal_rules_opening(const Journal *journal);
 

@@ -29,6 +29,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/timestamp.h"
+
 #include "base/compat.h"
 #include "base/early_release.h"
 #include "base/errors.h"
@@ -66,6 +69,12 @@ ledger_open_journal(Ledger *ledger, const LedgerArgs *args)
 	journal_open(ledger->journal, args->journal, RowExclusiveLock);
 	journal_check_accounts(ledger->journal, &ledger->accounts);
 	journal_rules_apply(ledger->journal, &ledger->accounts);
+	if (!ledger->accounts.has_held)
+		return;
+	ledger->holds = &ledger->holds_space;
+	holds_open(ledger->holds, ledger->journal,
+			   journal_rules_holds(ledger->journal), ledger->accounts.id.type,
+			   RowExclusiveLock);
 }
 
 /* Check that the accounts can take part in a batch. */
@@ -115,6 +124,8 @@ ledger_open(const LedgerArgs *args)
 void
 ledger_close(Ledger *ledger)
 {
+	if (ledger->holds != NULL)
+		holds_close(ledger->holds);
 	if (ledger->journal != NULL)
 		journal_close(ledger->journal);
 	accounts_close(&ledger->accounts);
@@ -152,20 +163,47 @@ ledger_claim(Ledger *ledger)
 	pfree(requests);
 }
 
-/* Only the accounts of transfers that may be applied are needed. */
+/*
+ * Only the accounts of transfers that may be applied are needed.  Of a hold, the
+ * payee is only looked at: holds for one payee do not wait for each other.  The
+ * same is so for what lets go of a hold, and then only for a result that shows
+ * whole rows.
+ */
 static void
 ledger_choose_needed(Ledger *ledger)
 {
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		Transfer *transfer = &ledger->transfers[i];
+		EntryKind kind = transfer->asked.kind;
 		Numeric amount;
 
 		if (apply_check_asked(ledger, i, &amount) != TRANSFER_OK)
 			continue;
-		for (int side = 0; side < NUM_SIDES; side++)
-			transfer->sides[side]->needed = true;
+		transfer->sides[PAYER]->needed = true;
+		if (journal_kind_moves(kind))
+			transfer->sides[PAYEE]->needed = true;
+		else if (kind == ENTRY_HOLD || !ledger->many)
+			transfer->sides[PAYEE]->looked_at = true;
 	}
+}
+
+/* Lock and read the accounts, and what is left of the holds that are named. */
+static void
+ledger_lock(Ledger *ledger)
+{
+	ledger->access->lock(ledger);
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		Party *party = &ledger->parties[i];
+
+		party->locked = party->account.balance;
+		party->locked_held = party->account.held;
+	}
+	if (ledger->holds != NULL)
+		ledger->access->look(ledger);
+	rules_set_time(&ledger->rules);
+	settle_find_again(ledger);
 }
 
 /*
@@ -197,24 +235,38 @@ ledger_lock_again(Ledger *ledger, Party *party, bool (*lock)(Ledger *, Party *),
  * ----------
  */
 
+/* Let the account be written. */
+static void
+ledger_set_moved(const Ledger *ledger, Party *party)
+{
+	party->moved = true;
+	if (ledger->holds != NULL)
+		party->due_held = accounts_held(&party->account);
+}
+
 /*
- * Only accounts that applied transfers name are written: also where the balance
- * ends where it began, so that triggers, constraints, policies and privileges
- * apply.  The result is the number of transfers that were applied.
+ * Only accounts that applied transfers change are written: also where the
+ * balance ends where it began, so that triggers, constraints, policies and
+ * privileges apply; and those whose holds have expired.  The result is the
+ * number of entries that this makes.
  */
 static int
 ledger_choose_moved(Ledger *ledger)
 {
-	int nmoved = 0;
+	int nmoved = list_length(ledger->lapses);
+	ListCell *lc;
 
+	foreach(lc, ledger->lapses)
+		ledger_set_moved(ledger, ((const Lapse *) lfirst(lc))->payer);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		Transfer *transfer = &ledger->transfers[i];
 
 		if (transfer->status != TRANSFER_OK)
 			continue;
-		for (int side = 0; side < NUM_SIDES; side++)
-			transfer->sides[side]->moved = true;
+		ledger_set_moved(ledger, transfer->sides[PAYER]);
+		if (journal_kind_moves(transfer->asked.kind))
+			ledger_set_moved(ledger, transfer->sides[PAYEE]);
 		nmoved++;
 	}
 	return nmoved;
@@ -226,37 +278,107 @@ ledger_booking_context(int number, void *arg)
 {
 	const Ledger *ledger = arg;
 
-	ledger_error_context(ledger->booked_by[number], NULL);
+	if (ledger->booked_by[number] >= 0)
+		ledger_error_context(ledger->booked_by[number], NULL);
 }
 
-/* Book the transfers that were applied, and keep their entries. */
+/* Count an entry, which is made, of a transfer. */
+static void
+ledger_add_entry(Ledger *ledger, int i)
+{
+	Chain *chain = ledger->transfers[i].chain;
+	int n = ledger->nentries++;
+
+	ledger->booked_by[n] = i;
+	if (chain != NULL && chain->first_entry < 0)
+		chain->first_entry = n;
+	ledger->chained[n] = chain != NULL ? chain->first_entry : -1;
+}
+
+/* Make the entries of a transfer that was applied. */
+static void
+ledger_add_entries(Ledger *ledger, int i)
+{
+	Transfer *transfer = &ledger->transfers[i];
+	JournalEntry *entry = &ledger->entries[ledger->nentries];
+
+	journal_entry_of_asked(entry, &transfer->asked);
+	entry->amount = transfer->moved.amount;
+	entry->from_balance = transfer->moved.balances[PAYER];
+	entry->to_balance = transfer->moved.balances[PAYEE];
+	transfer->entry = entry;
+	ledger_add_entry(ledger, i);
+	if (settle_rest_entry(ledger, transfer, entry + 1))
+		ledger_add_entry(ledger, i);
+}
+
+/* Make the entries, in the order in which they are booked. */
+static void
+ledger_make_entries(Ledger *ledger, int nmoved)
+{
+	int most = nmoved + settle_max_entries(ledger);
+	ListCell *lc;
+
+	ledger->entries = ALLOC_ARRAY(JournalEntry, most);
+	ledger->booked_by = ALLOC_ARRAY(int, most);
+	ledger->chained = ALLOC_ARRAY(int, most);
+	foreach(lc, ledger->lapses)
+	{
+		settle_lapse_entry(ledger, lfirst(lc),
+						   &ledger->entries[ledger->nentries]);
+		ledger->booked_by[ledger->nentries] = -1;
+		ledger->chained[ledger->nentries++] = -1;
+	}
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		if (ledger->transfers[i].status == TRANSFER_OK)
+			ledger_add_entries(ledger, i);
+	}
+	Assert(ledger->nentries >= nmoved && ledger->nentries <= most);
+}
+
+/* Book the entries from the first to before the next one. */
+static void
+ledger_book_some(Ledger *ledger, int first, int next, bool alone)
+{
+	Booking *booking;
+
+	if (first == next)
+		return;
+	Assert(ledger->nbookings < lengthof(ledger->bookings));
+	booking = &ledger->bookings[ledger->nbookings++];
+	booking->journal = ledger->journal;
+	booking->entries = &ledger->entries[first];
+	booking->nentries = next - first;
+	/* Only entries that are all booked together are in chains. */
+	booking->chains = ledger->nchains > 0 ? ledger->chained : NULL;
+	booking->alone = alone;
+	booking->context = ledger->many ? ledger_booking_context : NULL;
+	booking->arg = ledger;
+	booking_insert(booking);
+	if (alone)
+		ledger->entry_row = booking->row;
+}
+
+/*
+ * Book the transfers that were applied, and keep their entries: many at once, or
+ * the one whose row is wanted by a statement of its own.
+ */
 static void
 ledger_book(Ledger *ledger, int nmoved)
 {
-	Booking *booking = &ledger->booking;
+	int before = list_length(ledger->lapses);
 
-	booking->journal = ledger->journal;
-	booking->alone = !ledger->many;
-	booking->context = ledger_booking_context;
-	booking->arg = ledger;
-	booking->entries = ALLOC_ARRAY(JournalEntry, nmoved);
-	ledger->booked_by = ALLOC_ARRAY(int, nmoved);
-	for (int i = 0; i < ledger->ntransfers; i++)
+	ledger_make_entries(ledger, nmoved);
+	if (ledger->many)
+		ledger_book_some(ledger, 0, ledger->nentries, false);
+	else
 	{
-		Transfer *transfer = &ledger->transfers[i];
-		JournalEntry *entry = &booking->entries[booking->nentries];
-
-		if (transfer->status != TRANSFER_OK)
-			continue;
-		journal_entry_of_asked(entry, &transfer->asked);
-		entry->amount = transfer->moved.amount;
-		entry->from_balance = transfer->moved.balances[PAYER];
-		entry->to_balance = transfer->moved.balances[PAYEE];
-		transfer->entry = entry;
-		ledger->booked_by[booking->nentries++] = i;
+		Assert(nmoved == before + 1);
+		ledger_book_some(ledger, 0, before, false);
+		ledger_book_some(ledger, before, before + 1, true);
+		ledger_book_some(ledger, before + 1, ledger->nentries, false);
 	}
-	Assert(booking->nentries == nmoved);
-	booking_insert(booking);
 }
 
 /*
@@ -271,16 +393,36 @@ ledger_finish(Ledger *ledger, int nmoved, bool plain)
 	if (ledger->journal != NULL && nmoved > 0)
 	{
 		ledger_book(ledger, nmoved);
+		settle_store(ledger);
 		doubt = booking_doubt(ledger->journal, plain);
 	}
+	if (ledger->holds != NULL && traits_insert_ran_code(ledger->holds->table))
+		doubt = BOOKING_TRIGGERS;
 	if (!plain || doubt == BOOKING_TRIGGERS)
 		ledger->access->reread(ledger);
-	if (doubt != BOOKING_SURE)
-		booking_check(&ledger->booking);
+	for (int i = 0; i < ledger->nbookings && doubt != BOOKING_SURE; i++)
+	{
+		booking_check(&ledger->bookings[i]);
+		if (ledger->bookings[i].alone)
+			ledger->entry_row = ledger->bookings[i].row;
+	}
 	if (!plain || doubt == BOOKING_TRIGGERS)
+	{
 		reversals_check_again(ledger);
-	if (nmoved > 0)
-		ledger->entry_row = ledger->booking.row;
+		settle_check_again(ledger);
+	}
+}
+
+/* Return true if no user code runs when accounts are updated. */
+static bool
+ledger_updates_are_plain(const Ledger *ledger)
+{
+	const Accounts *accounts = &ledger->accounts;
+
+	return !traits_update_runs_code(accounts->table,
+									accounts->balance.attnum) &&
+		   (!accounts->has_held ||
+			!traits_update_runs_code(accounts->table, accounts->held.attnum));
 }
 
 /*
@@ -290,9 +432,7 @@ ledger_finish(Ledger *ledger, int nmoved, bool plain)
 void
 ledger_run(Ledger *ledger, bool report)
 {
-	const Accounts *accounts = &ledger->accounts;
-	bool plain = !traits_update_runs_code(accounts->table,
-										  accounts->balance.attnum);
+	bool plain = ledger_updates_are_plain(ledger);
 	bool sound;
 	int nmoved;
 
@@ -304,6 +444,8 @@ ledger_run(Ledger *ledger, bool report)
 		told_flush_replays(ledger);
 	reversals_find(ledger);
 	reversals_set_ids(ledger);
+	settle_find(ledger);
+	settle_set_ids(ledger);
 	ask_resolve_parties(ledger);
 	ledger_choose_needed(ledger);
 	racefree_injection_point("racefree-request-claimed");
@@ -311,8 +453,7 @@ ledger_run(Ledger *ledger, bool report)
 	sound = !ledger->many && !report && plain && by_row_move_if_sound(ledger);
 	if (!sound)
 	{
-		ledger->access->lock(ledger);
-		rules_set_time(&ledger->rules);
+		ledger_lock(ledger);
 		racefree_injection_point("racefree-accounts-locked");
 		apply_all(ledger);
 		if (report)
@@ -334,10 +475,64 @@ ledger_run(Ledger *ledger, bool report)
 	}
 }
 
+/*
+ * Let go of holds that have expired.  Each is a transfer of the batch, which
+ * fails if the hold is gone when its payer is locked.
+ */
+int
+ledger_expire(Ledger *ledger, int64 most)
+{
+	LedgerInput input = {0};
+	int *kinds;
+	int64 *entries;
+	bool *no_nulls;
+	bool *all_nulls;
+	int released = 0;
+	int n;
+
+	settle_need(ledger);
+	entries = holds_expired(ledger->holds, GetCurrentTimestamp(), most, &n);
+	kinds = ALLOC_ARRAY(int, n);
+	no_nulls = ALLOC_ARRAY0(bool, n);
+	all_nulls = ALLOC_ARRAY(bool, n);
+	input.ntransfers = n;
+	input.entry_ids = (LedgerColumn){INT8OID, ALLOC_ARRAY(Datum, n), no_nulls};
+	input.amounts = (LedgerColumn){NUMERICOID, ALLOC_ARRAY0(Datum, n),
+								   all_nulls};
+	input.kinds = kinds;
+	for (int i = 0; i < n; i++)
+	{
+		kinds[i] = ENTRY_EXPIRY;
+		all_nulls[i] = true;
+		input.entry_ids.values[i] = Int64GetDatum(entries[i]);
+	}
+	ledger_ask(ledger, &input);
+	ledger_run(ledger, true);
+	for (int i = 0; i < n; i++)
+		released += ledger->transfers[i].status == TRANSFER_OK ? 1 : 0;
+	return released;
+}
+
 /* ----------
  * Results
  * ----------
  */
+
+/* What the payer has, and has not reserved, after a transfer that was made. */
+static Numeric
+ledger_available(const Ledger *ledger, const Transfer *transfer)
+{
+	const Account *payer = &transfer->sides[PAYER]->account;
+	Numeric balance = transfer->moved.balances[PAYER];
+	Numeric held = transfer->moved.held;
+
+	if (ledger->holds == NULL)
+		return balance;
+	/* What this call lets expire is booked before all else. */
+	if (payer->released != NULL)
+		held = money_minus(held, payer->released);
+	return money_minus(balance, held);
+}
 
 /* The outcome of a transfer: of a replay, what its entry says. */
 void
@@ -371,6 +566,8 @@ ledger_result(const Ledger *ledger, int i, LedgerResult *result)
 	}
 	else
 		return;
+	if (result->status == TRANSFER_OK)
+		result->available = ledger_available(ledger, transfer);
 	result->has_entry = entry != NULL && entry->has_id;
 	if (result->has_entry)
 		result->entry = entry->id;

@@ -42,6 +42,10 @@ typedef struct LedgerColumn
 	bool *nulls;
 } LedgerColumn;
 
+/* Kinds of transfers that no EntryKind is. */
+#define LEDGER_KIND_DEFAULT (-1) /* a reversal if it names an entry */
+#define LEDGER_KIND_INVALID (-2)
+
 /* The transfers that are asked for. */
 typedef struct LedgerInput
 {
@@ -50,7 +54,11 @@ typedef struct LedgerInput
 	LedgerColumn amounts;	  /* numeric */
 	LedgerColumn request_ids; /* text */
 	LedgerColumn chains;	  /* integer */
-	LedgerColumn entry_ids;	  /* bigint: the entries to be reversed */
+	LedgerColumn entry_ids;	  /* bigint: what is reversed, posted or voided */
+	const int *kinds;		  /* EntryKind or LEDGER_KIND_...; or NULL */
+	LedgerColumn expires_at;  /* timestamptz: of holds */
+	LedgerColumn final;		  /* boolean: a post settles the hold; NULL: true */
+	LedgerColumn beyond;	  /* boolean: it may take more; NULL: false */
 	Jsonb **details;		  /* NULL for none, as are its elements */
 	Jsonb **columns;		  /* the same: objects; one may stand for several */
 } LedgerInput;
@@ -61,6 +69,7 @@ typedef struct LedgerResult
 	TransferStatus status;
 	Numeric amount; /* NULL if nothing was moved; so are the balances */
 	Numeric balances[NUM_SIDES];
+	Numeric available; /* of the payer's; NULL if it is not known, too */
 	bool has_entry;
 	int64 entry;
 } LedgerResult;
@@ -71,6 +80,11 @@ extern Ledger *ledger_open(const LedgerArgs *args);
 extern void ledger_ask(Ledger *ledger, const LedgerInput *input);
 /* Make the transfers.  Failures are errors, or statuses with "report". */
 extern void ledger_run(Ledger *ledger, bool report);
+/*
+ * Instead of both, let go of holds that have expired, "most" at most; the result
+ * is how many these were.
+ */
+extern int ledger_expire(Ledger *ledger, int64 most);
 /* Close the tables, and free everything. */
 extern void ledger_close(Ledger *ledger);
 

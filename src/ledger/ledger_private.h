@@ -2,7 +2,7 @@
  *
  * ledger_private.h
  *	  What the parts of the engine share: ledger.c, ask.c, apply.c,
- *	  reversals.c, by_row.c, by_set.c and told.c.
+ *	  reversals.c, settle.c, by_row.c, by_set.c and told.c.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "ledger/booking.h"
+#include "ledger/holds.h"
 #include "ledger/ledger.h"
 #include "ledger/progress.h"
 #include "ledger/requests.h"
@@ -31,12 +32,16 @@
 /* An account that transfers name. */
 typedef struct Party
 {
-	Account account; /* as it is after the transfers applied so far */
-	Numeric locked;	 /* the balance as it was locked */
-	bool needed;	 /* a transfer that may be applied names it */
-	bool moved;		 /* a transfer that was applied names it */
-	bool stored;	 /* the row was updated to the new balance */
-	bool checked;	 /* the row was compared with the balance */
+	Account account;	 /* as it is after the transfers applied so far */
+	Numeric locked;		 /* the balance as it was locked */
+	Numeric locked_held; /* the same of what is held */
+	Numeric due_held;	 /* what must be stored as held; or NULL */
+	bool needed;		 /* a transfer that may be applied changes it */
+	bool looked_at;		 /* one is to see it, without a lock */
+	bool moved;			 /* a transfer that was applied changes it */
+	bool expired;		 /* its holds that have expired were looked for */
+	bool stored;		 /* the row was updated to the new balance */
+	bool checked;		 /* the row was compared with the balance */
 } Party;
 
 /* The row of a party, as a verb gave it; the set is empty if there is none. */
@@ -65,10 +70,28 @@ typedef struct Original
 	Numeric locked;		 /* the same, when it was locked */
 } Original;
 
+/* A hold that transfers post or void. */
+typedef struct NamedHold
+{
+	int64 id;			 /* of its entry */
+	Hold *hold;			 /* as it was found; NULL if none is open */
+	JournalEntry *entry; /* of one that is not open, or NULL */
+	bool lapsed;		 /* it is not open because it has expired */
+	Numeric rest;		 /* with the transfers of this call so far */
+} NamedHold;
+
+/* A hold that expires since its payer lacks funds. */
+typedef struct Lapse
+{
+	Party *payer;
+	const Hold *hold;
+} Lapse;
+
 /* Transfers that succeed or fail together. */
 typedef struct Chain
 {
-	int first; /* its first transfer */
+	int first;		 /* its first transfer */
+	int first_entry; /* and entry; -1 as long as there is none */
 	bool failed;
 	int failure; /* the transfer that failed */
 	TransferStatus status;
@@ -82,11 +105,17 @@ typedef struct Transfer
 	Request *request; /* NULL for none; so are the next two */
 	Chain *chain;
 	Original *original;			 /* the entry that it reverses */
+	NamedHold *named;			 /* the hold that it posts or voids */
+	bool final;					 /* of a post: nothing stays on hold */
+	bool beyond;				 /* the same: it may take more than is held */
+	bool kind_invalid;			 /* it is of no kind that can be asked for */
 	TransferStatus asked_status; /* of what is asked for, by itself */
 	TransferStatus status;
 	Moved moved;			   /* if it was applied */
 	Numeric before[NUM_SIDES]; /* the balances before it was applied */
-	Numeric reversed_before;   /* of the original, likewise */
+	Numeric held_before;	   /* of the payer, likewise */
+	Numeric rest_before;	   /* of the hold that it settles */
+	Numeric reversed_before;   /* of the original */
 	JournalEntry *entry;	   /* that was booked for it, or NULL */
 } Transfer;
 
@@ -107,6 +136,8 @@ typedef struct AccountAccess
 {
 	/* Lock the accounts that are needed, in order, and read them. */
 	void (*lock)(Ledger *ledger);
+	/* Read those that are only looked at. */
+	void (*look)(Ledger *ledger);
 	/* Store the balances of the accounts that are moved, and check the rows. */
 	void (*store)(Ledger *ledger);
 	/* Check the rows again, after all triggers have run. */
@@ -120,6 +151,8 @@ struct Ledger
 	Accounts accounts;
 	Journal journal_space;
 	Journal *journal; /* NULL for none */
+	Holds holds_space;
+	Holds *holds; /* NULL if nothing can be held */
 	Rules rules;
 	bool many;
 	bool report;
@@ -136,12 +169,19 @@ struct Ledger
 	Request *requests; /* in their order */
 	int noriginals;
 	Original *originals; /* in id order */
+	int nnamed;
+	NamedHold *named; /* in id order */
+	List *lapses;	  /* of Lapse */
 	int nchains;
 	Chain *chains;
 
 	MemoryContext scratch; /* while transfers are checked; NULL for one */
-	Booking booking;
-	int *booked_by; /* the transfer of each entry of the booking */
+	int nentries;
+	JournalEntry *entries; /* in the order in which they are booked */
+	int *booked_by;		   /* the transfer of each, or -1 */
+	int *chained;		   /* the first entry of its chain, or -1 */
+	int nbookings;
+	Booking bookings[3]; /* one of all entries, if there are many */
 
 	/* Whole rows, for the result of one transfer. */
 	PartyRow rows[NUM_SIDES]; /* in the order of the parties */
@@ -184,6 +224,43 @@ pg_noreturn extern void reversals_raise(const Ledger *ledger,
 										TransferStatus status);
 /* Check that user code has not reversed more, after all triggers have run. */
 extern void reversals_check_again(const Ledger *ledger);
+
+/* settle.c */
+
+/* Check that there can be holds. */
+extern void settle_need(const Ledger *ledger);
+/* Find the holds that are posted or voided. */
+extern void settle_find(Ledger *ledger);
+/* Take their accounts. */
+extern void settle_set_ids(Ledger *ledger);
+/* Find them again, when their payers are locked. */
+extern void settle_find_again(Ledger *ledger);
+/* Check that a hold, if the transfer names one, is open. */
+extern TransferStatus settle_check_open(const Ledger *ledger,
+										const Transfer *transfer);
+/* Check what is asked for of the hold, and choose the amount. */
+extern TransferStatus settle_check_rest(const Ledger *ledger,
+										const Transfer *transfer,
+										Numeric *amount);
+/* Check when a hold is to expire. */
+extern TransferStatus settle_check_expiry(const Ledger *ledger,
+										  const Transfer *transfer);
+pg_noreturn extern void settle_raise(const Ledger *ledger,
+									 const Transfer *transfer,
+									 TransferStatus status);
+/* Let a payer's holds that have expired go; false if there is none to let go. */
+extern bool settle_lapse(Ledger *ledger, Party *payer);
+/* The most entries that are booked besides those of transfers. */
+extern int settle_max_entries(const Ledger *ledger);
+/* The entry of a hold that expires, and that of what a final post leaves. */
+extern void settle_lapse_entry(const Ledger *ledger, const Lapse *lapse,
+							   JournalEntry *entry);
+extern bool settle_rest_entry(const Ledger *ledger, const Transfer *transfer,
+							  JournalEntry *entry);
+/* Store the holds, when all entries are booked. */
+extern void settle_store(const Ledger *ledger);
+/* Check that user code has not changed them, after all triggers have run. */
+extern void settle_check_again(const Ledger *ledger);
 
 /* apply.c */
 

@@ -52,6 +52,25 @@ balance_append_where(Statement *stmt, const AttrNumber *columns,
 }
 
 /*
+ * AND (r.kind IS NULL OR r.kind <> ALL ('{hold,void,expiry}'))
+ *
+ * Entries of these kinds move nothing, and tell the payer's balance only.
+ */
+static void
+balance_append_moving(Statement *stmt, const AttrNumber *columns)
+{
+	const char *kind;
+
+	if (columns[JOURNAL_KIND] == InvalidAttrNumber)
+		return;
+	kind = sql_column(stmt, columns[JOURNAL_KIND]);
+	appendStringInfo(&stmt->text,
+					 " AND (r.%s IS NULL OR r.%s::pg_catalog.text"
+					 " OPERATOR(pg_catalog.<>) ALL ('%s'))",
+					 kind, kind, journal_kind_array(false, true));
+}
+
+/*
  * (SELECT r.created_at, r.id, r.from_balance AS balance FROM schema.journal r
  *		WHERE r.from_id = $1 AND r.created_at <= $2
  *		ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
@@ -80,6 +99,8 @@ balance_append_side(Statement *stmt, const AttrNumber *columns, bool payer,
 	sql_append_table(stmt);
 	sql_append(stmt, " r WHERE ");
 	balance_append_where(stmt, columns, side, before);
+	if (!payer || before)
+		balance_append_moving(stmt, columns);
 	balance_append_last(stmt, columns, before);
 	appendStringInfoChar(&stmt->text, ')');
 }

@@ -151,7 +151,8 @@ reversals_check_entry(const Transfer *transfer)
 
 	if (original == NULL)
 		return TRANSFER_OK;
-	if (original->entry == NULL)
+	if (original->entry == NULL || (original->entry->has_kind &&
+									!journal_kind_moves(original->entry->kind)))
 		return TRANSFER_ENTRY_NOT_FOUND;
 	if (original->entry->no_id[PAYER] || original->entry->no_id[PAYEE])
 		return TRANSFER_ENTRY_INCOMPLETE;
@@ -185,7 +186,8 @@ reversals_check_rest(const Ledger *ledger, const Transfer *transfer,
 												: TRANSFER_OK;
 	}
 	*amount = rest;
-	return rules_check_asked(&ledger->rules, &transfer->sides[PAYER]->account,
+	return rules_check_asked(&ledger->rules, ENTRY_REVERSAL,
+							 &transfer->sides[PAYER]->account,
 							 &transfer->sides[PAYEE]->account, rest);
 }
 
@@ -209,6 +211,14 @@ reversals_raise(const Ledger *ledger, const Transfer *transfer,
 	const Journal *journal = ledger->journal;
 	const Original *original = transfer->original;
 
+	if (status == TRANSFER_ENTRY_NOT_FOUND && original->entry != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_RACEFREE_ENTRY_NOT_FOUND),
+				 errmsg("entry " INT64_FORMAT " of journal \"%s\" cannot be "
+						"reversed",
+						original->id, journal_table_name(journal)),
+				 errdetail("It is of kind \"%s\", which moves nothing.",
+						   journal_kind_name(original->entry->kind))));
 	if (status == TRANSFER_ENTRY_NOT_FOUND)
 		ereport(ERROR,
 				(errcode(ERRCODE_RACEFREE_ENTRY_NOT_FOUND),

@@ -101,16 +101,16 @@ rules_resolve(Rules *rules, const Accounts *accounts, const MoneyColumn *booked,
 }
 
 /*
- * Take the time at which accounts are closed or not.  The accounts are locked:
- * had it been taken before the call waited for one of them, a transfer could be
- * made long after the other one was closed.
+ * Take the time at which accounts are closed or not, and holds expire.  The
+ * accounts are locked: had it been taken before the call waited for one of them,
+ * a transfer could be made long after the other one was closed.
  */
 void
 rules_set_time(Rules *rules)
 {
 	const LimitColumn *closed = &rules->accounts->limits[ACCOUNT_CLOSED];
 
-	if (closed->attnum != InvalidAttrNumber)
+	if (closed->attnum != InvalidAttrNumber || rules->accounts->has_held)
 		rules->now = GetCurrentTimestamp();
 }
 
@@ -122,11 +122,20 @@ rules_set_time(Rules *rules)
  * ----------
  */
 
+/* Return true if a transfer of that kind changes what is held. */
+static bool
+rules_kind_holds(EntryKind kind)
+{
+	return kind != ENTRY_TRANSFER && kind != ENTRY_REVERSAL;
+}
+
 /* Return true if the balances and the journal can hold the amount exactly. */
 static bool
-rules_amount_is_exact(const Rules *rules, Numeric amount)
+rules_amount_is_exact(const Rules *rules, EntryKind kind, Numeric amount)
 {
 	return money_is_exact(&rules->accounts->balance, amount) &&
+		   (!rules_kind_holds(kind) ||
+			money_is_exact(&rules->accounts->held, amount)) &&
 		   (rules->booked == NULL || money_is_exact(rules->booked, amount));
 }
 
@@ -135,8 +144,8 @@ rules_amount_is_exact(const Rules *rules, Numeric amount)
  * none was given.
  */
 TransferStatus
-rules_check_asked(const Rules *rules, const Account *from, const Account *to,
-				  Numeric amount)
+rules_check_asked(const Rules *rules, EntryKind kind, const Account *from,
+				  const Account *to, Numeric amount)
 {
 	if (from->id_null)
 		return TRANSFER_FROM_ID_NULL;
@@ -149,7 +158,7 @@ rules_check_asked(const Rules *rules, const Account *from, const Account *to,
 	if (from == to || ids_compare(&rules->accounts->id, from->id, to->id) == 0)
 		return TRANSFER_SAME_ACCOUNT;
 	/* With "up_to", only a part of the amount may be moved. */
-	if (!rules->up_to && !rules_amount_is_exact(rules, amount))
+	if (!rules->up_to && !rules_amount_is_exact(rules, kind, amount))
 		return TRANSFER_AMOUNT_NOT_EXACT;
 	return TRANSFER_OK;
 }
@@ -165,20 +174,34 @@ rules_check_match(const Rules *rules, const Account *from, const Account *to)
 	return TRANSFER_OK;
 }
 
+/* What the payer has and has not reserved, whatever it must keep. */
+static Numeric
+rules_funds(const Account *from)
+{
+	return from->held == NULL ? from->balance
+							  : money_minus(from->balance, accounts_held(from));
+}
+
 /*
- * The amount, or what the payer can give if that is less.  A balance minus the
- * floor may be more than the column can hold as an amount.
+ * The amount, or what the payer can give if that is less: what is left of the
+ * hold that is posted, and funds.  A balance minus the floor may be more than
+ * the column can hold as an amount.
  */
 static Numeric
-rules_clip_amount(const Rules *rules, const Account *from, Numeric amount)
+rules_clip_amount(const Rules *rules, const Account *from, const Deal *deal)
 {
 	const MoneyColumn *column = &rules->accounts->balance;
 	Numeric floor = rules_floor(column, rules_min_balance(rules, from));
+	Numeric amount = deal->amount;
 	Numeric available;
 
 	if (floor == NULL)
 		return amount;
-	available = money_minus(from->balance, floor);
+	available = money_minus(rules_funds(from), floor);
+	if (deal->rest != NULL)
+		available = money_is_positive(available)
+						? money_plus(available, deal->rest)
+						: deal->rest;
 	if (column->bounded && money_compare(available, column->highest) > 0)
 		available = column->highest;
 	return money_compare(available, amount) < 0 ? available : amount;
@@ -191,10 +214,41 @@ rules_is_closed(const Rules *rules, const Account *account)
 	return account->closes && account->closes_at <= rules->now;
 }
 
-/* Check that there are two accounts with numbers that can be counted on. */
-static TransferStatus
-rules_check_balances(const Rules *rules, const Account *from, const Account *to)
+/* Return true if an account's held amount cannot be counted on. */
+static bool
+rules_held_is_invalid(const Rules *rules, const Account *account)
 {
+	return rules->accounts->has_held &&
+		   (account->held_null || !money_is_finite(account->held) ||
+			money_compare(account->held, int64_to_numeric(0)) < 0);
+}
+
+/* Check that an account has numbers that can be counted on. */
+static TransferStatus
+rules_check_numbers(const Rules *rules, const Account *account, Side side)
+{
+	bool pays = side == PAYER;
+
+	if (account->balance_null)
+		return pays ? TRANSFER_FROM_BALANCE_NULL : TRANSFER_TO_BALANCE_NULL;
+	if (!money_is_finite(account->balance))
+		return pays ? TRANSFER_FROM_BALANCE_NOT_FINITE
+					: TRANSFER_TO_BALANCE_NOT_FINITE;
+	if (rules_held_is_invalid(rules, account))
+		return pays ? TRANSFER_FROM_HELD_INVALID : TRANSFER_TO_HELD_INVALID;
+	return TRANSFER_OK;
+}
+
+/*
+ * Check that there are two accounts that can take part.  The payee of a hold
+ * only has to be there: what it may take is checked when the hold is posted.
+ */
+static TransferStatus
+rules_check_pair(const Rules *rules, EntryKind kind, const Account *from,
+				 const Account *to)
+{
+	TransferStatus status;
+
 	if (!from->found)
 		return TRANSFER_FROM_NOT_FOUND;
 	if (!to->found)
@@ -205,18 +259,119 @@ rules_check_balances(const Rules *rules, const Account *from, const Account *to)
 		return TRANSFER_TO_CLOSED;
 	if (rules_check_match(rules, from, to) != TRANSFER_OK)
 		return TRANSFER_MISMATCH;
-	if (from->balance_null)
-		return TRANSFER_FROM_BALANCE_NULL;
-	if (!money_is_finite(from->balance))
-		return TRANSFER_FROM_BALANCE_NOT_FINITE;
-	if (to->balance_null)
-		return TRANSFER_TO_BALANCE_NULL;
-	if (!money_is_finite(to->balance))
-		return TRANSFER_TO_BALANCE_NOT_FINITE;
+	status = rules_check_numbers(rules, from, PAYER);
+	if (status == TRANSFER_OK && journal_kind_moves(kind))
+		status = rules_check_numbers(rules, to, PAYEE);
+	if (status != TRANSFER_OK)
+		return status;
 	if (from->floor != NULL && numeric_is_nan(from->floor))
 		return TRANSFER_FROM_FLOOR_NAN;
-	if (to->ceiling != NULL && numeric_is_nan(to->ceiling))
+	if (journal_kind_moves(kind) && to->ceiling != NULL &&
+		numeric_is_nan(to->ceiling))
 		return TRANSFER_TO_CEILING_NAN;
+	return TRANSFER_OK;
+}
+
+/*
+ * Check a transfer that only lets go of what is left of a hold.  A payer that is
+ * closed can have it back, and nothing is asked of the payee.
+ */
+static TransferStatus
+rules_check_release(const Rules *rules, const Account *from, const Deal *deal,
+					Moved *moved)
+{
+	TransferStatus status;
+
+	if (!from->found)
+		return TRANSFER_FROM_NOT_FOUND;
+	status = rules_check_numbers(rules, from, PAYER);
+	if (status != TRANSFER_OK)
+		return status;
+	if (money_compare(accounts_held(from), deal->rest) < 0)
+		return TRANSFER_HELD_SHORT;
+	moved->amount = deal->rest;
+	moved->balances[PAYER] = from->balance;
+	moved->held = money_minus(from->held, deal->rest);
+	moved->rest = int64_to_numeric(0);
+	return TRANSFER_OK;
+}
+
+/* Check what is held after a transfer, and compute it. */
+static TransferStatus
+rules_check_held(const Rules *rules, const Account *from, const Deal *deal,
+				 Moved *moved)
+{
+	const MoneyColumn *column = &rules->accounts->held;
+	Numeric covered;
+	Numeric settled;
+
+	moved->held = from->held;
+	if (deal->kind == ENTRY_HOLD)
+	{
+		moved->held = money_plus(from->held, moved->amount);
+		if (column->bounded &&
+			money_compare(money_plus(accounts_held(from), moved->amount),
+						  column->highest) > 0)
+			return TRANSFER_HELD_OUT_OF_RANGE;
+	}
+	else if (deal->kind == ENTRY_POST)
+	{
+		covered = money_least(moved->amount, deal->rest);
+		settled = deal->final ? deal->rest : covered;
+		if (money_compare(accounts_held(from), settled) < 0)
+			return TRANSFER_HELD_SHORT;
+		moved->held = money_minus(from->held, settled);
+		moved->rest = money_minus(deal->rest, settled);
+		if (money_compare(covered, settled) < 0)
+			moved->left = money_minus(settled, covered);
+	}
+	return TRANSFER_OK;
+}
+
+/* Check that the payee can take the amount, and compute its balance. */
+static TransferStatus
+rules_check_payee(const Rules *rules, const Account *to, EntryKind kind,
+				  Moved *moved)
+{
+	const MoneyColumn *column = &rules->accounts->balance;
+	Numeric limit = rules_max_balance(rules, to);
+	Numeric after;
+
+	if (!journal_kind_moves(kind))
+		return TRANSFER_OK;
+	after = money_plus(to->balance, moved->amount);
+	if (limit != NULL && money_compare(after, limit) > 0)
+		return TRANSFER_LIMIT;
+	if (column->bounded && money_compare(after, column->highest) > 0)
+		return TRANSFER_TO_OUT_OF_RANGE;
+	moved->balances[PAYEE] = after;
+	return TRANSFER_OK;
+}
+
+/*
+ * Check that the payer can give the amount, or reserve it, and compute its
+ * balance.  What is posted of a hold was reserved, and needs no funds.
+ */
+static TransferStatus
+rules_check_payer(const Rules *rules, const Account *from, const Deal *deal,
+				  Moved *moved, bool *out_of_range)
+{
+	const MoneyColumn *column = &rules->accounts->balance;
+	Numeric min_balance = rules_min_balance(rules, from);
+	Numeric taken = moved->amount;
+	Numeric left;
+
+	moved->balances[PAYER] = journal_kind_moves(deal->kind)
+								 ? money_minus(from->balance, moved->amount)
+								 : from->balance;
+	if (deal->rest != NULL)
+		taken = money_minus(moved->amount, deal->rest);
+	left = money_is_positive(taken) ? money_minus(rules_funds(from), taken)
+									: moved->balances[PAYER];
+	*out_of_range = column->bounded && money_compare(left, column->lowest) < 0;
+	if (money_is_positive(taken) && min_balance != NULL &&
+		money_compare(left, min_balance) < 0)
+		return TRANSFER_FUNDS;
 	return TRANSFER_OK;
 }
 
@@ -226,39 +381,36 @@ rules_check_balances(const Rules *rules, const Account *from, const Account *to)
  */
 TransferStatus
 rules_check_accounts(const Rules *rules, const Account *from, const Account *to,
-					 Numeric amount, Moved *moved)
+					 const Deal *deal, Moved *moved)
 {
-	const MoneyColumn *column = &rules->accounts->balance;
-	TransferStatus status = rules_check_balances(rules, from, to);
-	Numeric min_balance;
-	Numeric max_balance;
-	Numeric after[NUM_SIDES];
+	TransferStatus status;
+	bool out_of_range;
 
+	memset(moved, 0, sizeof(Moved));
+	if (deal->kind == ENTRY_VOID || deal->kind == ENTRY_EXPIRY)
+		return rules_check_release(rules, from, deal, moved);
+	status = rules_check_pair(rules, deal->kind, from, to);
 	if (status != TRANSFER_OK)
 		return status;
+	moved->amount = deal->amount;
 	if (rules->up_to)
-		amount = rules_clip_amount(rules, from, amount);
-	if (!money_is_positive(amount))
+		moved->amount = rules_clip_amount(rules, from, deal);
+	if (!money_is_positive(moved->amount))
 		return TRANSFER_FUNDS;
-	if (rules->up_to && !rules_amount_is_exact(rules, amount))
+	if (rules->up_to &&
+		!rules_amount_is_exact(rules, deal->kind, moved->amount))
 		return TRANSFER_MOVED_NOT_EXACT;
-	after[PAYER] = money_minus(from->balance, amount);
-	after[PAYEE] = money_plus(to->balance, amount);
-	min_balance = rules_min_balance(rules, from);
-	if (min_balance != NULL && money_compare(after[PAYER], min_balance) < 0)
+	status = rules_check_held(rules, from, deal, moved);
+	if (status == TRANSFER_HELD_SHORT)
+		return status;
+	if (rules_check_payer(rules, from, deal, moved, &out_of_range) !=
+		TRANSFER_OK)
 		return TRANSFER_FUNDS;
-	max_balance = rules_max_balance(rules, to);
-	if (max_balance != NULL && money_compare(after[PAYEE], max_balance) > 0)
-		return TRANSFER_LIMIT;
-	if (column->bounded && money_compare(after[PAYER], column->lowest) < 0)
+	if (status == TRANSFER_OK)
+		status = rules_check_payee(rules, to, deal->kind, moved);
+	if (status != TRANSFER_LIMIT && out_of_range)
 		return TRANSFER_FROM_OUT_OF_RANGE;
-	if (column->bounded && money_compare(after[PAYEE], column->highest) > 0)
-		return TRANSFER_TO_OUT_OF_RANGE;
-	Assert(money_is_finite(after[PAYER]) && money_is_finite(after[PAYEE]));
-	moved->amount = amount;
-	moved->balances[PAYER] = after[PAYER];
-	moved->balances[PAYEE] = after[PAYEE];
-	return TRANSFER_OK;
+	return status;
 }
 
 /* ----------
@@ -278,7 +430,7 @@ rules_bounds_are_sound(const Rules *rules, Numeric amount)
 {
 	const MoneyColumn *column = &rules->accounts->balance;
 
-	return rules->accounts->nlimits == 0 &&
+	return rules->accounts->nlimits == 0 && !rules->accounts->has_held &&
 		   money_compare(amount, column->highest) <= 0 &&
 		   (rules->min_balance == NULL ||
 			money_compare(rules->min_balance, column->highest) <= 0) &&
@@ -319,16 +471,22 @@ static const struct
 } status_infos[] = {
 	[TRANSFER_OK] = {"ok", TELLS_NOTHING},
 	[TRANSFER_REPLAYED] = {"replayed", TELLS_NOTHING},
+	[TRANSFER_KIND_INVALID] = {"invalid_kind", TELLS_NOTHING},
 	[TRANSFER_REQUEST_DIFFERS] = {"request_mismatch", TELLS_NOTHING},
 	[TRANSFER_ENTRY_NOT_FOUND] = {"entry_not_found", TELLS_OF_OTHERS},
 	[TRANSFER_ENTRY_INCOMPLETE] = {"account_not_found", TELLS_OF_OTHERS},
+	[TRANSFER_HOLD_NOT_FOUND] = {"hold_not_found", TELLS_OF_OTHERS},
+	[TRANSFER_HOLD_SETTLED] = {"hold_settled", TELLS_OF_OTHERS},
+	[TRANSFER_HOLD_EXPIRED] = {"hold_expired", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_ID_NULL] = {"account_not_found", TELLS_NOTHING},
 	[TRANSFER_TO_ID_NULL] = {"account_not_found", TELLS_NOTHING},
 	[TRANSFER_AMOUNT_NULL] = {"invalid_amount", TELLS_NOTHING},
 	[TRANSFER_AMOUNT_NOT_POSITIVE] = {"invalid_amount", TELLS_NOTHING},
 	[TRANSFER_SAME_ACCOUNT] = {"same_account", TELLS_NOTHING},
 	[TRANSFER_AMOUNT_NOT_EXACT] = {"invalid_amount", TELLS_NOTHING},
+	[TRANSFER_EXPIRY_INVALID] = {"invalid_expires_at", TELLS_NOTHING},
 	[TRANSFER_OVER_REVERSED] = {"over_reversed", TELLS_OF_OTHERS},
+	[TRANSFER_OVER_POSTED] = {"over_posted", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_NOT_FOUND] = {"account_not_found", TELLS_OF_OTHERS},
 	[TRANSFER_TO_NOT_FOUND] = {"account_not_found", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_CLOSED] = {"account_closed", TELLS_OF_PAYER},
@@ -336,15 +494,19 @@ static const struct
 	[TRANSFER_MISMATCH] = {"mismatch", TELLS_OF_OTHERS},
 	[TRANSFER_FROM_BALANCE_NULL] = {"invalid_balance", TELLS_OF_PAYER},
 	[TRANSFER_FROM_BALANCE_NOT_FINITE] = {"invalid_balance", TELLS_OF_PAYER},
+	[TRANSFER_FROM_HELD_INVALID] = {"invalid_balance", TELLS_OF_PAYER},
 	[TRANSFER_TO_BALANCE_NULL] = {"invalid_balance", TELLS_OF_PAYEE},
 	[TRANSFER_TO_BALANCE_NOT_FINITE] = {"invalid_balance", TELLS_OF_PAYEE},
+	[TRANSFER_TO_HELD_INVALID] = {"invalid_balance", TELLS_OF_PAYEE},
 	[TRANSFER_FROM_FLOOR_NAN] = {"invalid_balance", TELLS_OF_PAYER},
 	[TRANSFER_TO_CEILING_NAN] = {"invalid_balance", TELLS_OF_PAYEE},
+	[TRANSFER_HELD_SHORT] = {"invalid_balance", TELLS_OF_PAYER},
 	[TRANSFER_FUNDS] = {"insufficient_funds", TELLS_OF_PAYER},
 	[TRANSFER_MOVED_NOT_EXACT] = {"invalid_amount", TELLS_OF_PAYER},
 	[TRANSFER_LIMIT] = {"limit_exceeded", TELLS_OF_PAYEE},
 	[TRANSFER_FROM_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYER},
 	[TRANSFER_TO_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYEE},
+	[TRANSFER_HELD_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYER},
 	[TRANSFER_CHAIN_FAILED] = {"chain_failed", TELLS_NOTHING},
 };
 
@@ -367,11 +529,13 @@ rules_status_tells(TransferStatus status)
 }
 
 pg_noreturn static void
-rules_error_not_exact(const Rules *rules, Numeric amount)
+rules_error_not_exact(const Rules *rules, EntryKind kind, Numeric amount)
 {
 	const MoneyColumn *column = &rules->accounts->balance;
 	Form_pg_attribute att;
 
+	if (money_is_exact(column, amount) && rules_kind_holds(kind))
+		column = &rules->accounts->held;
 	if (money_is_exact(column, amount))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -435,6 +599,47 @@ rules_error_balance(const Rules *rules, const Account *account)
 					accounts_table_name(rules->accounts))));
 }
 
+/* The name of the column with held amounts. */
+static const char *
+rules_held_column(const Accounts *accounts)
+{
+	return NameStr(
+		target_column(accounts->table, accounts->held.attnum)->attname);
+}
+
+pg_noreturn static void
+rules_error_held(const Rules *rules, const Account *account)
+{
+	const Accounts *accounts = rules->accounts;
+
+	ereport(ERROR,
+			(errcode(account->held_null ? ERRCODE_NULL_VALUE_NOT_ALLOWED
+										: ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("held amount of account \"%s\" in table \"%s\" is %s",
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts),
+					account->held_null				  ? "null"
+					: !money_is_finite(account->held) ? "not finite"
+													  : "negative"),
+			 errdetail("By the rules of the journal, column \"%s\" has it.",
+					   rules_held_column(accounts))));
+}
+
+pg_noreturn static void
+rules_error_held_short(const Rules *rules, const Account *account)
+{
+	const Accounts *accounts = rules->accounts;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("held amount of account \"%s\" in table \"%s\" is less "
+					"than its holds",
+					accounts_print_id(accounts, account),
+					accounts_table_name(accounts)),
+			 errdetail("Column \"%s\" says %s.", rules_held_column(accounts),
+					   money_print(account->held))));
+}
+
 /* The name of the column that limits accounts, by the rules of the journal. */
 static const char *
 rules_limit_column(const Accounts *accounts, AccountLimit limit)
@@ -478,7 +683,11 @@ rules_error_funds(const Rules *rules, const Account *from, Numeric amount)
 {
 	Numeric min_balance = rules_min_balance(rules, from);
 	Numeric floor = rules_floor(&rules->accounts->balance, min_balance);
+	char *balance = money_print(from->balance);
 
+	if (from->held != NULL)
+		balance = psprintf("%s, of which %s is held", balance,
+						   money_print(accounts_held(from)));
 	ereport(ERROR,
 			(errcode(ERRCODE_RACEFREE_INSUFFICIENT_FUNDS),
 			 errmsg("insufficient funds in account \"%s\" of table \"%s\"",
@@ -486,7 +695,7 @@ rules_error_funds(const Rules *rules, const Account *from, Numeric amount)
 					accounts_table_name(rules->accounts)),
 			 errdetail("The balance is %s, the amount %s, the minimum "
 					   "balance %s.",
-					   money_print(from->balance), money_print(amount),
+					   balance, money_print(amount),
 					   money_print(rules->up_to && floor != NULL
 									   ? floor
 									   : min_balance))));
@@ -507,17 +716,17 @@ rules_error_limit(const Rules *rules, const Account *to, Numeric amount)
 }
 
 pg_noreturn static void
-rules_error_range(const Rules *rules, const Account *account)
+rules_error_range(const Rules *rules, const Account *account,
+				  const MoneyColumn *column, const char *what)
 {
 	const Accounts *accounts = rules->accounts;
-	const MoneyColumn *column = &accounts->balance;
 	Form_pg_attribute att = target_column(accounts->table, column->attnum);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("balance of account \"%s\" in table \"%s\" would be out "
-					"of range",
-					accounts_print_id(accounts, account),
+			 errmsg("%s of account \"%s\" in table \"%s\" would be out of "
+					"range",
+					what, accounts_print_id(accounts, account),
 					accounts_table_name(accounts)),
 			 errdetail("Column \"%s\" is of type %s.", NameStr(att->attname),
 					   format_type_with_typemod(column->type,
@@ -527,8 +736,11 @@ rules_error_range(const Rules *rules, const Account *account)
 /* Raise the error that a failure is, where failures are errors. */
 void
 rules_raise(const Rules *rules, TransferStatus status, const Account *from,
-			const Account *to, Numeric amount)
+			const Account *to, const Deal *deal)
 {
+	const Accounts *accounts = rules->accounts;
+	Numeric amount = deal->amount;
+
 	switch (status)
 	{
 		case TRANSFER_FROM_ID_NULL:
@@ -541,13 +753,20 @@ rules_raise(const Rules *rules, TransferStatus status, const Account *from,
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("amount must be positive and finite")));
 			break;
+		case TRANSFER_EXPIRY_INVALID:
+			if (deal->kind != ENTRY_HOLD)
+				ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+								errmsg("only a hold can have expires_at")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("expires_at must be in the future")));
+			break;
 		case TRANSFER_SAME_ACCOUNT:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("cannot transfer from an account to itself")));
 			break;
 		case TRANSFER_AMOUNT_NOT_EXACT:
-			rules_error_not_exact(rules, amount);
+			rules_error_not_exact(rules, deal->kind, amount);
 		case TRANSFER_FROM_NOT_FOUND:
 			rules_error_not_found(rules, from);
 		case TRANSFER_TO_NOT_FOUND:
@@ -564,6 +783,12 @@ rules_raise(const Rules *rules, TransferStatus status, const Account *from,
 		case TRANSFER_TO_BALANCE_NULL:
 		case TRANSFER_TO_BALANCE_NOT_FINITE:
 			rules_error_balance(rules, to);
+		case TRANSFER_FROM_HELD_INVALID:
+			rules_error_held(rules, from);
+		case TRANSFER_TO_HELD_INVALID:
+			rules_error_held(rules, to);
+		case TRANSFER_HELD_SHORT:
+			rules_error_held_short(rules, from);
 		case TRANSFER_FROM_FLOOR_NAN:
 			rules_error_limit_nan(rules, from, ACCOUNT_FLOOR);
 		case TRANSFER_TO_CEILING_NAN:
@@ -571,14 +796,16 @@ rules_raise(const Rules *rules, TransferStatus status, const Account *from,
 		case TRANSFER_FUNDS:
 			rules_error_funds(rules, from, amount);
 		case TRANSFER_MOVED_NOT_EXACT:
-			rules_error_not_exact(rules,
-								  rules_clip_amount(rules, from, amount));
+			rules_error_not_exact(rules, deal->kind,
+								  rules_clip_amount(rules, from, deal));
 		case TRANSFER_LIMIT:
 			rules_error_limit(rules, to, amount);
 		case TRANSFER_FROM_OUT_OF_RANGE:
-			rules_error_range(rules, from);
+			rules_error_range(rules, from, &accounts->balance, "balance");
 		case TRANSFER_TO_OUT_OF_RANGE:
-			rules_error_range(rules, to);
+			rules_error_range(rules, to, &accounts->balance, "balance");
+		case TRANSFER_HELD_OUT_OF_RANGE:
+			rules_error_range(rules, from, &accounts->held, "held amount");
 		default:
 			break;
 	}

@@ -11,6 +11,7 @@
 #define RACEFREE_RULES_H
 
 #include "ledger/accounts.h"
+#include "ledger/journal_columns.h"
 #include "run/run.h"
 
 /*
@@ -21,16 +22,22 @@ typedef enum TransferStatus
 {
 	TRANSFER_OK,
 	TRANSFER_REPLAYED,
+	TRANSFER_KIND_INVALID,
 	TRANSFER_REQUEST_DIFFERS,
 	TRANSFER_ENTRY_NOT_FOUND,
 	TRANSFER_ENTRY_INCOMPLETE, /* the entry does not name two accounts */
+	TRANSFER_HOLD_NOT_FOUND,
+	TRANSFER_HOLD_SETTLED,
+	TRANSFER_HOLD_EXPIRED,
 	TRANSFER_FROM_ID_NULL,
 	TRANSFER_TO_ID_NULL,
 	TRANSFER_AMOUNT_NULL,
 	TRANSFER_AMOUNT_NOT_POSITIVE,
 	TRANSFER_SAME_ACCOUNT,
 	TRANSFER_AMOUNT_NOT_EXACT,
+	TRANSFER_EXPIRY_INVALID,
 	TRANSFER_OVER_REVERSED,
+	TRANSFER_OVER_POSTED,
 	TRANSFER_FROM_NOT_FOUND,
 	TRANSFER_TO_NOT_FOUND,
 	TRANSFER_FROM_CLOSED,
@@ -38,15 +45,19 @@ typedef enum TransferStatus
 	TRANSFER_MISMATCH,
 	TRANSFER_FROM_BALANCE_NULL,
 	TRANSFER_FROM_BALANCE_NOT_FINITE,
+	TRANSFER_FROM_HELD_INVALID, /* NULL, not finite, or negative */
 	TRANSFER_TO_BALANCE_NULL,
 	TRANSFER_TO_BALANCE_NOT_FINITE,
+	TRANSFER_TO_HELD_INVALID,
 	TRANSFER_FROM_FLOOR_NAN, /* the account's own; so is the ceiling */
 	TRANSFER_TO_CEILING_NAN,
+	TRANSFER_HELD_SHORT, /* less is held than is left of a hold */
 	TRANSFER_FUNDS,
 	TRANSFER_MOVED_NOT_EXACT, /* the amount that "up_to" leaves */
 	TRANSFER_LIMIT,
 	TRANSFER_FROM_OUT_OF_RANGE,
 	TRANSFER_TO_OUT_OF_RANGE,
+	TRANSFER_HELD_OUT_OF_RANGE,
 	TRANSFER_CHAIN_FAILED
 } TransferStatus;
 
@@ -87,11 +98,23 @@ typedef struct Rules
 	TimestampTz now; /* at which accounts are closed, or not yet */
 } Rules;
 
-/* The amount that a transfer moves, and the balances right after it. */
+/* What a transfer is about. */
+typedef struct Deal
+{
+	EntryKind kind;
+	Numeric amount;
+	Numeric rest; /* what is left of the hold that it settles; or NULL */
+	bool final;	  /* of a post: nothing stays on hold */
+} Deal;
+
+/* The amount that a transfer moves, and the accounts right after it. */
 typedef struct Moved
 {
 	Numeric amount;
-	Numeric balances[NUM_SIDES];
+	Numeric balances[NUM_SIDES]; /* NULL of a payee that it does not touch */
+	Numeric held; /* of the payer, as Account has it; NULL without holds */
+	Numeric rest; /* of the hold that it settles; or NULL */
+	Numeric left; /* what a final post does not take of it; or NULL */
 } Moved;
 
 /* Check limits by themselves, before any table is opened. */
@@ -106,12 +129,13 @@ extern void rules_set_time(Rules *rules);
 /* Checking, in order */
 
 /* Check what is asked for, before the accounts are read. */
-extern TransferStatus rules_check_asked(const Rules *rules, const Account *from,
-										const Account *to, Numeric amount);
+extern TransferStatus rules_check_asked(const Rules *rules, EntryKind kind,
+										const Account *from, const Account *to,
+										Numeric amount);
 /* Check accounts that are locked, and compute what the transfer does. */
 extern TransferStatus rules_check_accounts(const Rules *rules,
 										   const Account *from,
-										   const Account *to, Numeric amount,
+										   const Account *to, const Deal *deal,
 										   Moved *moved);
 /* The one check that is left when both balances were changed within bounds. */
 extern TransferStatus rules_check_match(const Rules *rules, const Account *from,
@@ -137,6 +161,6 @@ extern StatusTells rules_status_tells(TransferStatus status);
 /* Raise the error that a failure of one of these checks is. */
 pg_noreturn extern void rules_raise(const Rules *rules, TransferStatus status,
 									const Account *from, const Account *to,
-									Numeric amount);
+									const Deal *deal);
 
 #endif /* RACEFREE_RULES_H */

@@ -127,6 +127,7 @@ run_check_result(const StatementSpec *spec, int result)
 	const StatementInfo *info = statement_info(spec->kind);
 	int expected = info->command == CMD_SELECT	 ? SPI_OK_SELECT
 				   : info->command == CMD_INSERT ? SPI_OK_INSERT_RETURNING
+				   : info->command == CMD_DELETE ? SPI_OK_DELETE_RETURNING
 												 : SPI_OK_UPDATE_RETURNING;
 
 	if (result != expected)
@@ -423,6 +424,21 @@ run_query(const Target *target, const struct SqlQuery *query,
 	return run_result(target, SPI_processed, false, false);
 }
 
+/* Run a query of another room's with a view, and give "limit" rows at most. */
+RowSet
+run_query_view(const Target *target, const struct SqlQuery *query,
+			   const AttrNumber *columns, Datum *values, View view, long limit)
+{
+	ColumnValues no_key = {0};
+	StatementSpec spec = {.kind = STMT_QUERY,
+						  .key = &no_key,
+						  .query = query,
+						  .columns = columns};
+	uint64 nrows = run_statement(target, &spec, values, NULL, view, limit);
+
+	return run_result(target, nrows, false, false);
+}
+
 /* ----------
  * Many rows
  * ----------
@@ -566,7 +582,7 @@ run_rows_lock(const Target *target, Rows *rows, const ColumnValues *key,
 }
 
 /*
- * Run an INSERT or UPDATE over rows of values, and free these.  The context of
+ * Run a statement that writes over rows of values, and free these.  The context of
  * errors names the row that it is at.
  */
 static RowSet
@@ -577,7 +593,8 @@ run_write_rows(const Target *target, Rows *rows, StatementSpec *spec,
 	SPIExecuteOptions options = {.tcount = run_limit(spec, nrows)};
 	RowSet set = {.table = target,
 				  .whole = spec->result == NULL,
-				  .numbered = spec->kind == STMT_MANY_UPDATE};
+				  .numbered = spec->kind == STMT_MANY_UPDATE ||
+							  spec->kind == STMT_MANY_DELETE};
 	SPIPlanPtr plan;
 	RowsTurns turns;
 
@@ -603,10 +620,13 @@ run_write_rows(const Target *target, Rows *rows, StatementSpec *spec,
 RowSet
 run_rows_insert(const Target *target, Rows *rows, const ColumnValues *key,
 				const ColumnValues *data, const ColumnValues *result,
-				bool yield, RowErrorContext context, void *arg)
+				InsertMode mode, RowErrorContext context, void *arg)
 {
-	StatementSpec spec = {.kind = yield ? STMT_MANY_INSERT_OR_YIELD
-										: STMT_MANY_INSERT,
+	StatementSpec spec = {.kind = mode == INSERT_OR_YIELD
+									  ? STMT_MANY_INSERT_OR_YIELD
+								  : mode == INSERT_OVERRIDING
+									  ? STMT_MANY_INSERT_OVERRIDING
+									  : STMT_MANY_INSERT,
 						  .key = key,
 						  .data = data,
 						  .result = result};
@@ -628,4 +648,16 @@ run_rows_update(const Target *target, Rows *rows, const ColumnValues *key,
 
 	Assert(data->ncolumns > 0);
 	return run_write_rows(target, rows, &spec, context, arg);
+}
+
+/* Delete the rows that have the keys. */
+RowSet
+run_rows_delete(const Target *target, Rows *rows, const ColumnValues *key,
+				const ColumnValues *result)
+{
+	StatementSpec spec = {.kind = STMT_MANY_DELETE,
+						  .key = key,
+						  .result = result};
+
+	return run_write_rows(target, rows, &spec, NULL, NULL);
 }

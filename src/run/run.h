@@ -137,6 +137,13 @@ extern void run_scan(const Target *target, const ColumnValues *order,
 /* Run a query that another room writes, over these columns of the table. */
 extern RowSet run_query(const Target *target, const struct SqlQuery *query,
 						const AttrNumber *columns, Datum *values);
+/*
+ * Run such a query as a verb over rows is run: it sees what the view shows.  It
+ * gives "limit" rows at most, or all if that is 0.
+ */
+extern RowSet run_query_view(const Target *target, const struct SqlQuery *query,
+							 const AttrNumber *columns, Datum *values,
+							 View view, long limit);
 
 /* Rows by their ids */
 
@@ -174,18 +181,30 @@ extern RowSet run_rows_count(const Target *target, Rows *rows,
 extern RowSet run_rows_lock(const Target *target, Rows *rows,
 							const ColumnValues *key, const ColumnValues *result,
 							RowsOrder order);
+/* What an INSERT of many rows does besides. */
+typedef enum InsertMode
+{
+	INSERT_STRICT,
+	INSERT_OR_YIELD,  /* ON CONFLICT DO NOTHING */
+	INSERT_OVERRIDING /* OVERRIDING SYSTEM VALUE */
+} InsertMode;
+
 /*
  * Insert the rows; see run_insert().  They come in input order, unnumbered.
  * Errors call "context", unless it is NULL.
  */
 extern RowSet run_rows_insert(const Target *target, Rows *rows,
 							  const ColumnValues *key, const ColumnValues *data,
-							  const ColumnValues *result, bool yield,
+							  const ColumnValues *result, InsertMode mode,
 							  RowErrorContext context, void *arg);
 /* Set columns; "partial" says which ones not every row gives, NULL: none. */
 extern RowSet run_rows_update(const Target *target, Rows *rows,
 							  const ColumnValues *key, const ColumnValues *data,
 							  const bool *partial, const ColumnValues *result,
 							  RowErrorContext context, void *arg);
+/* Delete the rows that have the keys. */
+extern RowSet run_rows_delete(const Target *target, Rows *rows,
+							  const ColumnValues *key,
+							  const ColumnValues *result);
 
 #endif /* RACEFREE_RUN_H */

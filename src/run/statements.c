@@ -494,7 +494,7 @@ build_many_lock(Statement *stmt, const StatementSpec *spec)
 /* (a, b) SELECT r.k1, r.d1 */
 static void
 append_insert_select(Statement *stmt, const ColumnValues *key,
-					 const ColumnValues *data)
+					 const ColumnValues *data, bool overriding)
 {
 	const char *sep = " (";
 
@@ -506,6 +506,8 @@ append_insert_select(Statement *stmt, const ColumnValues *key,
 						 sql_column(stmt, data->attnums[i]));
 	if (key->ncolumns + data->ncolumns > 0)
 		sql_append(stmt, ")");
+	if (overriding)
+		sql_append(stmt, " OVERRIDING SYSTEM VALUE");
 	sql_append(stmt, " SELECT");
 	sep = " ";
 	for (int i = 0; i < key->ncolumns; i++, sep = ", ")
@@ -515,8 +517,8 @@ append_insert_select(Statement *stmt, const ColumnValues *key,
 }
 
 /*
- * INSERT INTO schema.table (a, b) SELECT r.k1, r.d1 FROM racefree_batch r
- *		WHERE r.n OPERATOR(pg_catalog.>=) $1
+ * INSERT INTO schema.table (a, b) [ OVERRIDING SYSTEM VALUE ]
+ *		SELECT r.k1, r.d1 FROM racefree_batch r WHERE r.n OPERATOR(pg_catalog.>=) $1
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  *
  * The rows go in, and come back, in the order in which they were added.  The
@@ -527,7 +529,8 @@ build_many_insert(Statement *stmt, const StatementSpec *spec)
 {
 	sql_append(stmt, "INSERT INTO ");
 	sql_append_table(stmt);
-	append_insert_select(stmt, spec->key, spec->data);
+	append_insert_select(stmt, spec->key, spec->data,
+						 spec->kind == STMT_MANY_INSERT_OVERRIDING);
 	sql_append(stmt, " FROM " ROWS_RELATION " r WHERE ");
 	rows_append_turn(stmt);
 	if (spec->kind == STMT_MANY_INSERT_OR_YIELD)
@@ -569,6 +572,26 @@ build_many_update(Statement *stmt, const StatementSpec *spec)
 	sql_append(stmt, " FROM " ROWS_RELATION " r");
 	append_rows_where(stmt, spec->key);
 	sql_append(stmt, spec->key->ncolumns > 0 ? " AND " : " WHERE ");
+	rows_append_turn(stmt);
+	append_returning(stmt, spec->result, "t.");
+	sql_append(stmt, ", r.n");
+}
+
+/*
+ * DELETE FROM schema.table t USING racefree_batch r WHERE t.a = r.k1
+ *		AND r.n OPERATOR(pg_catalog.>=) $1 RETURNING t.a, r.n
+ *
+ * The last condition is that of rows_append_turn().
+ */
+static void
+build_many_delete(Statement *stmt, const StatementSpec *spec)
+{
+	Assert(spec->key->ncolumns > 0);
+	sql_append(stmt, "DELETE FROM ");
+	sql_append_table(stmt);
+	sql_append(stmt, " t USING " ROWS_RELATION " r");
+	append_rows_where(stmt, spec->key);
+	sql_append(stmt, " AND ");
 	rows_append_turn(stmt);
 	append_returning(stmt, spec->result, "t.");
 	sql_append(stmt, ", r.n");
@@ -629,7 +652,11 @@ static const StatementInfo statement_kinds[] = {
 						  STMT_TAKES_TURN, 0},
 	[STMT_MANY_INSERT_OR_YIELD] = {"insert or yield many", CMD_INSERT,
 								   build_many_insert, STMT_TAKES_TURN, 0},
+	[STMT_MANY_INSERT_OVERRIDING] = {"insert overriding many", CMD_INSERT,
+									 build_many_insert, STMT_TAKES_TURN, 0},
 	[STMT_MANY_UPDATE] = {"update many", CMD_UPDATE, build_many_update,
+						  STMT_TAKES_TURN, STMT_ROWS_AND_ONE},
+	[STMT_MANY_DELETE] = {"delete many", CMD_DELETE, build_many_delete,
 						  STMT_TAKES_TURN, STMT_ROWS_AND_ONE},
 };
 

@@ -36,18 +36,20 @@ typedef enum StatementKind
 	STMT_QUERY,			  /* SELECT that another room writes; see sql.h */
 
 	/* Statements over many rows of values; see rows.h. */
-	STMT_MANY_LOOK,			   /* SELECT by key */
-	STMT_MANY_COUNT,		   /* SELECT no column by key */
-	STMT_MANY_PROBE,		   /* SELECT by the index on the key's column */
-	STMT_MANY_LOCK,			   /* SELECT FOR NO KEY UPDATE, in order */
-	STMT_MANY_LOCK_KEYS,	   /* the same, in the order of the keys */
-	STMT_MANY_LOCK_IDS,		   /* the same, where the key is an id */
-	STMT_MANY_INSERT,		   /* INSERT, conflicts are errors */
-	STMT_MANY_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
-	STMT_MANY_UPDATE		   /* UPDATE by key */
+	STMT_MANY_LOOK,				 /* SELECT by key */
+	STMT_MANY_COUNT,			 /* SELECT no column by key */
+	STMT_MANY_PROBE,			 /* SELECT by the index on the key's column */
+	STMT_MANY_LOCK,				 /* SELECT FOR NO KEY UPDATE, in order */
+	STMT_MANY_LOCK_KEYS,		 /* the same, in the order of the keys */
+	STMT_MANY_LOCK_IDS,			 /* the same, where the key is an id */
+	STMT_MANY_INSERT,			 /* INSERT, conflicts are errors */
+	STMT_MANY_INSERT_OR_YIELD,	 /* INSERT ON CONFLICT DO NOTHING */
+	STMT_MANY_INSERT_OVERRIDING, /* INSERT, identity columns too */
+	STMT_MANY_UPDATE,			 /* UPDATE by key */
+	STMT_MANY_DELETE			 /* DELETE by key */
 } StatementKind;
 
-#define NUM_STATEMENT_KINDS (STMT_MANY_UPDATE + 1)
+#define NUM_STATEMENT_KINDS (STMT_MANY_DELETE + 1)
 
 /*
  * Which statement is wanted.  What a kind does not need is NULL or zero, but

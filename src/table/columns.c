@@ -209,3 +209,22 @@ columns_collation_name(Oid collation)
 	ReleaseSysCache(tuple);
 	return name;
 }
+
+/*
+ * The column's type as the definition of another column of this type has it,
+ * with a COLLATE clause if it needs one.
+ */
+char *
+columns_declared_type(const Target *target, AttrNumber attnum)
+{
+	Form_pg_attribute att = target_column(target, attnum);
+	char *type = format_type_extended(att->atttypid, att->atttypmod,
+									  FORMAT_TYPE_TYPEMOD_GIVEN |
+										  FORMAT_TYPE_FORCE_QUALIFY);
+
+	if (!OidIsValid(att->attcollation) ||
+		att->attcollation == get_typcollation(att->atttypid))
+		return type;
+	return psprintf("%s COLLATE %s", type,
+					columns_collation_name(att->attcollation));
+}

@@ -33,6 +33,8 @@ extern bool columns_has_length(const Target *target, AttrNumber attnum);
 extern bool columns_hash_misleads(const Target *target, AttrNumber attnum);
 /* True if the type has a hash, and equal values the same one. */
 extern bool columns_has_hash(const Target *target, AttrNumber attnum);
+/* The type as a column's definition has it, with its collation. */
+extern char *columns_declared_type(const Target *target, AttrNumber attnum);
 /* A collation's name, quoted and schema-qualified. */
 extern char *columns_collation_name(Oid collation);
 

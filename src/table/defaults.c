@@ -102,14 +102,29 @@ defaults_prepare(Defaults *defaults, ColumnDefault *column,
 Datum
 defaults_value(Defaults *defaults, AttrNumber attnum, bool *isnull)
 {
+	/* Core reports the error for a value that is given all the same. */
+	if (defaults_are_generated(target_column(defaults->target, attnum)))
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
+	return defaults_draw(defaults, attnum, isnull);
+}
+
+/*
+ * The same for an INSERT that overrides system values: also of an identity
+ * column that is always generated.
+ */
+Datum
+defaults_draw(Defaults *defaults, AttrNumber attnum, bool *isnull)
+{
 	Form_pg_attribute att = target_column(defaults->target, attnum);
 	ColumnDefault *column = &defaults->columns[attnum];
 	ExprContext *econtext = GetPerTupleExprContext(defaults->estate);
 	Datum value;
 
 	*isnull = true;
-	/* Core reports the error for a value that is given all the same. */
-	if (defaults_are_generated(att))
+	if (att->attgenerated != '\0')
 		return (Datum) 0;
 	if (!column->prepared)
 		defaults_prepare(defaults, column, att);

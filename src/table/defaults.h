@@ -20,6 +20,8 @@ extern Defaults *defaults_begin(const Target *target);
 /* Evaluate the DEFAULT of a column for one row. */
 extern Datum defaults_value(Defaults *defaults, AttrNumber attnum,
 							bool *isnull);
+/* The same, of an identity column that is always generated, too. */
+extern Datum defaults_draw(Defaults *defaults, AttrNumber attnum, bool *isnull);
 /* End it, and free what it took; the values stay. */
 extern void defaults_end(Defaults *defaults);
 

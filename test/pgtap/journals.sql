@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(122);
+SELECT plan(142);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -61,7 +61,7 @@ INSERT INTO contract VALUES
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
  ' OUT replayed boolean, OUT entry jsonb'),
 ('transfer_many',
- 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[],jsonb',
+ 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[],jsonb,text[],timestamptz[],boolean[],boolean[]',
  'v',
  'accounts anyelement, from_ids anycompatiblearray, to_ids anycompatiblearray,'
  ' amounts numeric[], request_ids text[] DEFAULT NULL::text[],'
@@ -71,9 +71,45 @@ INSERT INTO contract VALUES
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' entry_ids bigint[] DEFAULT NULL::bigint[], columns jsonb DEFAULT NULL::jsonb,'
+ ' kinds text[] DEFAULT NULL::text[],'
+ ' expires_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[],'
+ ' final boolean[] DEFAULT NULL::boolean[], beyond boolean[] DEFAULT NULL::boolean[],'
  ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
- ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
-('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric', 'v',
+ ' OUT from_balance numeric, OUT from_available numeric, OUT to_balance numeric,'
+ ' OUT entry_id bigint'),
+('hold_transfer',
+ 'anyelement,anycompatible,anycompatible,numeric,regclass,timestamptz,text,jsonb,jsonb,numeric,name[],boolean,name,name',
+ 'v',
+ 'accounts anyelement, from_id anycompatible, to_id anycompatible, amount numeric,'
+ ' journal regclass, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone,'
+ ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' columns jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT NULL::numeric,'
+ ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
+ ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
+ ' OUT replayed boolean, OUT entry jsonb'),
+('post_transfer',
+ 'anyelement,regclass,bigint,numeric,boolean,text,jsonb,boolean,numeric,numeric,name,name,jsonb',
+ 'v',
+ 'accounts anyelement, journal regclass, entry_id bigint,'
+ ' amount numeric DEFAULT NULL::numeric, final boolean DEFAULT true,'
+ ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' beyond boolean DEFAULT false, min_balance numeric DEFAULT NULL::numeric,'
+ ' max_balance numeric DEFAULT NULL::numeric, id_column name DEFAULT NULL::name,'
+ ' balance_column name DEFAULT ''balance''::name, columns jsonb DEFAULT NULL::jsonb,'
+ ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
+ ' OUT replayed boolean, OUT entry jsonb'),
+('void_transfer', 'anyelement,regclass,bigint,text,jsonb,name,name,jsonb', 'v',
+ 'accounts anyelement, journal regclass, entry_id bigint,'
+ ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' columns jsonb DEFAULT NULL::jsonb,'
+ ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
+ ' OUT replayed boolean, OUT entry jsonb'),
+('expire_holds', 'anyelement,regclass,integer,name,name', 'v',
+ 'accounts anyelement, journal regclass, max_count integer DEFAULT 1000,'
+ ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name'),
+('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric,name', 'v',
  'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
  ' request_id_type regtype DEFAULT ''uuid''::regtype,'
  ' foreign_keys boolean DEFAULT true,'
@@ -82,7 +118,8 @@ INSERT INTO contract VALUES
  ' min_balance_column name DEFAULT NULL::name,'
  ' max_balance_column name DEFAULT NULL::name,'
  ' closed_column name DEFAULT NULL::name,'
- ' must_match name[] DEFAULT NULL::name[], opening numeric DEFAULT NULL::numeric'),
+ ' must_match name[] DEFAULT NULL::name[], opening numeric DEFAULT NULL::numeric,'
+ ' held_column name DEFAULT NULL::name'),
 ('alter_journal', 'regclass,jsonb', 'v', 'journal regclass, rules jsonb'),
 ('guard_journal', 'regclass', 'v', 'journal regclass'),
 ('journal_guard', '', 'v', ''),

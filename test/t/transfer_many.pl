@@ -996,9 +996,12 @@ sub many_lines
 			@lines + 1,
 			$result->{status},
 			$entry
-			? ( @$entry{ 'amount', 'from_balance', 'to_balance' },
+			? ( @$entry{ 'amount', 'from_balance' },
+				# Nothing is held.
+				$result->{status} eq 'ok' ? $entry->{from_balance} : '',
+				$entry->{to_balance},
 				entry_name($group, $number, $result, $undone))
-			: ('', '', '', ''));
+			: ('', '', '', '', ''));
 	}
 	return @lines;
 }
@@ -1090,9 +1093,9 @@ sub got_line
 
 	if ($kind eq 'r' || $kind eq 'u')
 	{
-		$units->(@fields[ 2 .. 4 ]);
-		$fields[5] =
-		  got_entry($group, $fields[5], $fields[1] eq 'ok', $kind eq 'u');
+		$units->(@fields[ 2 .. 5 ]);
+		$fields[6] =
+		  got_entry($group, $fields[6], $fields[1] eq 'ok', $kind eq 'u');
 	}
 	elsif ($kind eq 's')
 	{

@@ -1,0 +1,267 @@
+--
+-- Holds: the rules that name them, tables of the user's own, and what others do
+-- to the tables
+--
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE SCHEMA ht;
+CREATE SCHEMA "other schema";
+SET search_path = ht, public;
+
+CREATE TABLE acct (id text PRIMARY KEY, held numeric, balance numeric NOT NULL, floor numeric, closed boolean);
+INSERT INTO acct VALUES ('a', 0, 100), ('b', 0, 0), ('c', 0, 50);
+
+-- Without the rule, nothing can be held.
+SELECT create_journal('ht.j', NULL::acct, request_id_type => 'text');
+SELECT * FROM hold_transfer(NULL::acct, 'a', 'b', 1, 'j');
+SELECT * FROM post_transfer(NULL::acct, 'j', 1);
+SELECT * FROM void_transfer(NULL::acct, 'j', 1);
+SELECT expire_holds(NULL::acct, 'j');
+SELECT status FROM transfer_many(NULL::acct, ARRAY['a'], ARRAY['b'], ARRAY[1], kinds => ARRAY['hold'], journal => 'j');
+
+-- alter_journal makes the table of holds.
+SELECT alter_journal('j', '{"held_column": "no"}');
+SELECT alter_journal('j', '{"held_column": "closed"}');
+SELECT alter_journal('j', '{"held_column": "balance"}');
+SELECT alter_journal('j', '{"held_column": "held", "min_balance_column": "held"}');
+SELECT alter_journal('j', '{"held_column": "held", "must_match": ["held"]}');
+SELECT alter_journal('j', '{"held_column": "held", "holds": "ht.none"}');
+SELECT alter_journal('j', '{"held_column": "held", "holds": "none"}');
+SELECT alter_journal('j', '{"held_column": "held", "holds": 1}');
+CREATE TABLE j_holds ();
+SELECT alter_journal('j', '{"held_column": "held"}');
+SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'j_holds1'::regclass AND attname = 'from_id';
+SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'j'::regclass AND tgname = 'journal_guard';
+SELECT entry->'id' AS id FROM hold_transfer(NULL::acct, 'a', 'b', 60, 'j');
+-- A second time it is there, and stays.
+SELECT alter_journal('j', '{"held_column": "held", "closed_column": "closed"}');
+SELECT * FROM j_holds1;
+-- Open holds must not be forgotten.
+SELECT alter_journal('j', '{"held_column": null}');
+SELECT alter_journal('j', '{"holds": "ht.j_holds"}');
+SELECT alter_journal('j', '{"holds": null}');
+
+-- Names that change
+ALTER TABLE acct RENAME held TO "on hold";
+SELECT * FROM transfer(NULL::acct, 'a', 'b', 1, journal => 'j');
+SELECT alter_journal('j', '{"held_column": "on hold"}');
+ALTER TABLE j_holds1 SET SCHEMA "other schema";
+ALTER TABLE "other schema".j_holds1 RENAME TO "open holds";
+SELECT * FROM transfer(NULL::acct, 'a', 'b', 1, journal => 'j');
+SELECT * FROM verify_journal('j', NULL::acct);
+SELECT alter_journal('j', '{"holds": "\"other schema\".\"open holds\""}');
+SELECT amount FROM transfer(NULL::acct, 'a', 'b', 40, journal => 'j');
+SELECT amount FROM transfer(NULL::acct, 'a', 'b', 1, journal => 'j');
+SELECT from_account, amount FROM post_transfer(NULL::acct, 'j', 1, 20, final => false);
+ALTER TABLE "other schema"."open holds" RENAME amount TO rest;
+SELECT * FROM post_transfer(NULL::acct, 'j', 1, 20, final => false);
+ALTER TABLE "other schema"."open holds" RENAME rest TO amount;
+ALTER TABLE "other schema"."open holds" ALTER amount TYPE float8;
+SELECT * FROM post_transfer(NULL::acct, 'j', 1, 20, final => false);
+ALTER TABLE "other schema"."open holds" ALTER amount TYPE numeric;
+ALTER TABLE "other schema"."open holds" ALTER to_id TYPE integer USING 1;
+SELECT * FROM post_transfer(NULL::acct, 'j', 1, 20, final => false);
+ALTER TABLE "other schema"."open holds" ALTER to_id TYPE varchar USING 'b';
+ALTER TABLE "other schema"."open holds" SET UNLOGGED;
+SELECT * FROM post_transfer(NULL::acct, 'j', 1, 20, final => false);
+ALTER TABLE "other schema"."open holds" SET LOGGED;
+
+-- Held amounts that are none
+UPDATE acct SET "on hold" = NULL WHERE id = 'a';
+SELECT * FROM transfer(NULL::acct, 'a', 'b', 1, journal => 'j');
+SELECT * FROM transfer(NULL::acct, 'b', 'a', 1, journal => 'j');
+SELECT * FROM void_transfer(NULL::acct, 'j', 1);
+UPDATE acct SET "on hold" = 'NaN' WHERE id = 'a';
+SELECT * FROM hold_transfer(NULL::acct, 'a', 'b', 1, 'j');
+UPDATE acct SET "on hold" = -1 WHERE id = 'a';
+SELECT status FROM transfer_many(NULL::acct, ARRAY['a', 'b'], ARRAY['b', 'c'], ARRAY[1, 1], on_error => 'report', journal => 'j');
+UPDATE acct SET "on hold" = 39 WHERE id = 'a';
+SELECT * FROM void_transfer(NULL::acct, 'j', 1);
+SELECT * FROM post_transfer(NULL::acct, 'j', 1);
+SELECT * FROM verify_journal('j', NULL::acct) WHERE problem NOT IN ('no_entries', 'balance_gap');
+UPDATE acct SET "on hold" = 40 WHERE id = 'a';
+
+-- Accounts that are closed: what is held is let go of, and nothing else.
+UPDATE acct SET closed = true WHERE id = 'b';
+SELECT * FROM post_transfer(NULL::acct, 'j', 1);
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+UPDATE acct SET closed = true WHERE id = 'a';
+SELECT from_account, amount FROM void_transfer(NULL::acct, 'j', 1);
+UPDATE acct SET closed = NULL;
+
+-- Triggers
+CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW."on hold" := NEW."on hold" + 1;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER change BEFORE UPDATE ON acct FOR EACH ROW EXECUTE FUNCTION change();
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT * FROM transfer(NULL::acct, 'c', 'b', 1, journal => 'j');
+SELECT * FROM transfer_many(NULL::acct, ARRAY['c'], ARRAY['b'], ARRAY[1], kinds => ARRAY['hold'], journal => 'j');
+DROP TRIGGER change ON acct;
+CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SELECT entry->>'id' AS hold FROM hold_transfer(NULL::acct, 'c', 'b', 10, 'j') \gset
+CREATE TRIGGER suppress BEFORE INSERT OR UPDATE OR DELETE ON "other schema"."open holds" FOR EACH ROW EXECUTE FUNCTION suppress();
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT * FROM post_transfer(NULL::acct, 'j', :hold, 1, final => false);
+SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
+DROP TRIGGER suppress ON "other schema"."open holds";
+CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_TABLE_NAME = 'acct' AND pg_trigger_depth() = 1 THEN
+		PERFORM ht.void_or_post(NEW.id);
+	END IF;
+	RETURN NULL;
+END
+$$;
+CREATE FUNCTION void_or_post(text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM public.void_transfer(NULL::ht.acct, 'ht.j', entry_id) FROM "other schema"."open holds" WHERE from_id = $1;
+END
+$$;
+-- The hold that is posted is voided by a trigger of the account.
+CREATE TRIGGER again AFTER UPDATE ON acct FOR EACH ROW EXECUTE FUNCTION again();
+SELECT * FROM post_transfer(NULL::acct, 'j', :hold, 4, final => false);
+SELECT status FROM transfer_many(NULL::acct, ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[4], kinds => ARRAY['post'],
+	entry_ids => ARRAY[:hold], final => ARRAY[false], journal => 'j');
+SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
+DROP TRIGGER again ON acct;
+SELECT * FROM "other schema"."open holds";
+SELECT from_account, amount FROM post_transfer(NULL::acct, 'j', :hold, 4, final => false);
+
+-- Privileges: those on the tables, as in SQL
+CREATE ROLE regress_racefree_ht;
+GRANT USAGE ON SCHEMA ht, "other schema" TO regress_racefree_ht;
+GRANT SELECT, UPDATE (balance, "on hold") ON acct TO regress_racefree_ht;
+GRANT SELECT, INSERT ON j TO regress_racefree_ht;
+SET ROLE regress_racefree_ht;
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
+RESET ROLE;
+GRANT SELECT ON "other schema"."open holds" TO regress_racefree_ht;
+SET ROLE regress_racefree_ht;
+-- Enough for transfers
+SELECT amount FROM transfer(NULL::acct, 'c', 'b', 1, journal => 'j');
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
+RESET ROLE;
+GRANT INSERT, UPDATE (amount), DELETE ON "other schema"."open holds" TO regress_racefree_ht;
+SET ROLE regress_racefree_ht;
+SELECT amount FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT amount FROM post_transfer(NULL::acct, 'j', :hold, 1, final => false);
+SELECT amount FROM void_transfer(NULL::acct, 'j', :hold);
+RESET ROLE;
+
+-- Row-level security that hides a hold, or its entry
+ALTER TABLE "other schema"."open holds" ENABLE ROW LEVEL SECURITY;
+SELECT entry->>'id' AS hold FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j') \gset
+SET ROLE regress_racefree_ht;
+SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
+RESET ROLE;
+ALTER TABLE "other schema"."open holds" DISABLE ROW LEVEL SECURITY;
+ALTER TABLE j ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_racefree_ht;
+SELECT * FROM post_transfer(NULL::acct, 'j', 1);
+RESET ROLE;
+ALTER TABLE j DISABLE ROW LEVEL SECURITY;
+
+-- What verify_journal tells of holds
+SELECT * FROM verify_journal('j', NULL::acct);
+BEGIN;
+UPDATE "other schema"."open holds" SET amount = amount + 1;
+SELECT * FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+UPDATE "other schema"."open holds" SET to_id = 'a';
+SELECT * FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+UPDATE "other schema"."open holds" SET expires_at = '2000-01-01';
+SELECT * FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+UPDATE "other schema"."open holds" SET entry_id = entry_id + 1000;
+SELECT problem, expected, found FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+UPDATE acct SET "on hold" = "on hold" + 1 WHERE id <> 'b';
+SELECT * FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DELETE FROM j WHERE id = :hold;
+SELECT problem, expected, found FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE j SET amount = amount + 1 WHERE kind = 'void' AND settles = 1;
+SELECT problem, expected, found FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE j SET to_id = 'a' WHERE kind = 'void' AND settles = 1;
+SELECT problem, expected, found FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+BEGIN;
+INSERT INTO j (kind, from_id, to_id, amount, from_balance, settles) SELECT 'void', from_id, to_id, 1, 0, 1 FROM j WHERE id = 1;
+INSERT INTO j (kind, from_id, to_id, amount, from_balance, to_balance) SELECT 'post', from_id, to_id, 1, 0, 0 FROM j WHERE id = 1;
+SELECT problem, expected, found FROM verify_journal('j', NULL::acct) WHERE problem NOT LIKE 'balance%';
+ROLLBACK;
+
+-- What the journal says of the time
+SELECT balance_at('j', 'a', 'infinity'), balance_at('j', 'b', 'infinity'), balance_at('j', 'c', 'infinity');
+SELECT balance_at('j', 'a', '-infinity'), balance_at('j', 'b', '-infinity'), balance_at('j', 'c', '-infinity');
+
+-- Off, when nothing is open, and on again
+SELECT count(*) FROM "other schema"."open holds" AS h, void_transfer(NULL::acct, 'j', h.entry_id);
+SELECT alter_journal('j', '{"held_column": null}');
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT alter_journal('j', '{"held_column": "on hold"}');
+SELECT amount FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+
+--
+-- Tables of one's own: holds need some columns.
+--
+CREATE TABLE own (from_id text, to_id text, amount numeric, request_id text UNIQUE);
+SELECT guard_journal('own');
+SELECT alter_journal('own', '{"held_column": "on hold"}');
+SELECT amount, entry FROM transfer(NULL::acct, 'c', 'b', 1, journal => 'own');
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'own');
+ALTER TABLE own ADD kind text;
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'own');
+ALTER TABLE own ADD settles integer;
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'own');
+ALTER TABLE own ADD id serial;
+SELECT entry FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'own');
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'own', expires_at => '2999-01-01');
+ALTER TABLE own ADD chain_id integer, ADD expires_at timestamptz;
+SELECT entry FROM post_transfer(NULL::acct, 'own', 2, 0.5);
+SELECT status FROM transfer_many(NULL::acct, ARRAY['c', 'c'], ARRAY['b', 'b'], ARRAY[1, 1], kinds => ARRAY['hold', 'transfer'],
+	chains => ARRAY[1, 1], journal => 'own');
+SELECT id, kind, amount, settles, chain_id FROM own ORDER BY id;
+
+-- Partitioned journals and accounts
+CREATE TABLE parted (id integer PRIMARY KEY, balance bigint NOT NULL, held bigint NOT NULL DEFAULT 0) PARTITION BY RANGE (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (1) TO (10);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+INSERT INTO parted (id, balance) VALUES (1, 100), (11, 0);
+SELECT create_journal('ht.parted_j', NULL::parted, partition_by => 'RANGE (created_at)', held_column => 'held');
+CREATE TABLE parted_j_all PARTITION OF parted_j DEFAULT;
+SELECT entry->>'id' AS hold FROM hold_transfer(NULL::parted, 1, 11, 30, 'parted_j', expires_at => '2999-01-01') \gset
+SELECT from_account, to_account, amount FROM post_transfer(NULL::parted, 'parted_j', :hold, 20);
+SELECT * FROM hold_transfer(NULL::parted, 1, 11, 0.5, 'parted_j');
+SELECT * FROM verify_journal('parted_j', NULL::parted, opening => 0) WHERE problem <> 'opening_differs';
+
+-- Temporary and unlogged ones
+CREATE TEMPORARY TABLE quick (id integer PRIMARY KEY, balance integer, held integer);
+INSERT INTO quick VALUES (1, 100, 0), (2, 0, 0);
+SELECT create_journal('pg_temp.quick_j', NULL::quick, held_column => 'held') IS NOT NULL AS created;
+SELECT amount FROM hold_transfer(NULL::quick, 1, 2, 30, 'quick_j');
+CREATE UNLOGGED TABLE fast (id integer PRIMARY KEY, balance integer, held integer);
+SELECT create_journal('ht.fast_j', NULL::fast, held_column => 'held');
+SELECT relname, relpersistence FROM pg_class WHERE relname IN ('quick_j_holds', 'fast_j_holds') ORDER BY 1;
+
+DROP SCHEMA ht, "other schema" CASCADE;
+DROP ROLE regress_racefree_ht;

@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * holds.h
+ *	  The table of open holds, beside a journal.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef RACEFREE_HOLDS_H
+#define RACEFREE_HOLDS_H
+
+#include "ledger/journal.h"
+
+/* The columns of the table. */
+typedef enum HoldsColumn
+{
+	HOLDS_ENTRY_ID,
+	HOLDS_FROM_ID,
+	HOLDS_TO_ID,
+	HOLDS_AMOUNT,
+	HOLDS_EXPIRES_AT
+} HoldsColumn;
+
+#define NUM_HOLDS_COLUMNS (HOLDS_EXPIRES_AT + 1)
+
+/* A table of holds that is open.  Read-only for other rooms. */
+typedef struct Holds
+{
+	Target *table;
+	AttrNumber columns[NUM_HOLDS_COLUMNS];
+	Oid types[NUM_HOLDS_COLUMNS]; /* base types */
+	Oid id_type;				  /* that of the accounts' ids */
+} Holds;
+
+/* An open hold, as its row has it. */
+typedef struct Hold
+{
+	int64 entry;		  /* by which it was booked */
+	Datum ids[NUM_SIDES]; /* of the type of the accounts' ids */
+	Numeric rest;		  /* what is left of it */
+	bool expires;
+	TimestampTz expires_at;
+} Hold;
+
+/* The table */
+
+/*
+ * Create a table of holds for a journal of that name, and return the table's
+ * name, quoted and schema-qualified.
+ */
+extern char *holds_create(Oid schema, const char *journal, bool unlogged,
+						  const char *id_type);
+/* Open the table of that name, which a rule of the journal has. */
+extern void holds_open(Holds *holds, const Journal *journal, const char *name,
+					   Oid id_type, LOCKMODE lockmode);
+extern void holds_close(Holds *holds);
+/* Return true if it is the name of a table with its schema. */
+extern bool holds_is_name(const char *name);
+/* Return true if a table of that name exists. */
+extern bool holds_exist(const char *name);
+
+/* Reading; what is returned lives until run_end() */
+
+/* Find holds by their entries; each gets its hold, or NULL if none is open. */
+extern void holds_find(const Holds *holds, const int64 *entries, int n,
+					   Hold **found);
+/* The holds of a payer that have expired by then, in the order of entries. */
+extern Hold *holds_expired_of(const Holds *holds, Datum payer, TimestampTz now,
+							  int *n);
+/* The entries of holds that have expired by then, the first "most". */
+extern int64 *holds_expired(const Holds *holds, TimestampTz now, int64 most,
+							int *n);
+/* Give all of them to the function, in the order of their entries. */
+extern void holds_scan(const Holds *holds, void (*take)(const Hold *, void *),
+					   void *arg);
+/* Return true if any hold is open. */
+extern bool holds_any(const Holds *holds);
+
+/* Writing; the payers are locked */
+
+extern void holds_insert(const Holds *holds, const Hold *const *all, int n);
+/* Store what is left. */
+extern void holds_update(const Holds *holds, const Hold *const *all, int n);
+extern void holds_delete(const Holds *holds, const int64 *entries, int n);
+/* User code has changed a hold while it was being settled. */
+pg_noreturn extern void holds_error_changed(const Holds *holds, int64 entry);
+
+#endif /* RACEFREE_HOLDS_H */
