@@ -35,6 +35,11 @@ SELECT create_journal('parts', NULL::"An account", request_id_type => 'text', ba
 CREATE TABLE part PARTITION OF parts DEFAULT;
 SELECT guard_journal('parts');
 SELECT reverse_transfer(NULL::account, '"A journal"', 1, 1, 'back again');
+CREATE TABLE card (id text PRIMARY KEY, balance numeric(12,2) NOT NULL, "Held, yet" numeric(12,2) NOT NULL DEFAULT 0);
+INSERT INTO card VALUES ('Ann', 100), ('shop', 0);
+SELECT create_journal('"Card''s journal"', NULL::card, request_id_type => 'text', held_column => 'Held, yet', opening => NULL);
+SELECT hold_transfer(NULL::card, 'Ann', 'shop', 60, '"Card''s journal"', request_id => 'hold', expires_at => '2999-01-01');
+SELECT post_transfer(NULL::card, '"Card''s journal"', 1, 10, final => false);
 CREATE TABLE guarded (id serial, str text, n integer) PARTITION BY HASH (id);
 CREATE TABLE guarded_0 PARTITION OF guarded FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE guarded_1 PARTITION OF guarded FOR VALUES WITH (MODULUS 2, REMAINDER 1);
@@ -173,6 +178,17 @@ for my $way (sort keys %ways)
 			"$command: the partition is guarded");
 	}
 	$answers->(q(SELECT guard_journal('parts')), '0', 'nothing is left to guard');
+
+	# What is held is held, and what is left of a hold can be posted.
+	$refuses->(
+		q(SELECT transfer(NULL::card, 'Ann', 'shop', 41, journal => '"Card''s journal"')),
+		qr/The balance is 90.00, of which 50.00 is held/,
+		'held amounts are no funds');
+	$answers->(
+		q(SELECT amount, replayed FROM hold_transfer(NULL::card, 'Ann', 'shop', 60, '"Card''s journal"', request_id => 'hold', expires_at => '2999-01-01');
+		  SELECT amount, (from_account)."Held, yet", entry->'id' FROM post_transfer(NULL::card, '"Card''s journal"', 1);
+		  SELECT count(*) FROM verify_journal('"Card''s journal"', NULL::card)),
+		"60|t\n50|0.00|3\n0", 'holds go on');
 
 	# The other guard, and the rows that it guards.
 	$refuses->(
