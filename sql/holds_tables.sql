@@ -128,6 +128,23 @@ SELECT status FROM transfer_many(NULL::acct, ARRAY[NULL]::text[], ARRAY[NULL]::t
 	entry_ids => ARRAY[:hold], final => ARRAY[false], journal => 'j');
 SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
 DROP TRIGGER again ON acct;
+-- Triggers of the table of holds that undo what was done, or more
+CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	CASE TG_OP
+	WHEN 'INSERT' THEN DELETE FROM "other schema"."open holds" WHERE entry_id = NEW.entry_id;
+	WHEN 'DELETE' THEN INSERT INTO "other schema"."open holds" SELECT OLD.*;
+	ELSE UPDATE ht.acct SET "on hold" = "on hold" + 1 WHERE id = NEW.from_id;
+	END CASE;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER undo AFTER INSERT OR UPDATE OR DELETE ON "other schema"."open holds"
+	FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION undo();
+SELECT * FROM hold_transfer(NULL::acct, 'c', 'b', 1, 'j');
+SELECT * FROM post_transfer(NULL::acct, 'j', :hold, 1, final => false);
+SELECT * FROM void_transfer(NULL::acct, 'j', :hold);
+DROP TRIGGER undo ON "other schema"."open holds";
 SELECT * FROM "other schema"."open holds";
 SELECT from_account, amount FROM post_transfer(NULL::acct, 'j', :hold, 4, final => false);
 

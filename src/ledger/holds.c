@@ -231,7 +231,7 @@ holds_error_changed(const Holds *holds, int64 entry)
  * ----------
  */
 
-/* Take a hold from a row of all columns, in their order. */
+/* Take a hold from a whole row, or from one of all columns in their order. */
 static void
 holds_read(const Holds *holds, const RowSet *set, uint64 i, Hold *hold)
 {
@@ -240,7 +240,7 @@ holds_read(const Holds *holds, const RowSet *set, uint64 i, Hold *hold)
 
 	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
 	{
-		values[c] = rowset_position(set, i, c + 1, &isnull);
+		values[c] = rowset_column(set, i, holds->columns[c], c + 1, &isnull);
 		if (isnull && c != HOLDS_EXPIRES_AT)
 			elog(ERROR, "column \"%s\" of a hold is null",
 				 holds_columns[c].name);
@@ -269,9 +269,10 @@ holds_all_columns(const Holds *holds)
 
 /* The column by which holds are known, as a key. */
 static ColumnValues *
-holds_key(const Holds *holds)
+holds_key(const Holds *holds, int64 entry)
 {
-	return values_one(holds->columns[HOLDS_ENTRY_ID], (Datum) 0, false);
+	return values_one(holds->columns[HOLDS_ENTRY_ID], Int64GetDatum(entry),
+					  false);
 }
 
 /* Rows of values, each with an entry's id, and with one more column or not. */
@@ -287,20 +288,42 @@ holds_begin_rows(const Holds *holds, int n, HoldsColumn data)
 	return rows;
 }
 
+/* Find a hold by its entry; NULL if it is not open. */
+static Hold *
+holds_find_one(const Holds *holds, int64 entry)
+{
+	RowSet set = run_find(holds->table, holds_key(holds, entry), VIEW_OWN);
+	Hold *hold;
+
+	if (set.nrows == 0)
+		return NULL;
+	if (set.nrows > 1)
+		holds_error_changed(holds, entry);
+	hold = palloc(sizeof(Hold));
+	holds_read(holds, &set, 0, hold);
+	return hold;
+}
+
 /* Find holds by their entries. */
 void
 holds_find(const Holds *holds, const int64 *entries, int n, Hold **found)
 {
-	Rows *rows = holds_begin_rows(holds, n, HOLDS_ENTRY_ID);
+	Rows *rows;
 	RowSet set;
 
+	if (n == 1)
+	{
+		found[0] = holds_find_one(holds, entries[0]);
+		return;
+	}
+	rows = holds_begin_rows(holds, n, HOLDS_ENTRY_ID);
 	for (int i = 0; i < n; i++)
 	{
 		found[i] = NULL;
 		rows_set(rows, 'k', 1, Int64GetDatum(entries[i]), false);
 		rows_add(rows, i);
 	}
-	set = run_rows_find(holds->table, rows, holds_key(holds),
+	set = run_rows_find(holds->table, rows, holds_key(holds, 0),
 						holds_all_columns(holds), VIEW_OWN);
 	for (uint64 i = 0; i < set.nrows; i++)
 	{
@@ -440,7 +463,7 @@ holds_scan(const Holds *holds, void (*take)(const Hold *, void *), void *arg)
 {
 	HoldTaker taker = {holds, take, arg};
 
-	run_scan(holds->table, holds_key(holds), holds_all_columns(holds),
+	run_scan(holds->table, holds_key(holds, 0), holds_all_columns(holds),
 			 holds_take_row, &taker);
 }
 
@@ -490,16 +513,38 @@ holds_sort_columns(const Holds *holds, int *places)
 	}
 }
 
+/* Insert one hold. */
+static void
+holds_insert_one(const Holds *holds, const Hold *hold)
+{
+	ColumnValues no_key = {0};
+	ColumnValues *data = values_make(NUM_HOLDS_COLUMNS);
+
+	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
+		values_set(data, c, holds->columns[c], holds_value(holds, hold, c),
+				   c == HOLDS_EXPIRES_AT && !hold->expires);
+	values_sort(data);
+	if (run_insert(holds->table, &no_key, data, false).nrows != 1)
+		holds_error_changed(holds, hold->entry);
+}
+
 /* Insert holds. */
 void
 holds_insert(const Holds *holds, const Hold *const *all, int n)
 {
 	ColumnValues no_key = {0};
-	ColumnValues *data = holds_all_columns(holds);
-	Rows *rows = rows_begin(1 + NUM_HOLDS_COLUMNS, n);
+	ColumnValues *data;
+	Rows *rows;
 	int places[NUM_HOLDS_COLUMNS];
 	RowSet set;
 
+	if (n == 1)
+	{
+		holds_insert_one(holds, all[0]);
+		return;
+	}
+	data = holds_all_columns(holds);
+	rows = rows_begin(1 + NUM_HOLDS_COLUMNS, n);
 	values_sort(data);
 	holds_sort_columns(holds, places);
 	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
@@ -512,8 +557,8 @@ holds_insert(const Holds *holds, const Hold *const *all, int n)
 					 c == HOLDS_EXPIRES_AT && !all[i]->expires);
 		rows_add(rows, i);
 	}
-	set = run_rows_insert(holds->table, rows, &no_key, data, holds_key(holds),
-						  INSERT_STRICT, NULL, NULL);
+	set = run_rows_insert(holds->table, rows, &no_key, data,
+						  holds_key(holds, 0), INSERT_STRICT, NULL, NULL);
 	if (set.nrows < n)
 		holds_error_changed(holds, all[set.nrows]->entry);
 }
@@ -542,10 +587,21 @@ holds_update(const Holds *holds, const Hold *const *all, int n)
 	ColumnValues data = {.ncolumns = 1,
 						 .attnums = unconstify(AttrNumber *,
 											   &holds->columns[HOLDS_AMOUNT])};
-	Rows *rows = holds_begin_rows(holds, n, HOLDS_AMOUNT);
-	int64 *entries = palloc(sizeof(int64) * (n + 1));
+	Rows *rows;
+	int64 *entries;
 	RowSet set;
 
+	if (n == 1)
+	{
+		if (run_update(holds->table, holds_key(holds, all[0]->entry),
+					   values_one(holds->columns[HOLDS_AMOUNT],
+								  NumericGetDatum(all[0]->rest), false))
+				.nrows != 1)
+			holds_error_changed(holds, all[0]->entry);
+		return;
+	}
+	rows = holds_begin_rows(holds, n, HOLDS_AMOUNT);
+	entries = palloc(sizeof(int64) * (n + 1));
 	for (int i = 0; i < n; i++)
 	{
 		entries[i] = all[i]->entry;
@@ -553,8 +609,8 @@ holds_update(const Holds *holds, const Hold *const *all, int n)
 		rows_set(rows, 'd', 1, NumericGetDatum(all[i]->rest), false);
 		rows_add(rows, i);
 	}
-	set = run_rows_update(holds->table, rows, holds_key(holds), &data, NULL,
-						  holds_key(holds), NULL, NULL);
+	set = run_rows_update(holds->table, rows, holds_key(holds, 0), &data, NULL,
+						  holds_key(holds, 0), NULL, NULL);
 	holds_check_all(holds, &set, entries, n);
 }
 
@@ -562,15 +618,22 @@ holds_update(const Holds *holds, const Hold *const *all, int n)
 void
 holds_delete(const Holds *holds, const int64 *entries, int n)
 {
-	Rows *rows = holds_begin_rows(holds, n, HOLDS_ENTRY_ID);
+	Rows *rows;
 	RowSet set;
 
+	if (n == 1)
+	{
+		if (run_delete(holds->table, holds_key(holds, entries[0])).nrows != 1)
+			holds_error_changed(holds, entries[0]);
+		return;
+	}
+	rows = holds_begin_rows(holds, n, HOLDS_ENTRY_ID);
 	for (int i = 0; i < n; i++)
 	{
 		rows_set(rows, 'k', 1, Int64GetDatum(entries[i]), false);
 		rows_add(rows, i);
 	}
-	set = run_rows_delete(holds->table, rows, holds_key(holds),
-						  holds_key(holds));
+	set = run_rows_delete(holds->table, rows, holds_key(holds, 0),
+						  holds_key(holds, 0));
 	holds_check_all(holds, &set, entries, n);
 }

@@ -396,7 +396,7 @@ ledger_finish(Ledger *ledger, int nmoved, bool plain)
 		settle_store(ledger);
 		doubt = booking_doubt(ledger->journal, plain);
 	}
-	if (ledger->holds != NULL && traits_insert_ran_code(ledger->holds->table))
+	if (settle_ran_code(ledger))
 		doubt = BOOKING_TRIGGERS;
 	if (!plain || doubt == BOOKING_TRIGGERS)
 		ledger->access->reread(ledger);

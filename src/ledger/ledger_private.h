@@ -259,6 +259,8 @@ extern bool settle_rest_entry(const Ledger *ledger, const Transfer *transfer,
 							  JournalEntry *entry);
 /* Store the holds, when all entries are booked. */
 extern void settle_store(const Ledger *ledger);
+/* Return true if code of the user's can have run meanwhile. */
+extern bool settle_ran_code(const Ledger *ledger);
 /* Check that user code has not changed them, after all triggers have run. */
 extern void settle_check_again(const Ledger *ledger);
 

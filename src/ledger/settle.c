@@ -574,32 +574,94 @@ settle_store(const Ledger *ledger)
 	settle_insert(ledger);
 }
 
+/* ----------
+ * Checking again
+ * ----------
+ */
+
+/* Return true if code of the user's can have run while holds were stored. */
+bool
+settle_ran_code(const Ledger *ledger)
+{
+	const Holds *holds = ledger->holds;
+
+	return holds != NULL &&
+		   (traits_insert_ran_code(holds->table) ||
+			traits_update_runs_code(holds->table,
+									holds->columns[HOLDS_AMOUNT]) ||
+			traits_delete_runs_code(holds->table));
+}
+
+/* Holds that a call has stored, and what it has left of them; NULL: nothing. */
+typedef struct StoredHolds
+{
+	int n;
+	int64 *entries;
+	Numeric *rests;
+} StoredHolds;
+
+static void
+stored_add(StoredHolds *stored, int64 entry, Numeric rest)
+{
+	stored->entries[stored->n] = entry;
+	stored->rests[stored->n++] = rest;
+}
+
+/* All holds that the call has stored. */
+static void
+settle_list_stored(const Ledger *ledger, StoredHolds *stored)
+{
+	int most = ledger->nnamed + list_length(ledger->lapses) +
+			   ledger->ntransfers;
+	ListCell *lc;
+
+	stored->n = 0;
+	stored->entries = ALLOC_ARRAY(int64, most);
+	stored->rests = ALLOC_ARRAY(Numeric, most);
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		const NamedHold *named = &ledger->named[i];
+
+		if (settle_was_changed(named))
+			stored_add(stored, named->id,
+					   money_is_positive(named->rest) ? named->rest : NULL);
+	}
+	foreach(lc, ledger->lapses)
+		stored_add(stored, ((const Lapse *) lfirst(lc))->hold->entry, NULL);
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		const Transfer *transfer = &ledger->transfers[i];
+
+		if (transfer->status == TRANSFER_OK &&
+			transfer->asked.kind == ENTRY_HOLD)
+			stored_add(stored, transfer->entry->id, transfer->moved.amount);
+	}
+}
+
 /*
  * Check that user code has not changed the holds, after all triggers have run.
  */
 void
 settle_check_again(const Ledger *ledger)
 {
-	int n = ledger->nnamed;
-	int64 *ids = ALLOC_ARRAY(int64, n);
-	Hold **holds = ALLOC_ARRAY(Hold *, n);
+	StoredHolds stored;
+	Hold **found;
 
-	for (int i = 0; i < n; i++)
-		ids[i] = ledger->named[i].id;
-	if (n > 0)
-		holds_find(ledger->holds, ids, n, holds);
-	for (int i = 0; i < n; i++)
+	if (ledger->holds == NULL)
+		return;
+	settle_list_stored(ledger, &stored);
+	found = ALLOC_ARRAY(Hold *, stored.n);
+	if (stored.n > 0)
+		holds_find(ledger->holds, stored.entries, stored.n, found);
+	for (int i = 0; i < stored.n; i++)
 	{
-		const NamedHold *named = &ledger->named[i];
-		bool is_open;
+		Numeric rest = stored.rests[i];
 
-		if (!settle_was_changed(named))
-			continue;
-		is_open = money_is_positive(named->rest);
-		if ((holds[i] != NULL) != is_open ||
-			(is_open && money_compare(holds[i]->rest, named->rest) != 0))
-			holds_error_changed(ledger->holds, named->id);
+		if ((found[i] == NULL) != (rest == NULL) ||
+			(rest != NULL && money_compare(found[i]->rest, rest) != 0))
+			holds_error_changed(ledger->holds, stored.entries[i]);
 	}
-	pfree(holds);
-	pfree(ids);
+	pfree(found);
+	pfree(stored.rests);
+	pfree(stored.entries);
 }

@@ -314,6 +314,13 @@ run_update(const Target *target, const ColumnValues *key,
 	return run_by_key(target, STMT_UPDATE, key, data, VIEW_OWN);
 }
 
+/* Delete the row, and give what it was. */
+RowSet
+run_delete(const Target *target, const ColumnValues *key)
+{
+	return run_by_key(target, STMT_DELETE, key, NULL, VIEW_OWN);
+}
+
 /* Add to a column of the row, unless its old value is beyond the bound. */
 RowSet
 run_add(const Target *target, const ColumnValues *key, AttrNumber column,

@@ -110,6 +110,8 @@ extern RowSet run_insert(const Target *target, const ColumnValues *key,
 /* Set columns of the row, one at least. */
 extern RowSet run_update(const Target *target, const ColumnValues *key,
 						 const ColumnValues *data);
+/* Delete the row, and give what it was. */
+extern RowSet run_delete(const Target *target, const ColumnValues *key);
 /* Add to a column of the row, unless its old value is beyond the bound. */
 extern RowSet run_add(const Target *target, const ColumnValues *key,
 					  AttrNumber column, Datum change, AddBound bound,

@@ -154,6 +154,16 @@ build_update(Statement *stmt, const StatementSpec *spec)
 	append_returning(stmt, NULL, "");
 }
 
+/* DELETE FROM schema.table WHERE a = $1 RETURNING a, b, c */
+static void
+build_delete(Statement *stmt, const StatementSpec *spec)
+{
+	sql_append(stmt, "DELETE FROM ");
+	sql_append_table(stmt);
+	append_where(stmt, spec->key);
+	append_returning(stmt, NULL, "");
+}
+
 /*
  * UPDATE schema.table SET b = b::type OPERATOR(pg_catalog.+) $1
  *		WHERE a = $2 [ AND b::numeric OPERATOR(pg_catalog.>=) $3 ]
@@ -625,6 +635,7 @@ static const StatementInfo statement_kinds[] = {
 							  STMT_TAKES_DATA, 2},
 	[STMT_UPDATE] = {"update", CMD_UPDATE, build_update,
 					 STMT_TAKES_DATA | STMT_TAKES_KEY, 2},
+	[STMT_DELETE] = {"delete", CMD_DELETE, build_delete, STMT_TAKES_KEY, 2},
 	[STMT_ADD] = {"add", CMD_UPDATE, build_add,
 				  STMT_TAKES_DATA | STMT_TAKES_KEY, 2},
 	[STMT_ADD_ABOVE] = {"add above", CMD_UPDATE, build_add,

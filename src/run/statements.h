@@ -26,6 +26,7 @@ typedef enum StatementKind
 	STMT_INSERT,		  /* INSERT, conflicts are errors */
 	STMT_INSERT_OR_YIELD, /* INSERT ON CONFLICT DO NOTHING */
 	STMT_UPDATE,		  /* UPDATE by key */
+	STMT_DELETE,		  /* DELETE by key */
 	STMT_ADD,			  /* UPDATE by key, adding to a column */
 	STMT_ADD_ABOVE,		  /* same, if the old value is not below a bound */
 	STMT_ADD_BELOW,		  /* same, if the old value is not above a bound */

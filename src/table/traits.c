@@ -157,6 +157,18 @@ traits_update_runs_code(const Target *target, AttrNumber attnum)
 		   bms_is_member(attnum, traits->cascaded);
 }
 
+/* Return true if code of the user's can run during a DELETE. */
+bool
+traits_delete_runs_code(const Target *target)
+{
+	Relation rel = target_relation(target);
+
+	return rel->rd_rel->relkind != RELKIND_RELATION ||
+		   rel->rd_rel->relhassubclass || rel->rd_rules != NULL ||
+		   usercode_in_triggers(rel, TRIGGER_TYPE_DELETE) ||
+		   usercode_in_policies(rel);
+}
+
 /* ----------
  * INSERTs
  * ----------

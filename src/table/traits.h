@@ -22,6 +22,8 @@ extern bool traits_suppress_redundant_updates(const Target *target);
 extern bool traits_rows_can_move(const Target *target);
 /* True if code of the user's can run during an UPDATE of the column. */
 extern bool traits_update_runs_code(const Target *target, AttrNumber attnum);
+/* True if such code can run during a DELETE. */
+extern bool traits_delete_runs_code(const Target *target);
 
 /* INSERTs */
 
