@@ -135,7 +135,7 @@ RESET ROLE;
 GRANT REFERENCES (id) ON jg.acct TO regress_racefree_jg;
 SET ROLE regress_racefree_jg;
 SELECT create_journal('jg.j', NULL::jg.acct);
-SELECT relname, pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relnamespace = 'jg'::regnamespace AND relkind = 'r' ORDER BY relname;
+SELECT relname, relowner = current_user::regrole AS owned FROM pg_class WHERE relnamespace = 'jg'::regnamespace AND relkind = 'r' ORDER BY relname;
 SELECT amount FROM transfer(NULL::jg.acct, 1, 2, 1, journal => 'jg.j');
 UPDATE jg.j SET amount = 2;
 \echo :SQLSTATE
