@@ -7,7 +7,8 @@
 # folder.  "make help" lists them.
 
 CHECKS = check-assert check-sanitize check-valgrind check-discard check-sqlsmith
-TASKS = help demo psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check layer-check
+PACKAGES = dist deb rpm images
+TASKS = help demo psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check layer-check $(PACKAGES)
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -15,6 +16,7 @@ PGFILEDESC = "racefree - get_or_create, update_or_create and transfer without ra
 
 EXTENSION = racefree
 DATA = $(sort $(wildcard racefree--*.sql))
+DOCS = $(wildcard README.md CHANGELOG.md doc/*.md)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=racefree
@@ -49,6 +51,9 @@ $(error PostgreSQL's server development files are missing: install them \
 endif
 include $(PGXS)
 
+# Not among the documents of all extensions.
+docmoduledir := racefree
+
 # PGXS knows nothing about our headers.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h)
 
@@ -82,6 +87,13 @@ help:
 	@echo '     FUZZ_SEED=n                           the same cases as another run'
 	@echo 'make bench              speed, side by side with the plain ways'
 	@echo
+	@echo 'make dist               the archive of a release: dist/racefree-X.Y.Z.zip'
+	@echo 'make deb                packages for Debian, built and tested in a Debian system each'
+	@echo '     DEBIAN_SUITE=trixie                   of this suite'
+	@echo 'make rpm                a package for rpm, tested on a server of its own'
+	@echo 'make images             container images, built and tested without an engine'
+	@echo '     PG_MAJOR=17                           of this major version'
+	@echo
 	@echo 'make format             lay out the C sources'
 	@echo 'make format-check       fail where that would change something'
 	@echo 'make layer-check        fail where a source includes from a storey above its own'
@@ -106,6 +118,9 @@ fuzz:
 
 bench:
 	@test/bench
+
+$(PACKAGES):
+	@test/packages/$@
 
 format:
 	@test/format

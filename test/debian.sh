@@ -58,9 +58,10 @@ make_system()
 		printf 'deb %s experimental main\n' "$mirror" >>"$root/etc/apt/sources.list"
 		prefer_server >"$root/etc/apt/preferences.d/racefree"
 	fi
-	# Proxies and the like, but none of the hooks that name programs.
+	# Proxies and the like, but none of the hooks that name programs.  By other
+	# names: a package that brings such a file would ask which one to keep.
 	for file in /etc/apt/apt.conf.d/*; do
-		! grep -q '^Acquire::' "$file" || cp "$file" "$root/etc/apt/apt.conf.d/"
+		! grep -q '^Acquire::' "$file" || cp "$file" "$root/etc/apt/apt.conf.d/racefree-${file##*/}"
 	done
 	# Servers come without a cluster.
 	mkdir -p "$root/etc/postgresql-common/createcluster.d"
@@ -102,9 +103,19 @@ give_checkout()
 		(list_checkout | tar -C "$checkout" --null -T - -cf -) | tar -C "$root/racefree" -xf -
 }
 
-# Run a command in the system: with mounts and processes of its own, which are
-# gone when the command is.
+# Run a command in the system.
 in_system()
+{
+	local root=$1
+	shift
+
+	with_mounts "$root" chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# Run a command outside of it while the system has what it needs: mounts and
+# processes of their own, which are gone when the command is.
+with_mounts()
 {
 	local root=$1
 	shift
@@ -117,7 +128,6 @@ in_system()
 		mount -t proc proc "$root/proc"
 		mount --rbind /dev "$root/dev"
 		mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-		exec chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
-			PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
+		exec "$@"
 	' bash "$root" "$@"
 }

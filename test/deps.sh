@@ -12,6 +12,11 @@
 #   debootstrap   debootstrap, which makes Debian systems
 #   build    what builds a PostgreSQL server from its source; valgrind
 #   sqlsmith   sqlsmith
+#   archive  git and unzip
+#   autopkgtest   autopkgtest, which tests Debian's packages
+#   pgxn     PGXN's client
+#   rpm      rpmbuild, and what unpacks its packages
+#   images   buildah
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -147,6 +152,33 @@ check_sqlsmith()
 	have sqlsmith || lack "sqlsmith"
 }
 
+check_archive()
+{
+	have git || lack "git" || return
+	have unzip || lack "unzip"
+}
+
+check_autopkgtest()
+{
+	have autopkgtest || lack "autopkgtest"
+}
+
+check_pgxn()
+{
+	have pgxn || lack "pgxn, PGXN's client"
+}
+
+check_images()
+{
+	have buildah || lack "buildah"
+}
+
+check_rpm()
+{
+	have rpmbuild || lack "rpmbuild" || return
+	have cpio || lack "cpio"
+}
+
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
 
 # A python3 earlier on PATH may not be the one the package is for.
@@ -262,6 +294,21 @@ missing_packages()
 				;;
 			sqlsmith)
 				packages+=(sqlsmith)
+				;;
+			archive)
+				packages+=(git unzip)
+				;;
+			autopkgtest)
+				packages+=(autopkgtest)
+				;;
+			rpm)
+				packages+=(rpm cpio)
+				;;
+			pgxn)
+				packages+=(pgxnclient)
+				;;
+			images)
+				packages+=(buildah)
 				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")
