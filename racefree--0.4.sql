@@ -217,12 +217,13 @@ CREATE FUNCTION create_journal(
     closed_column name DEFAULT NULL,
     must_match name[] DEFAULT NULL,
     opening numeric DEFAULT NULL,
-    held_column name DEFAULT NULL)
+    held_column name DEFAULT NULL,
+    guarded boolean DEFAULT false)
 RETURNS regclass
 AS 'MODULE_PATHNAME', 'create_journal'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric, name) IS
+COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric, name, boolean) IS
 'create an append-only table that transfers between these accounts are booked in, by its rules';
 
 CREATE FUNCTION alter_journal(journal regclass, rules jsonb)
@@ -240,6 +241,30 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION journal_guard() IS
 'trigger that refuses to change what is in a journal';
+
+CREATE FUNCTION balance_guard()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'balance_guard'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION balance_guard() IS
+'trigger that lets only transfers change the balances of a guarded journal';
+
+CREATE FUNCTION entry_guard()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'entry_guard'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION entry_guard() IS
+'trigger that lets only transfers insert entries of a guarded journal';
+
+CREATE FUNCTION hold_guard()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'hold_guard'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION hold_guard() IS
+'trigger that lets only racefree change the open holds of a guarded journal';
 
 CREATE FUNCTION guard_journal(journal regclass)
 RETURNS integer

@@ -19,6 +19,8 @@
 
 #include "api/arguments.h"
 #include "base/compat.h"
+#include "ledger/guarded.h"
+#include "ledger/guarded_tree.h"
 #include "ledger/holds.h"
 #include "ledger/journal_rules.h"
 #include "run/run.h"
@@ -38,6 +40,8 @@ typedef struct GivenRules
 {
 	bool given[NUM_GUARD_KEYS];
 	GuardRules rules; /* NULL for those that it takes away */
+	bool begin;		  /* it is to be a guarded journal; a new guard, too */
+	bool end;		  /* it is not to be one any more */
 } GivenRules;
 
 /* ----------
@@ -105,16 +109,46 @@ read_rule_value(GuardKey rule, const JsonbValue *value)
 	return json_string(value);
 }
 
-/* The rule of that name. */
-static GuardKey
+/* What there is besides the rules that the guard's arguments have. */
+#define RULE_GUARDED NUM_GUARD_KEYS
+
+/* The rule of that name, or RULE_GUARDED. */
+static int
 read_rule_name(const JsonbValue *name)
 {
-	const char *names[NUM_GUARD_KEYS - GUARD_FIRST_RULE];
+	const char *names[NUM_GUARD_KEYS - GUARD_FIRST_RULE + 1];
 
-	for (int i = 0; i < lengthof(names); i++)
-		names[i] = guard_key_name(GUARD_FIRST_RULE + i);
+	for (int rule = GUARD_FIRST_RULE; rule < NUM_GUARD_KEYS; rule++)
+		names[rule - GUARD_FIRST_RULE] = guard_key_name(rule);
+	names[RULE_GUARDED - GUARD_FIRST_RULE] = "guarded";
 	return GUARD_FIRST_RULE +
 		   arguments_choose("rule", json_string(name), names, lengthof(names));
+}
+
+/* Read whether it is to be a guarded journal; null is no. */
+static void
+read_guarded(const JsonbValue *value, GivenRules *given)
+{
+	if (value->type != jbvBool && value->type != jbvNull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rule \"%s\" must be true, false or null", "guarded")));
+	given->begin = value->type == jbvBool && value->val.boolean;
+	given->end = !given->begin;
+}
+
+/* Read one of the rules that the object gives. */
+static void
+read_given_rule(int rule, const JsonbValue *value, GivenRules *given)
+{
+	if (rule == RULE_GUARDED)
+	{
+		read_guarded(value, given);
+		return;
+	}
+	given->given[rule] = true;
+	if (value->type != jbvNull)
+		given->rules.values[rule] = read_rule_value(rule, value);
 }
 
 /* Read the rules that the object gives. */
@@ -134,12 +168,10 @@ read_given_rules(Jsonb *object, GivenRules *given)
 	(void) JsonbIteratorNext(&it, &name, false);
 	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)
 	{
-		GuardKey rule = read_rule_name(&name);
+		int rule = read_rule_name(&name);
 
 		(void) JsonbIteratorNext(&it, &value, true);
-		given->given[rule] = true;
-		if (value.type != jbvNull)
-			given->rules.values[rule] = read_rule_value(rule, &value);
+		read_given_rule(rule, &value, given);
 	}
 }
 
@@ -150,14 +182,12 @@ read_given_rules(Jsonb *object, GivenRules *given)
 
 /* A role that may not must not be able to block others. */
 static void
-check_owner(const Journal *journal)
+check_owner(Oid relid)
 {
-	Relation rel = target_relation(journal->table);
-
-	if (!owns_relation(RelationGetRelid(rel), GetUserId()))
+	if (!owns_relation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
-					   get_relkind_objtype(rel->rd_rel->relkind),
-					   RelationGetRelationName(rel));
+					   get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
 }
 
 /* Check the columns that are named, if the journal says of which table. */
@@ -173,6 +203,15 @@ check_columns(const GivenRules *given, const Target *accounts,
 	journal_rules_check(&given->rules, accounts, balance);
 }
 
+/* How the accounts are locked: the columns are looked at, or guarded. */
+static LOCKMODE
+accounts_lock(const GivenRules *given)
+{
+	if (given->end)
+		return GUARDED_END_LOCK;
+	return given->begin ? GUARDED_BEGIN_LOCK : AccessShareLock;
+}
+
 /*
  * Lock the accounts, and then the journal, as transfers do, and check the rules
  * that are given.
@@ -184,8 +223,10 @@ lock_and_check(const Journal *journal, const GivenRules *given)
 	Oid relid = guard_accounts(journal->table, &balance_column);
 	Target *accounts = NULL;
 
+	if (OidIsValid(relid) && (given->begin || given->end))
+		check_owner(relid);
 	if (OidIsValid(relid))
-		accounts = target_open_table(relid, AccessShareLock);
+		accounts = target_open_table(relid, accounts_lock(given));
 	target_lock(journal->table, ShareRowExclusiveLock);
 	if (guard_accounts(journal->table, &balance_column) != relid)
 		ereport(ERROR,
@@ -220,7 +261,7 @@ check_no_hold_is_open(const Journal *journal, const char *name)
 	Holds holds;
 	bool any;
 
-	if (name == NULL || !holds_exist(name))
+	if (name == NULL || !OidIsValid(holds_table(name)))
 		return;
 	holds_open(&holds, journal, name, journal->types[JOURNAL_FROM_ID],
 			   AccessShareLock);
@@ -251,11 +292,11 @@ choose_holds(const Journal *journal, const GuardRules *before,
 
 	if (other || rules->values[GUARD_HELD_COLUMN] == NULL)
 		check_no_hold_is_open(journal, before->values[GUARD_HOLDS]);
-	if (named && other && !holds_exist(holds))
+	if (named && other && !OidIsValid(holds_table(holds)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("table %s does not exist", holds)));
 	if (rules->values[GUARD_HELD_COLUMN] == NULL ||
-		(named && holds_exist(holds)))
+		(named && OidIsValid(holds_table(holds))))
 		return;
 	rules->values[GUARD_HOLDS] =
 		holds_create(RelationGetNamespace(rel), RelationGetRelationName(rel),
@@ -287,6 +328,22 @@ make_commands(const Journal *journal, const GivenRules *given)
 	return commands;
 }
 
+/* Guard what the journal's rules name now, or end that. */
+static void
+change_guarded(Oid relid, const GivenRules *given, Oid caller)
+{
+	Journal journal;
+	GuardedNames names;
+
+	journal_open(&journal, relid, AccessShareLock);
+	guarded_tree_names(journal.table, &names);
+	journal_close(&journal);
+	if (given->end)
+		guarded_tree_end(&names);
+	else
+		guarded_tree_begin(&names, caller);
+}
+
 /* alter_journal(journal regclass, rules jsonb) RETURNS void */
 Datum
 alter_journal(PG_FUNCTION_ARGS)
@@ -300,8 +357,10 @@ alter_journal(PG_FUNCTION_ARGS)
 	arguments_require(fcinfo, ARG_RULES, "rules");
 	read_given_rules(PG_GETARG_JSONB_P(ARG_RULES), &given);
 	journal_open(&journal, PG_GETARG_OID(ARG_JOURNAL), AccessShareLock);
-	check_owner(&journal);
+	check_owner(PG_GETARG_OID(ARG_JOURNAL));
 	journal_check_is_whole(&journal);
+	/* What is guarded follows the rules. */
+	given.begin |= !given.end && guarded_entries(&journal);
 	lock_and_check(&journal, &given);
 
 	run_begin();
@@ -310,6 +369,9 @@ alter_journal(PG_FUNCTION_ARGS)
 	journal_close(&journal);
 	foreach(lc, commands)
 		run_command(lfirst(lc));
+	if (given.begin || given.end)
+		change_guarded(PG_GETARG_OID(ARG_JOURNAL), &given,
+					   fcinfo->flinfo->fn_oid);
 	run_end();
 	PG_RETURN_VOID();
 }

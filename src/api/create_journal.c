@@ -25,6 +25,7 @@
 #include "ledger/accounts.h"
 #include "ledger/guard_arguments.h"
 #include "ledger/guard_tree.h"
+#include "ledger/guarded_tree.h"
 #include "ledger/holds.h"
 #include "ledger/journal.h"
 #include "ledger/journal_rules.h"
@@ -50,7 +51,8 @@ enum
 	ARG_CLOSED_COLUMN,
 	ARG_MUST_MATCH,
 	ARG_OPENING,
-	ARG_HELD_COLUMN
+	ARG_HELD_COLUMN,
+	ARG_GUARDED
 };
 
 /* ----------
@@ -240,6 +242,7 @@ typedef struct JournalArgs
 	Oid request_type;
 	const char *partition_by;
 	GuardRules rules;
+	bool guarded;
 } JournalArgs;
 
 /* Open the table of accounts, and find their columns. */
@@ -315,8 +318,10 @@ read_journal_args(JournalArgs *args, FunctionCallInfo fcinfo)
 	arguments_require(fcinfo, ARG_REQUEST_ID_TYPE, "request_id_type");
 	arguments_require(fcinfo, ARG_FOREIGN_KEYS, "foreign_keys");
 	arguments_require(fcinfo, ARG_BALANCE_COLUMN, "balance_column");
+	arguments_require(fcinfo, ARG_GUARDED, "guarded");
 	args->request_type = read_request_type(fcinfo);
 	args->foreign_keys = PG_GETARG_BOOL(ARG_FOREIGN_KEYS);
+	args->guarded = PG_GETARG_BOOL(ARG_GUARDED);
 	args->partition_by = arguments_get_text(fcinfo, ARG_PARTITION_BY);
 	args->journal = makeRangeVarFromNameList(
 		textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_JOURNAL)));
@@ -393,14 +398,19 @@ make_journal(JournalArgs *args, const JournalForm *form, Oid caller)
 	return relid;
 }
 
-/* Check that transfers between the accounts can be booked in the new table. */
+/*
+ * Check that transfers between the accounts can be booked in the new table, and
+ * take what is to be guarded.
+ */
 static void
-check_journal(const JournalArgs *args, Oid relid)
+check_journal(const JournalArgs *args, Oid relid, GuardedNames *names)
 {
 	Journal journal;
 
 	journal_open(&journal, relid, RowExclusiveLock);
 	journal_check_accounts(&journal, &args->accounts);
+	if (args->guarded)
+		guarded_tree_names(journal.table, names);
 	journal_close(&journal);
 }
 
@@ -410,7 +420,7 @@ check_journal(const JournalArgs *args, Oid relid)
  *				  balance_column name, partition_by text,
  *				  min_balance_column name, max_balance_column name,
  *				  closed_column name, must_match name[], opening numeric,
- *				  held_column name)
+ *				  held_column name, guarded boolean)
  *				  RETURNS regclass
  */
 Datum
@@ -418,14 +428,17 @@ create_journal(PG_FUNCTION_ARGS)
 {
 	JournalArgs args;
 	JournalForm form;
+	GuardedNames names;
 	Oid journal;
 
 	read_journal_args(&args, fcinfo);
 	choose_form(&args, &form);
 	run_begin();
 	journal = make_journal(&args, &form, fcinfo->flinfo->fn_oid);
-	run_end();
-	check_journal(&args, journal);
+	check_journal(&args, journal, &names);
 	accounts_close(&args.accounts);
+	if (args.guarded)
+		guarded_tree_begin(&names, fcinfo->flinfo->fn_oid);
+	run_end();
 	PG_RETURN_OID(journal);
 }

@@ -341,6 +341,45 @@ accounts_find_mismatch(const Accounts *accounts, const Account *a,
 }
 
 /* ----------
+ * Rows that guards see
+ * ----------
+ */
+
+/*
+ * Read an account's row whose balance, or what is held of it, was changed.  False
+ * if it is another column of the row that was, or if the row has no account or
+ * no number there.
+ */
+bool
+accounts_read_written(const Accounts *accounts, const WrittenRow *row,
+					  WrittenAccount *written)
+{
+	const Target *table = accounts->table;
+	const MoneyColumn *money = &accounts->balance;
+	Datum before;
+	Datum after;
+	bool nulls[3];
+
+	if (row->before == NULL || row->after == NULL)
+		return false;
+	written->is_held = accounts->has_held &&
+					   writes_is_column(table, row, accounts->held.attnum);
+	if (written->is_held)
+		money = &accounts->held;
+	else if (!writes_is_column(table, row, money->attnum))
+		return false;
+	written->id = writes_column(table, row, row->after, accounts->id.attnum,
+								&nulls[0]);
+	before = writes_column(table, row, row->before, money->attnum, &nulls[1]);
+	after = writes_column(table, row, row->after, money->attnum, &nulls[2]);
+	if (nulls[0] || nulls[1] || nulls[2])
+		return false;
+	written->before = money_from_column(money, before);
+	written->after = money_from_column(money, after);
+	return true;
+}
+
+/* ----------
  * Messages
  * ----------
  */

@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 #include "ledger/money.h"
+#include "ledger/writes.h"
 #include "run/rowset.h"
 #include "table/ids.h"
 #include "table/values.h"
@@ -120,6 +121,20 @@ extern Numeric accounts_held(const Account *account);
 /* The first column of "match" in which two accounts differ, or invalid. */
 extern AttrNumber accounts_find_mismatch(const Accounts *accounts,
 										 const Account *a, const Account *b);
+
+/* An account's row as a guard sees it when the balance was changed. */
+typedef struct WrittenAccount
+{
+	Datum id;
+	bool is_held; /* the next are what is held, else the balance */
+	Numeric before;
+	Numeric after;
+} WrittenAccount;
+
+/* Read one; false if the row is none, or has another column that changed. */
+extern bool accounts_read_written(const Accounts *accounts,
+								  const WrittenRow *row,
+								  WrittenAccount *written);
 
 /* Messages */
 

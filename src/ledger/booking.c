@@ -24,6 +24,7 @@
 
 #include "base/errors.h"
 #include "ledger/booking.h"
+#include "ledger/guarded.h"
 #include "ledger/own_columns.h"
 #include "ledger/progress.h"
 #include "table/columns.h"
@@ -182,6 +183,19 @@ booking_stored_value(const Booking *booking, const BookedColumns *booked,
 	return rowset_column(set, i, booked->attnums[n], before + n + 1, isnull);
 }
 
+/* Return true if the value is the one that was given in the n-th column. */
+static bool
+booking_is_given(const Booking *booking, const BookedColumns *booked,
+				 BookedValues *given, int n, Datum value, bool isnull)
+{
+	AttrNumber attnum = booked->attnums[n];
+	ColumnValues a = {1, &attnum, &given->values[n], &given->nulls[n]};
+	ColumnValues b = {1, &attnum, &value, &isnull};
+
+	return values_find_difference(booking->journal->table, &a, &b) ==
+		   InvalidAttrNumber;
+}
+
 /*
  * Check that a row holds what was given.  A trigger may have changed it; then
  * the journal would not say what was moved, or the request would not be found
@@ -197,14 +211,11 @@ booking_check_row(const Booking *booking, const BookedColumns *booked,
 	{
 		bool isnull;
 		Datum value;
-		ColumnValues a = {1, &booked->attnums[n], &given->values[n],
-						  &given->nulls[n]};
-		ColumnValues b = {1, &booked->attnums[n], &value, &isnull};
 
 		if (!journal_column_is_checked(booked->columns[n]))
 			continue;
 		value = booking_stored_value(booking, booked, set, i, n, &isnull);
-		if (values_find_difference(journal->table, &a, &b) != InvalidAttrNumber)
+		if (!booking_is_given(booking, booked, given, n, value, isnull))
 			ereport(ERROR,
 					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 					 errmsg("column \"%s\" of journal \"%s\" was not stored "
@@ -243,6 +254,96 @@ booking_may_differ(const Booking *booking, const BookedColumns *booked)
  * ----------
  */
 
+/* The entries that an INSERT is to write, in their order. */
+typedef struct ExpectedEntries
+{
+	const Booking *booking;
+	const BookedColumns *booked;
+	int nwritten;
+	WrittenOnce last; /* where the last of these is */
+} ExpectedEntries;
+
+/* Return true if the row holds what is given for that entry. */
+static bool
+booking_is_entry(const ExpectedEntries *expected, const WrittenRow *row, int i)
+{
+	const Booking *booking = expected->booking;
+	const BookedColumns *booked = expected->booked;
+	BookedValues given;
+
+	booking_values(booking, booked, &booking->entries[i], &given);
+	for (int n = 0; n < booked->ncolumns; n++)
+	{
+		bool isnull;
+		Datum value;
+
+		if (!journal_column_is_checked(booked->columns[n]))
+			continue;
+		value = writes_column(booking->journal->table, row, row->after,
+							  booked->attnums[n], &isnull);
+		if (!booking_is_given(booking, booked, &given, n, value, isnull))
+			return false;
+	}
+	return true;
+}
+
+/* Return true if the row is the entry that comes next, or the last again. */
+static bool
+booking_expects(const WrittenRow *row, void *arg)
+{
+	ExpectedEntries *expected = arg;
+
+	if (expected->nwritten > 0 && writes_count(&expected->last, row))
+		return true;
+	if (expected->nwritten == expected->booking->nentries ||
+		!booking_is_entry(expected, row, expected->nwritten))
+		return false;
+	expected->nwritten++;
+	expected->last = (WrittenOnce){0};
+	return writes_count(&expected->last, row);
+}
+
+/* Run the INSERT, of "rows" or of the values of one entry. */
+static RowSet
+booking_run(const Booking *booking, Rows *rows, const ColumnValues *data,
+			const ColumnValues *result)
+{
+	const Target *table = booking->journal->table;
+	ColumnValues no_key = {0};
+
+	if (rows == NULL)
+		return run_insert(table, &no_key, data, false);
+	return run_rows_insert(table, rows, &no_key, data, result,
+						   booking->entries[0].has_id ? INSERT_OVERRIDING
+													  : INSERT_STRICT,
+						   booking->context, booking->arg);
+}
+
+/* The same; where entries are guarded, tell the guards. */
+static RowSet
+booking_run_guarded(const Booking *booking, const BookedColumns *booked,
+					Rows *rows, const ColumnValues *data,
+					const ColumnValues *result)
+{
+	ExpectedEntries expected = {.booking = booking, .booked = booked};
+	Writes writes;
+	RowSet set;
+
+	if (!guarded_entries(booking->journal))
+		return booking_run(booking, rows, data, result);
+	writes_begin(&writes, booking->journal->table, booking_expects, &expected);
+	PG_TRY();
+	{
+		set = booking_run(booking, rows, data, result);
+	}
+	PG_FINALLY();
+	{
+		writes_end(&writes);
+	}
+	PG_END_TRY();
+	return set;
+}
+
 /* Insert an entry that is alone, and keep its row. */
 static void
 booking_insert_alone(Booking *booking, const BookedColumns *booked)
@@ -251,11 +352,10 @@ booking_insert_alone(Booking *booking, const BookedColumns *booked)
 	JournalEntry *entry = &booking->entries[0];
 	BookedValues values;
 	ColumnValues data;
-	ColumnValues no_key = {0};
 
 	Assert(booking->nentries == 1);
 	data = booking_all_values(booking, booked, entry, &values);
-	booking->row = run_insert(table, &no_key, &data, false);
+	booking->row = booking_run_guarded(booking, booked, NULL, &data, NULL);
 	if (booking->row.nrows == 0)
 		error_insert_suppressed(target_relation(table));
 	if (booking_may_differ(booking, booked))
@@ -382,9 +482,7 @@ booking_insert_rows(Booking *booking, const BookedColumns *booked)
 {
 	Target *table = booking->journal->table;
 	bool check = booking_may_differ(booking, booked);
-	bool drawn = booking->entries[0].has_id;
 	ColumnValues *data;
-	ColumnValues no_key = {0};
 	Progress progress;
 	Rows *rows;
 	RowSet stored;
@@ -394,10 +492,8 @@ booking_insert_rows(Booking *booking, const BookedColumns *booked)
 					 &progress);
 	data = booking_all_columns(booked, booking->entries[0].columns);
 	rows = booking_make_rows(booking, booked, data, &progress);
-	stored = run_rows_insert(table, rows, &no_key, data,
-							 booking_result(booking, booked, check),
-							 drawn ? INSERT_OVERRIDING : INSERT_STRICT,
-							 booking->context, booking->arg);
+	stored = booking_run_guarded(booking, booked, rows, data,
+								 booking_result(booking, booked, check));
 	if (stored.nrows < booking->nentries)
 		error_insert_suppressed(target_relation(table));
 	for (int i = 0; i < booking->nentries; i++)

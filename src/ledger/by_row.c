@@ -79,6 +79,114 @@ by_row_check(const Ledger *ledger, const Party *party, Numeric expected)
 }
 
 /* ----------
+ * Writing
+ * ----------
+ */
+
+/* The one row that an UPDATE is to write. */
+typedef struct ExpectedRow
+{
+	const Accounts *accounts;
+	const Account *account;
+	Numeric change;	 /* of the balance; or NULL */
+	Numeric balance; /* to which it is set, if there is no change */
+	Numeric held;	 /* to which that is set; NULL if it is not */
+	WrittenOnce once;
+} ExpectedRow;
+
+/* Return true if the column has what was to be written. */
+static bool
+by_row_is_right(const ExpectedRow *expected, const WrittenAccount *written)
+{
+	if (written->is_held)
+		return expected->held != NULL &&
+			   money_compare(written->after, expected->held) == 0;
+	if (expected->change == NULL)
+		return money_compare(written->after, expected->balance) == 0;
+	return money_compare(money_plus(written->before, expected->change),
+						 written->after) == 0;
+}
+
+/* Return true if it is this row, changed as was to be written. */
+static bool
+by_row_expects(const WrittenRow *row, void *arg)
+{
+	ExpectedRow *expected = arg;
+	const Accounts *accounts = expected->accounts;
+	WrittenAccount written;
+
+	return accounts_read_written(accounts, row, &written) &&
+		   ids_compare(&accounts->id, written.id, expected->account->id) == 0 &&
+		   by_row_is_right(expected, &written) &&
+		   writes_count(&expected->once, row);
+}
+
+/* Add to the balance of a party, unless it is beyond the bound. */
+static RowSet
+by_row_add(Ledger *ledger, Party *party, Numeric change, AddBound bound,
+		   Numeric limit)
+{
+	const Accounts *accounts = &ledger->accounts;
+	ColumnValues key = by_row_key(ledger, party);
+	Datum value = money_to_column(&accounts->balance, change);
+	ExpectedRow expected = {.accounts = accounts,
+							.account = &party->account,
+							.change = change};
+	Writes writes;
+	RowSet set;
+
+	if (!ledger->guarded)
+		return run_add(accounts->table, &key, accounts->balance.attnum, value,
+					   bound, limit);
+	writes_begin(&writes, accounts->table, by_row_expects, &expected);
+	PG_TRY();
+	{
+		set = run_add(accounts->table, &key, accounts->balance.attnum, value,
+					  bound, limit);
+	}
+	PG_FINALLY();
+	{
+		writes_end(&writes);
+	}
+	PG_END_TRY();
+	return set;
+}
+
+/* Set both the balance of a party and what is held of it. */
+static RowSet
+by_row_set(Ledger *ledger, Party *party, Numeric balance)
+{
+	const Accounts *accounts = &ledger->accounts;
+	ColumnValues key = by_row_key(ledger, party);
+	ColumnValues *data = values_make(2);
+	ExpectedRow expected = {.accounts = accounts,
+							.account = &party->account,
+							.balance = balance,
+							.held = party->due_held};
+	Writes writes;
+	RowSet set;
+
+	values_set(data, 0, accounts->balance.attnum,
+			   money_to_column(&accounts->balance, balance), false);
+	values_set(data, 1, accounts->held.attnum,
+			   money_to_column(&accounts->held, party->due_held), false);
+	values_sort(data);
+	if (!ledger->guarded)
+		return run_update(accounts->table, &key, data);
+	writes_begin(&writes, accounts->table, by_row_expects, &expected);
+	PG_TRY();
+	{
+		set = run_update(accounts->table, &key, data);
+	}
+	PG_FINALLY();
+	{
+		writes_end(&writes);
+	}
+	PG_END_TRY();
+	return set;
+}
+
+/* ----------
  * Without reading first
  * ----------
  */
@@ -101,13 +209,9 @@ by_row_check(const Ledger *ledger, const Party *party, Numeric expected)
 static bool
 by_row_update_if_sound(Ledger *ledger, Party *party, Side side, Numeric change)
 {
-	const Accounts *accounts = &ledger->accounts;
-	ColumnValues key = by_row_key(ledger, party);
 	Numeric limit;
 	AddBound bound = rules_bound(&ledger->rules, side, change, &limit);
-	RowSet set = run_add(accounts->table, &key, accounts->balance.attnum,
-						 money_to_column(&accounts->balance, change), bound,
-						 limit);
+	RowSet set = by_row_add(ledger, party, change, bound, limit);
 
 	/* NULL and NaN stay NULL and NaN after adding: let the checks report it. */
 	if (!by_row_take_one(ledger, party, set) || party->account.balance_null ||
@@ -262,34 +366,6 @@ by_row_lock(Ledger *ledger)
 	}
 }
 
-/* Set both the balance and what is held of it. */
-static RowSet
-by_row_set(Ledger *ledger, Party *party, Numeric balance)
-{
-	const Accounts *accounts = &ledger->accounts;
-	ColumnValues key = by_row_key(ledger, party);
-	ColumnValues *data = values_make(2);
-
-	values_set(data, 0, accounts->balance.attnum,
-			   money_to_column(&accounts->balance, balance), false);
-	values_set(data, 1, accounts->held.attnum,
-			   money_to_column(&accounts->held, party->due_held), false);
-	values_sort(data);
-	return run_update(accounts->table, &key, data);
-}
-
-/* Add to the balance. */
-static RowSet
-by_row_add(Ledger *ledger, Party *party, Numeric change)
-{
-	const Accounts *accounts = &ledger->accounts;
-	ColumnValues key = by_row_key(ledger, party);
-
-	return run_add(accounts->table, &key, accounts->balance.attnum,
-				   money_to_column(&accounts->balance, change), ADD_ALWAYS,
-				   NULL);
-}
-
 /*
  * Add to the balances, in the order in which the rows were locked.  Where a
  * column has what is held, both are set at once: a CHECK over both never sees
@@ -314,7 +390,8 @@ by_row_store(Ledger *ledger)
 		(void) by_row_take_one(ledger, party,
 							   ledger->holds != NULL
 								   ? by_row_set(ledger, party, balance)
-								   : by_row_add(ledger, party, change));
+								   : by_row_add(ledger, party, change,
+												ADD_ALWAYS, NULL));
 		by_row_check(ledger, party, balance);
 		party->stored = true;
 		racefree_injection_point("racefree-accounts-half-stored");

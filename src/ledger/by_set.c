@@ -246,6 +246,93 @@ by_set_has_changed(const Party *party)
 			money_compare(party->locked_held, party->due_held) != 0);
 }
 
+/* The rows that the UPDATE is to write. */
+typedef struct ExpectedRows
+{
+	const Ledger *ledger;
+	WrittenOnce *once; /* of each party */
+} ExpectedRows;
+
+/* The party with that id; NULL if there is none. */
+static const Party *
+by_set_find(const Ledger *ledger, Datum id)
+{
+	int low = 0;
+	int high = ledger->nparties - 1;
+
+	while (low <= high)
+	{
+		int middle = low + (high - low) / 2;
+		const Party *party = &ledger->parties[middle];
+		int order = ids_compare(&ledger->accounts.id, id, party->account.id);
+
+		if (order == 0)
+			return party;
+		if (order < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+/*
+ * Return true if it is the row of a party, with the balance of that, or what is
+ * held of it.
+ */
+static bool
+by_set_expects(const WrittenRow *row, void *arg)
+{
+	ExpectedRows *expected = arg;
+	const Ledger *ledger = expected->ledger;
+	WrittenAccount written;
+	const Party *party;
+	Numeric due;
+
+	if (!accounts_read_written(&ledger->accounts, row, &written))
+		return false;
+	party = by_set_find(ledger, written.id);
+	if (party == NULL || !party->moved)
+		return false;
+	due = written.is_held ? party->due_held : party->account.balance;
+	return due != NULL && money_compare(written.after, due) == 0 &&
+		   writes_count(&expected->once[party - ledger->parties], row);
+}
+
+/* Update the rows to the balances of the parties. */
+static RowSet
+by_set_update(Ledger *ledger, Rows *rows)
+{
+	const Accounts *accounts = &ledger->accounts;
+	AttrNumber written[2];
+	AttrNumber read[] = {accounts->balance.attnum, accounts->held.attnum};
+	ColumnValues data = {.ncolumns = by_set_written_columns(accounts, written),
+						 .attnums = written};
+	ColumnValues result = {.ncolumns = data.ncolumns, .attnums = read};
+	ColumnValues *key = by_set_key(accounts);
+	ExpectedRows expected = {.ledger = ledger};
+	Writes writes;
+	RowSet set;
+
+	if (!ledger->guarded)
+		return run_rows_update(accounts->table, rows, key, &data, NULL, &result,
+							   NULL, NULL);
+	expected.once = ALLOC_ARRAY0(WrittenOnce, ledger->nparties);
+	writes_begin(&writes, accounts->table, by_set_expects, &expected);
+	PG_TRY();
+	{
+		set = run_rows_update(accounts->table, rows, key, &data, NULL, &result,
+							  NULL, NULL);
+	}
+	PG_FINALLY();
+	{
+		writes_end(&writes);
+	}
+	PG_END_TRY();
+	pfree(expected.once);
+	return set;
+}
+
 /*
  * Store the balances with one UPDATE.  One that changes nothing may be
  * suppressed by the trigger that is made for that.
@@ -254,16 +341,10 @@ static void
 by_set_store(Ledger *ledger)
 {
 	const Accounts *accounts = &ledger->accounts;
-	AttrNumber written[2];
-	AttrNumber read[] = {accounts->balance.attnum, accounts->held.attnum};
-	ColumnValues data = {.ncolumns = by_set_written_columns(accounts, written),
-						 .attnums = written};
-	ColumnValues result = {.ncolumns = data.ncolumns, .attnums = read};
 	bool redundant = traits_suppress_redundant_updates(accounts->table);
 	Rows *rows = by_set_make_rows(ledger, by_set_is_moved, true);
 	int nrows = rows_count(rows);
-	RowSet set = run_rows_update(accounts->table, rows, by_set_key(accounts),
-								 &data, NULL, &result, NULL, NULL);
+	RowSet set = by_set_update(ledger, rows);
 
 	by_set_check_rows(ledger, &set);
 	for (int i = 0; i < ledger->nparties && set.nrows < nrows; i++)

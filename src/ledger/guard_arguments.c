@@ -18,21 +18,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "base/compat.h"
 #include "ledger/guard_arguments.h"
-
-/* Its address distinguishes our function from others of the same name. */
-extern PGDLLEXPORT Datum journal_guard(PG_FUNCTION_ARGS);
+#include "table/own_triggers.h"
 
 static const char *const guard_key_names[] = {
 	[GUARD_ACCOUNTS] = "accounts",
@@ -62,30 +56,6 @@ guard_key_name(GuardKey key)
  * ----------
  */
 
-/* Return true if the function is our journal_guard(), whatever its SQL name. */
-static bool
-is_journal_guard(Oid function)
-{
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	FmgrInfo info;
-	Datum source;
-	bool isnull;
-	bool plausible;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	/* Do not load a library only to see that the function is another one. */
-	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
-	plausible = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId &&
-				!isnull &&
-				strcmp(TextDatumGetCString(source), "journal_guard") == 0;
-	ReleaseSysCache(tuple);
-	if (!plausible)
-		return false;
-	fmgr_info(function, &info);
-	return info.fn_addr == journal_guard;
-}
-
 /*
  * Return true if the trigger is a guard of a journal.  The look-up may rebuild
  * the table's relcache entry, which frees the entry's triggers, so the trigger
@@ -94,7 +64,8 @@ is_journal_guard(Oid function)
 bool
 guard_is_guard(const Trigger *trigger)
 {
-	return !trigger->tgisinternal && is_journal_guard(trigger->tgfoid);
+	return !trigger->tgisinternal &&
+		   own_triggers_which(trigger->tgfoid) == OWN_JOURNAL_GUARD;
 }
 
 /* Return true if the trigger is a guard that can name accounts. */

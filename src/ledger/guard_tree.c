@@ -62,8 +62,8 @@ trigger_exists(const char *name, List *tables)
 }
 
 /* A name that no trigger of these tables has. */
-static const char *
-choose_trigger_name(const char *name, List *tables)
+const char *
+guard_tree_trigger_name(const char *name, List *tables)
 {
 	const char *chosen = name;
 
@@ -120,16 +120,17 @@ guard_table(Oid relid, List *tables, const char *function,
 
 	table_close(rel, NoLock);
 	if (!rows)
-		run_command(psprintf("CREATE TRIGGER %s BEFORE UPDATE OR DELETE ON %s"
-							 " FOR EACH ROW EXECUTE FUNCTION %s(%s)",
-							 choose_trigger_name("journal_guard",
-												 partitioned ? tables : itself),
-							 name, function, arguments));
+		run_command(
+			psprintf("CREATE TRIGGER %s BEFORE UPDATE OR DELETE ON %s"
+					 " FOR EACH ROW EXECUTE FUNCTION %s(%s)",
+					 guard_tree_trigger_name("journal_guard",
+											 partitioned ? tables : itself),
+					 name, function, arguments));
 	if (!truncate)
 		run_command(
 			psprintf("CREATE TRIGGER %s BEFORE TRUNCATE ON %s"
 					 " FOR EACH STATEMENT EXECUTE FUNCTION %s()",
-					 choose_trigger_name("journal_guard_truncate", itself),
+					 guard_tree_trigger_name("journal_guard_truncate", itself),
 					 name, function));
 	return !rows || !truncate;
 }

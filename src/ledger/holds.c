@@ -97,7 +97,7 @@ holds_is_name(const char *name)
 }
 
 /* The table of that name, quoted and schema-qualified; invalid if none is. */
-static Oid
+Oid
 holds_table(const char *name)
 {
 	List *names;
@@ -108,13 +108,6 @@ holds_table(const char *name)
 		elog(ERROR, "invalid name of a table of holds: \"%s\"", name);
 	return get_relname_relid(lsecond(names),
 							 get_namespace_oid(linitial(names), true));
-}
-
-/* Return true if a table of that name exists. */
-bool
-holds_exist(const char *name)
-{
-	return OidIsValid(holds_table(name));
 }
 
 /* Report that the table is not there. */
@@ -257,7 +250,7 @@ holds_read(const Holds *holds, const RowSet *set, uint64 i, Hold *hold)
 }
 
 /* All columns, in their order, without values. */
-static ColumnValues *
+ColumnValues *
 holds_all_columns(const Holds *holds)
 {
 	ColumnValues *columns = values_make(NUM_HOLDS_COLUMNS);
@@ -268,7 +261,7 @@ holds_all_columns(const Holds *holds)
 }
 
 /* The column by which holds are known, as a key. */
-static ColumnValues *
+ColumnValues *
 holds_key(const Holds *holds, int64 entry)
 {
 	return values_one(holds->columns[HOLDS_ENTRY_ID], Int64GetDatum(entry),
@@ -276,7 +269,7 @@ holds_key(const Holds *holds, int64 entry)
 }
 
 /* Rows of values, each with an entry's id, and with one more column or not. */
-static Rows *
+Rows *
 holds_begin_rows(const Holds *holds, int n, HoldsColumn data)
 {
 	Rows *rows = rows_begin(data == HOLDS_ENTRY_ID ? 2 : 3, n);
@@ -474,166 +467,4 @@ holds_any(const Holds *holds)
 	return run_query_view(holds->table, &holds_any_query, holds->columns, NULL,
 						  VIEW_LATEST, 0)
 			   .nrows > 0;
-}
-
-/* ----------
- * Writing
- * ----------
- */
-
-/* The value of a hold in a column. */
-static Datum
-holds_value(const Holds *holds, const Hold *hold, HoldsColumn column)
-{
-	switch (column)
-	{
-		case HOLDS_ENTRY_ID:
-			return Int64GetDatum(hold->entry);
-		case HOLDS_FROM_ID:
-		case HOLDS_TO_ID:
-			return ids_convert(holds->id_type, holds->types[column],
-							   hold->ids[column - HOLDS_FROM_ID]);
-		case HOLDS_AMOUNT:
-			return NumericGetDatum(hold->rest);
-		case HOLDS_EXPIRES_AT:
-			return TimestampTzGetDatum(hold->expires_at);
-	}
-	return (Datum) 0;
-}
-
-/* The place of each column among all of them, from 1, by their numbers. */
-static void
-holds_sort_columns(const Holds *holds, int *places)
-{
-	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
-	{
-		places[c] = 1;
-		for (int other = 0; other < NUM_HOLDS_COLUMNS; other++)
-			places[c] += holds->columns[other] < holds->columns[c] ? 1 : 0;
-	}
-}
-
-/* Insert one hold. */
-static void
-holds_insert_one(const Holds *holds, const Hold *hold)
-{
-	ColumnValues no_key = {0};
-	ColumnValues *data = values_make(NUM_HOLDS_COLUMNS);
-
-	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
-		values_set(data, c, holds->columns[c], holds_value(holds, hold, c),
-				   c == HOLDS_EXPIRES_AT && !hold->expires);
-	values_sort(data);
-	if (run_insert(holds->table, &no_key, data, false).nrows != 1)
-		holds_error_changed(holds, hold->entry);
-}
-
-/* Insert holds. */
-void
-holds_insert(const Holds *holds, const Hold *const *all, int n)
-{
-	ColumnValues no_key = {0};
-	ColumnValues *data;
-	Rows *rows;
-	int places[NUM_HOLDS_COLUMNS];
-	RowSet set;
-
-	if (n == 1)
-	{
-		holds_insert_one(holds, all[0]);
-		return;
-	}
-	data = holds_all_columns(holds);
-	rows = rows_begin(1 + NUM_HOLDS_COLUMNS, n);
-	values_sort(data);
-	holds_sort_columns(holds, places);
-	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
-		rows_add_base_column(rows, 'd', places[c], holds->table,
-							 holds->columns[c]);
-	for (int i = 0; i < n; i++)
-	{
-		for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
-			rows_set(rows, 'd', places[c], holds_value(holds, all[i], c),
-					 c == HOLDS_EXPIRES_AT && !all[i]->expires);
-		rows_add(rows, i);
-	}
-	set = run_rows_insert(holds->table, rows, &no_key, data,
-						  holds_key(holds, 0), INSERT_STRICT, NULL, NULL);
-	if (set.nrows < n)
-		holds_error_changed(holds, all[set.nrows]->entry);
-}
-
-/* Report a hold that a statement gave no row for, if it gave too few. */
-static void
-holds_check_all(const Holds *holds, const RowSet *set, const int64 *entries,
-				int n)
-{
-	bool *seen = palloc0(sizeof(bool) * (n + 1));
-
-	for (uint64 i = 0; i < set->nrows; i++)
-		seen[rowset_number(set, i)] = true;
-	for (int i = 0; i < n; i++)
-	{
-		if (!seen[i])
-			holds_error_changed(holds, entries[i]);
-	}
-	pfree(seen);
-}
-
-/* Store what is left of holds. */
-void
-holds_update(const Holds *holds, const Hold *const *all, int n)
-{
-	ColumnValues data = {.ncolumns = 1,
-						 .attnums = unconstify(AttrNumber *,
-											   &holds->columns[HOLDS_AMOUNT])};
-	Rows *rows;
-	int64 *entries;
-	RowSet set;
-
-	if (n == 1)
-	{
-		if (run_update(holds->table, holds_key(holds, all[0]->entry),
-					   values_one(holds->columns[HOLDS_AMOUNT],
-								  NumericGetDatum(all[0]->rest), false))
-				.nrows != 1)
-			holds_error_changed(holds, all[0]->entry);
-		return;
-	}
-	rows = holds_begin_rows(holds, n, HOLDS_AMOUNT);
-	entries = palloc(sizeof(int64) * (n + 1));
-	for (int i = 0; i < n; i++)
-	{
-		entries[i] = all[i]->entry;
-		rows_set(rows, 'k', 1, Int64GetDatum(entries[i]), false);
-		rows_set(rows, 'd', 1, NumericGetDatum(all[i]->rest), false);
-		rows_add(rows, i);
-	}
-	set = run_rows_update(holds->table, rows, holds_key(holds, 0), &data, NULL,
-						  holds_key(holds, 0), NULL, NULL);
-	holds_check_all(holds, &set, entries, n);
-}
-
-/* Delete holds. */
-void
-holds_delete(const Holds *holds, const int64 *entries, int n)
-{
-	Rows *rows;
-	RowSet set;
-
-	if (n == 1)
-	{
-		if (run_delete(holds->table, holds_key(holds, entries[0])).nrows != 1)
-			holds_error_changed(holds, entries[0]);
-		return;
-	}
-	rows = holds_begin_rows(holds, n, HOLDS_ENTRY_ID);
-	for (int i = 0; i < n; i++)
-	{
-		rows_set(rows, 'k', 1, Int64GetDatum(entries[i]), false);
-		rows_add(rows, i);
-	}
-	set = run_rows_delete(holds->table, rows, holds_key(holds, 0),
-						  holds_key(holds, 0));
-	holds_check_all(holds, &set, entries, n);
 }

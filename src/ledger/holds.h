@@ -11,6 +11,7 @@
 #define RACEFREE_HOLDS_H
 
 #include "ledger/journal.h"
+#include "run/run.h"
 
 /* The columns of the table. */
 typedef enum HoldsColumn
@@ -57,8 +58,8 @@ extern void holds_open(Holds *holds, const Journal *journal, const char *name,
 extern void holds_close(Holds *holds);
 /* Return true if it is the name of a table with its schema. */
 extern bool holds_is_name(const char *name);
-/* Return true if a table of that name exists. */
-extern bool holds_exist(const char *name);
+/* The table of that name; invalid if there is none. */
+extern Oid holds_table(const char *name);
 
 /* Reading; what is returned lives until run_end() */
 
@@ -77,13 +78,16 @@ extern void holds_scan(const Holds *holds, void (*take)(const Hold *, void *),
 /* Return true if any hold is open. */
 extern bool holds_any(const Holds *holds);
 
-/* Writing; the payers are locked */
-
-extern void holds_insert(const Holds *holds, const Hold *const *all, int n);
-/* Store what is left. */
-extern void holds_update(const Holds *holds, const Hold *const *all, int n);
-extern void holds_delete(const Holds *holds, const int64 *entries, int n);
 /* User code has changed a hold while it was being settled. */
 pg_noreturn extern void holds_error_changed(const Holds *holds, int64 entry);
+
+/* For who reads or writes rows of the table */
+
+/* All columns, in their order here, without values. */
+extern ColumnValues *holds_all_columns(const Holds *holds);
+/* The column by which holds are known, as a key. */
+extern ColumnValues *holds_key(const Holds *holds, int64 entry);
+/* Rows with an entry's id, and one more column unless that is the same. */
+extern Rows *holds_begin_rows(const Holds *holds, int n, HoldsColumn data);
 
 #endif /* RACEFREE_HOLDS_H */

@@ -35,6 +35,7 @@
 #include "base/compat.h"
 #include "base/early_release.h"
 #include "base/errors.h"
+#include "ledger/guarded.h"
 #include "ledger/journal_rules.h"
 #include "ledger/ledger_private.h"
 #include "table/json.h"
@@ -112,6 +113,8 @@ ledger_open(const LedgerArgs *args)
 	accounts_set_match(&ledger->accounts, args->must_match);
 	ledger_check_batch(ledger);
 	ledger_open_journal(ledger, args);
+	ledger->guarded = guarded_check(&ledger->accounts, ledger->journal,
+									ledger->holds);
 	rules_resolve(&ledger->rules, &ledger->accounts,
 				  ledger->journal != NULL
 					  ? &ledger->journal->money[JOURNAL_AMOUNT]

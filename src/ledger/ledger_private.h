@@ -154,6 +154,7 @@ struct Ledger
 	Holds holds_space;
 	Holds *holds; /* NULL if nothing can be held */
 	Rules rules;
+	bool guarded; /* the balances are */
 	bool many;
 	bool report;
 	const AccountAccess *access;

@@ -24,6 +24,7 @@
 
 #include "base/errors.h"
 #include "ledger/guard.h"
+#include "ledger/holds_write.h"
 #include "ledger/ledger_private.h"
 #include "table/traits.h"
 
@@ -488,19 +489,19 @@ settle_was_changed(const NamedHold *named)
 static void
 settle_delete(const Ledger *ledger)
 {
-	int64 *gone = ALLOC_ARRAY(int64,
-							  ledger->nnamed + list_length(ledger->lapses));
+	int most = ledger->nnamed + list_length(ledger->lapses);
+	const Hold **gone = ALLOC_ARRAY(const Hold *, most);
 	int ngone = 0;
 	ListCell *lc;
 
 	foreach(lc, ledger->lapses)
-		gone[ngone++] = ((const Lapse *) lfirst(lc))->hold->entry;
+		gone[ngone++] = ((const Lapse *) lfirst(lc))->hold;
 	for (int i = 0; i < ledger->nnamed; i++)
 	{
 		const NamedHold *named = &ledger->named[i];
 
 		if (settle_was_changed(named) && !money_is_positive(named->rest))
-			gone[ngone++] = named->id;
+			gone[ngone++] = named->hold;
 	}
 	if (ngone > 0)
 		holds_delete(ledger->holds, gone, ngone);

@@ -68,6 +68,7 @@ typedef struct TargetInfo
 	bool dropped_columns;	 /* there are some */
 	bool domains;			 /* a column is of a domain */
 	bool insert_code;		 /* an INSERT can run code of the user's */
+	int own_triggers;		 /* of OwnTrigger: what rows fire */
 	Oid lock_root;			 /* table under which keys are locked */
 	bool several_parents;	 /* that table has more than one */
 	slist_head kept;		 /* what other rooms keep, of TargetKept */
@@ -556,6 +557,7 @@ target_build(Relation rel)
 	info->minds_others = info->lock_root != RelationGetRelid(rel);
 	target_look_at_columns(info, RelationGetDescr(rel));
 	info->insert_code = usercode_on_insert(rel);
+	info->own_triggers = own_triggers_fired(rel);
 	/* Nothing can fail from here on: keep it for the session. */
 	MemoryContextSetParent(context, CacheMemoryContext);
 	return info;
@@ -709,6 +711,13 @@ bool
 target_runs_user_code_on_insert(const Target *target)
 {
 	return target->info->insert_code;
+}
+
+/* Return true if rows of the table fire a trigger of our own. */
+bool
+target_fires(const Target *target, OwnTrigger which)
+{
+	return (target->info->own_triggers & which) != 0;
 }
 
 /* Return true if any column is of a domain. */

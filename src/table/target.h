@@ -15,6 +15,8 @@
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
 
+#include "table/own_triggers.h"
+
 /* A call's handle on an open and locked table. */
 typedef struct Target Target;
 
@@ -71,6 +73,8 @@ extern bool target_has_dropped_columns(const Target *target);
 extern bool target_has_domains(const Target *target);
 /* True if code of the user's can run during an INSERT. */
 extern bool target_runs_user_code_on_insert(const Target *target);
+/* True if rows fire a trigger of our own. */
+extern bool target_fires(const Target *target, OwnTrigger which);
 /* The order of magnitude of the table's size. */
 extern int target_size(const Target *target);
 

@@ -38,6 +38,7 @@
 #include "utils/typcache.h"
 
 #include "base/compat.h"
+#include "table/own_triggers.h"
 #include "table/usercode.h"
 
 /*
@@ -225,23 +226,50 @@ usercode_in_domain(Oid type)
 	return result;
 }
 
+/* Return true if the event fires the trigger, which is not of a constraint. */
+static bool
+usercode_is_fired(const Trigger *trigger, int16 event)
+{
+	return (trigger->tgtype & event) != 0 && !trigger->tgisinternal &&
+		   trigger->tgenabled != TRIGGER_DISABLED;
+}
+
+/* Return true if one of the triggers, which are a copy, runs such code. */
+static bool
+usercode_in_fired_triggers(const TriggerDesc *triggers, int16 event)
+{
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (usercode_is_fired(trigger, event) &&
+			!own_triggers_is_harmless(trigger))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Return true if an INSERT or UPDATE, given as TRIGGER_TYPE_*, fires triggers
- * other than those of constraints.
+ * other than those of constraints, and than the guards that are our own.  To
+ * look up their functions can free the relcache entry's triggers.
  */
 bool
 usercode_in_triggers(Relation rel, int16 event)
 {
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers;
-		 i++)
-	{
-		Trigger *trigger = &rel->trigdesc->triggers[i];
+	const TriggerDesc *trigdesc = rel->trigdesc;
+	TriggerDesc *triggers;
+	bool fired = false;
+	bool result;
 
-		if ((trigger->tgtype & event) != 0 && !trigger->tgisinternal &&
-			trigger->tgenabled != TRIGGER_DISABLED)
-			return true;
-	}
-	return false;
+	for (int i = 0; trigdesc != NULL && i < trigdesc->numtriggers; i++)
+		fired |= usercode_is_fired(&trigdesc->triggers[i], event);
+	if (!fired)
+		return false;
+	triggers = CopyTriggerDesc(rel->trigdesc);
+	result = usercode_in_fired_triggers(triggers, event);
+	FreeTriggerDesc(triggers);
+	return result;
 }
 
 /*

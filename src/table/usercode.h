@@ -14,7 +14,7 @@
 
 /* Parts of a table */
 
-/* True if an INSERT or UPDATE fires triggers that are not of constraints. */
+/* True if an INSERT or UPDATE fires triggers but constraints' and our own. */
 extern bool usercode_in_triggers(Relation rel, int16 event);
 /* True if row-level security runs such code; the table must be locked. */
 extern bool usercode_in_policies(Relation rel);

@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(142);
+SELECT plan(165);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -109,7 +109,7 @@ INSERT INTO contract VALUES
 ('expire_holds', 'anyelement,regclass,integer,name,name', 'v',
  'accounts anyelement, journal regclass, max_count integer DEFAULT 1000,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name'),
-('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric,name', 'v',
+('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric,name,boolean', 'v',
  'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
  ' request_id_type regtype DEFAULT ''uuid''::regtype,'
  ' foreign_keys boolean DEFAULT true,'
@@ -119,10 +119,14 @@ INSERT INTO contract VALUES
  ' max_balance_column name DEFAULT NULL::name,'
  ' closed_column name DEFAULT NULL::name,'
  ' must_match name[] DEFAULT NULL::name[], opening numeric DEFAULT NULL::numeric,'
- ' held_column name DEFAULT NULL::name'),
+ ' held_column name DEFAULT NULL::name,'
+ ' guarded boolean DEFAULT false'),
 ('alter_journal', 'regclass,jsonb', 'v', 'journal regclass, rules jsonb'),
 ('guard_journal', 'regclass', 'v', 'journal regclass'),
 ('journal_guard', '', 'v', ''),
+('balance_guard', '', 'v', ''),
+('entry_guard', '', 'v', ''),
+('hold_guard', '', 'v', ''),
 ('balance_at', 'regclass,anycompatible,timestamptz', 's',
  'journal regclass, account_id anycompatible, at timestamp with time zone'),
 ('verify_journal', 'regclass,anyelement,name,name,numeric', 's',
@@ -414,6 +418,27 @@ SELECT throws_ok($$SELECT alter_journal('ruled', '{"closed_column": "currency"}'
 ALTER TABLE customer RENAME least TO floor;
 SELECT throws_ok($$SELECT transfer(NULL::customer, 3, 1, 1, journal => 'ruled')$$,
 				 '55000');
+
+-- ---------------------------------------------------------------------------
+-- Guarded journals
+
+CREATE TABLE purse (id integer PRIMARY KEY, balance numeric NOT NULL DEFAULT 0);
+INSERT INTO purse VALUES (1, 100), (2, 0);
+SELECT lives_ok($$SELECT create_journal('purse_journal', NULL::purse, guarded => true)$$,
+				'a journal may be guarded');
+SELECT results_eq(
+	$$SELECT (to_account).balance FROM transfer(NULL::purse, 1, 2, 10, journal => 'purse_journal')$$,
+	$$VALUES (10::numeric)$$,
+	'then transfers change balances');
+SELECT throws_ok('UPDATE purse SET balance = 5', '42501');
+SELECT throws_ok('INSERT INTO purse VALUES (3, 5)', '42501');
+SELECT throws_ok(
+	'INSERT INTO purse_journal (from_id, to_id, amount, from_balance, to_balance) VALUES (1, 2, 5, 0, 0)',
+	'42501');
+SELECT throws_ok('SELECT transfer(NULL::purse, 1, 2, 10)', '55000');
+SELECT lives_ok($$SELECT alter_journal('purse_journal', '{"guarded": false}')$$,
+				'and the owner can end that');
+SELECT lives_ok('UPDATE purse SET balance = 5', 'so that anything changes them');
 
 -- ---------------------------------------------------------------------------
 -- Partitions

@@ -48,7 +48,7 @@ CREATE EXTENSION racefree;
 CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2) NOT NULL,
 	held numeric(12,2) NOT NULL DEFAULT 0);
 INSERT INTO account SELECT i, 100 FROM generate_series(1, 5) AS i;
-SELECT create_journal('journal', NULL::account, request_id_type => 'text', held_column => 'held', opening => 100);
+SELECT create_journal('journal', NULL::account, request_id_type => 'text', held_column => 'held', opening => 100, guarded => true);
 ));
 
 # ---------------------------------------------------------------------------

@@ -470,6 +470,7 @@ sub new_group
 		my $ceiling = $state{ceiling}{$_} // 'NULL';
 		"($_, $state{balance}{$_}, $floor, $ceiling, $closed)"
 	} @accounts;
+	my $guarded = one_of('true', 'false');
 	my $type = one_of('bigint', 'integer', 'numeric', 'numeric(12,2)', 'smallint');
 
 	return {
@@ -482,7 +483,8 @@ CREATE TABLE account_$number (id integer PRIMARY KEY, balance $type NOT NULL,
 	floor bigint, ceiling bigint, closed boolean, held $type NOT NULL DEFAULT 0, CHECK (held >= 0));
 INSERT INTO account_$number VALUES @{[ join ', ', @rows ]};
 SELECT create_journal('public.journal_$number', NULL::account_$number, request_id_type => 'text',
-	min_balance_column => 'floor', max_balance_column => 'ceiling', closed_column => 'closed', held_column => 'held') IS NULL;
+	min_balance_column => 'floor', max_balance_column => 'ceiling', closed_column => 'closed', held_column => 'held',
+	guarded => $guarded) IS NULL;
 SQL
 	};
 }

@@ -566,6 +566,8 @@ sub journal
 		# Rules, of which alter_journal() makes others.
 		push @arguments, some(0.15, "closed_column => 'frozen'", "must_match => '{currency}'",
 			"max_balance_column => 'opening'", "min_balance_column => 'opening'");
+		# What transfers do must be told from what all else does.
+		push @arguments, 'guarded => true' if chance(0.2);
 		setup($world,
 			'SELECT public.create_journal(' . join(', ', @arguments) . ')');
 		setup($world, 'CREATE TABLE f.j1 PARTITION OF f.j DEFAULT',
