@@ -10,9 +10,9 @@ const ATTEMPTS = 10;
 const moved = new Set(['42883', '3F000', '42P01', '42725']);
 
 // "ask" sends items and returns an answer for each, which may be an error.
-// "repeatable" is of items that may be sent again when it is not known whether
-// they were done.
-function deliverer({ server, ask, repeatable, stats }) {
+// "unsupported" is what the extension on the server cannot do.  "repeatable" is
+// of items that may be sent again when it is not known whether they were done.
+function deliverer({ server, ask, unsupported, repeatable, stats }) {
   return async function deliver(items) {
     let lost = 0;
     let conflicts = 0;
@@ -24,6 +24,8 @@ function deliverer({ server, ask, repeatable, stats }) {
       try {
         const extension = await server.extension();
 
+        items = withoutUnsupported(items, unsupported, extension);
+        if (items.length === 0) return;
         sent = true;
         stats.batches++;
         const answers = await ask(items, extension);
@@ -35,7 +37,9 @@ function deliverer({ server, ask, repeatable, stats }) {
         error = caught;
       }
 
-      if (error instanceof RacefreeError) return rejectAll(items, () => error);
+      // The extension is not there.
+      if (error instanceof RacefreeError)
+        return rejectAll(items, () => new error.constructor(error.message, error));
       if (isServers(error) && moved.has(error.code)) server.forget();
 
       const failure = failureOf(error);
@@ -66,6 +70,15 @@ function deliverer({ server, ask, repeatable, stats }) {
       }
     }
   };
+}
+
+function withoutUnsupported(items, unsupported, extension) {
+  return items.filter((item) => {
+    const error = unsupported?.(item, extension);
+
+    if (error) item.settle(error);
+    return !error;
+  });
 }
 
 // These may have been done, and asking again could do them twice.

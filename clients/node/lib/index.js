@@ -167,7 +167,7 @@ class Racefree {
 
     if (client === undefined) return this.#enqueue(item, scope.key, ask);
     return this.#direct(client, async (extension) => {
-      const [answer] = await ask([item], extension, client);
+      const answer = transfers.unsupported(item, extension) ?? (await ask([item], extension, client))[0];
 
       if (answer instanceof Error) throw answer;
       return answer;
@@ -259,7 +259,11 @@ class Racefree {
 
       queue = new Queue({
         send: deliverer({
-          server: this.#server, ask: counted, repeatable: (item) => item.requestId !== undefined, stats: this.#stats,
+          server: this.#server,
+          ask: counted,
+          unsupported: transfers.unsupported,
+          repeatable: (item) => item.requestId !== undefined,
+          stats: this.#stats,
         }),
         lanes: this.#options.lanes,
         room: this.#options.maxBatch,
@@ -311,4 +315,4 @@ function racefree(pool, options) {
 
 const { fromStatus, fromServer, ...classes } = errors;
 
-module.exports = Object.assign(racefree, { racefree, Racefree, NO_FLOOR, ...classes });
+module.exports = Object.assign(racefree, { racefree, default: racefree, Racefree, NO_FLOOR, ...classes });

@@ -111,6 +111,15 @@ function readItem(kind, call, scope, requestIds) {
   return item;
 }
 
+const isOfHolds = ({ kind }) => kind === 'hold' || kind === 'post' || kind === 'void';
+
+// The error for what the extension on the server is too old for.
+function unsupported(item, extension) {
+  if (isOfHolds(item) && !extension.kinds)
+    return new NotSupported("the server's racefree has no holds", { hint: 'ALTER EXTENSION racefree UPDATE;', requestId: item.requestId });
+  return undefined;
+}
+
 function statement(scope, items, extension) {
   const parameters = [];
   const parameter = (type, value) => `$${parameters.push(value)}::pg_catalog.${type}`;
@@ -131,11 +140,7 @@ function statement(scope, items, extension) {
     if (has(field)) call.push(`${field} => ${parameter('jsonb', list(field))}`);
   for (const { argument, type, value } of scope.parameters)
     call.push(`${argument} => ${parameter(type, value)}`);
-  if (items.some(({ kind }) => kind !== 'transfer' && kind !== 'reverse')) {
-    if (!extension.kinds)
-      throw new NotSupported("the server's racefree has no holds", { hint: 'ALTER EXTENSION racefree UPDATE;' });
-    call.push(`kinds => ${parameter('text[]', items.map(({ kind }) => kinds[kind].sql))}`);
-  }
+  if (items.some(isOfHolds)) call.push(`kinds => ${parameter('text[]', items.map(({ kind }) => kinds[kind].sql))}`);
 
   return {
     text: `SELECT t.ordinality::pg_catalog.int4 AS ordinality, t.status, t.amount::pg_catalog.text AS amount, ` +
@@ -173,4 +178,4 @@ function answers(rows, items) {
   return result;
 }
 
-module.exports = { kinds, checkGiven, readScope, readItem, statement, answers };
+module.exports = { kinds, checkGiven, readScope, readItem, unsupported, statement, answers };
