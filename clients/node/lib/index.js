@@ -10,6 +10,7 @@ const errors = require('./errors');
 const transfers = require('./transfers');
 const upserts = require('./upserts');
 const values = require('./values');
+const { Gate } = require('./gate');
 const { Queue } = require('./queue');
 const { Server } = require('./server');
 const { deliverer, connectionLost, refused, unknown } = require('./deliver');
@@ -17,7 +18,7 @@ const { LOST, UNSENT, failureOf, isServers } = require('./failures');
 const { retry } = require('./retry');
 const { quoteTable } = require('./names');
 
-const { InvalidArgument, QueueFull, Closed, RacefreeError } = errors;
+const { InvalidArgument, RacefreeError } = errors;
 
 const NO_FLOOR = '-Infinity';
 
@@ -39,17 +40,14 @@ class Racefree {
   #server;
   #scopes = {};
   #queues = new Map();
-  #open = 0;
-  #next = 0;
-  #drains = [];
-  #waiting = [];
-  #closed = false;
+  #gate;
   #stats = { calls: 0, refused: 0, batches: 0, batched: 0, largest: 0, halvings: 0, conflicts: 0, lost: 0 };
 
   constructor(pool, options = {}) {
     if (typeof pool?.query !== 'function') throw new InvalidArgument('the first argument must be a pool, with query()');
     this.#options = readOptions(options);
     this.#server = new Server(pool, this.#options.retryFor);
+    this.#gate = new Gate(this.#options.maxQueued);
     // So that a slip shows at once, not at the first call.
     if (options.accounts !== undefined)
       for (const kind of Object.keys(transfers.kinds)) this.#scopes[kind] = transfers.readScope(kind, {}, this.#options);
@@ -116,40 +114,35 @@ class Racefree {
   }
 
   async retry(work, options) {
-    const seq = this.#begin();
+    const number = this.#begin();
 
     try {
       return await retry(this.#server, work, options);
     } finally {
-      this.#end(seq);
+      this.#gate.leave(number);
     }
   }
 
-  // Resolves when there is room in the queue.
-  async ready() {
-    if (this.#closed) throw new Closed('the client is closed');
-    if (this.#open < this.#options.maxQueued) return;
-    await new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  // Resolves when there is room for a call.
+  ready() {
+    return this.#gate.ready();
   }
 
-  // Resolves when all calls made so far are settled.
-  async flush() {
-    if (this.#open > 0)
-      await new Promise((resolve) => this.#drains.push({ before: this.#next, left: this.#open, resolve }));
+  // Resolves when the calls made so far are settled.
+  flush() {
+    return this.#gate.flush();
   }
 
   // Takes no more calls, and resolves when those that were made are settled.
   // The pool stays open.
-  async close() {
-    this.#closed = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(new Closed('the client is closed'));
-    await this.flush();
+  close() {
+    return this.#gate.close();
   }
 
   stats() {
     const { batched, batches, ...rest } = this.#stats;
 
-    return { ...rest, open: this.#open, batches, meanBatch: batches === 0 ? 0 : batched / batches };
+    return { ...rest, open: this.#gate.open, batches, meanBatch: batches === 0 ? 0 : batched / batches };
   }
 
   // -------------------------------------------------------------------------
@@ -207,7 +200,7 @@ class Racefree {
   // What is not batched: sent at once, and once.  In a transaction of the
   // caller's it is part of that, and so not counted.
   async #direct(client, ask, item = { uncertain: false }) {
-    const seq = client === undefined ? this.#begin() : undefined;
+    const number = client === undefined ? this.#begin() : undefined;
     let sent = false;
 
     try {
@@ -225,16 +218,16 @@ class Racefree {
       }
       throw isServers(error) ? refused(item, error) : unknown(item, error, sent);
     } finally {
-      if (seq !== undefined) this.#end(seq);
+      if (number !== undefined) this.#gate.leave(number);
     }
   }
 
   #enqueue(item, key, ask) {
-    const seq = this.#begin();
+    const number = this.#begin();
 
     return new Promise((resolve, reject) => {
       item.settle = (answer) => {
-        this.#end(seq);
+        this.#gate.leave(number);
         if (answer instanceof Error) {
           this.#stats.refused++;
           reject(answer);
@@ -275,19 +268,10 @@ class Racefree {
   }
 
   #begin() {
-    if (this.#closed) throw new Closed('the client is closed');
-    if (this.#open >= this.#options.maxQueued)
-      throw new QueueFull(`${this.#open} calls are open, which is the most that maxQueued allows`, { hint: 'Wait for ready() before each call.' });
-    this.#open++;
-    this.#stats.calls++;
-    return this.#next++;
-  }
+    const number = this.#gate.enter();
 
-  #end(seq) {
-    this.#open--;
-    this.#waiting.shift()?.resolve();
-    for (const drain of this.#drains) if (seq < drain.before && --drain.left === 0) drain.resolve();
-    if (this.#drains.length > 0) this.#drains = this.#drains.filter(({ left }) => left > 0);
+    this.#stats.calls++;
+    return number;
   }
 }
 
