@@ -206,6 +206,18 @@ test('the queue is bounded, and ready() says when there is room', async () => {
     assert.ok(rf.stats().open <= 10);
   }
   await Promise.all(held);
+
+  // Nor do several, who are told at different moments.
+  await Promise.all(Array.from({ length: 25 }, async (_, i) => {
+    for (let k = 0; k < 40; k++) {
+      await rf.ready();
+      await rf.transfer(call(i));
+      if (k % 3 === i % 3) await new Promise(setImmediate);
+    }
+  }));
+  // What is promised to one who does not come is free again.
+  for (let i = 0; i < 30; i++) await rf.ready();
+  await rf.transfer(call());
 });
 
 test('flush waits for what was asked, close takes no more', async () => {

@@ -46,6 +46,13 @@ async function value(pool, text, values) {
   return rows[0]?.[0];
 }
 
+const sum = (pool) => value(pool, 'SELECT sum(balance) FROM account');
+
+// What the journal does not explain.
+async function unexplained(pool) {
+  return (await pool.query("SELECT * FROM verify_journal('public.payment', NULL::account)")).rows;
+}
+
 async function hasHolds(pool) {
   return value(pool, "SELECT bool_or('kinds' = ANY (proargnames)) FROM pg_proc WHERE proname = 'transfer_many'");
 }
@@ -112,4 +119,4 @@ const unhandled = [];
 
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-module.exports = { sleep, open, database, accounts, value, hasHolds, Cluster, unhandled };
+module.exports = { sleep, open, database, accounts, value, sum, unexplained, hasHolds, Cluster, unhandled };
