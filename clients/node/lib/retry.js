@@ -68,7 +68,7 @@ async function once(server, work, begin) {
       return LOST;
     });
 
-    if (broken && committing)
+    if (broken && committing && failureOf(error) !== UNSENT)
       throw new ConnectionLost(`the connection was lost during COMMIT, and it is not known whether that was done: ${error.message}`, { uncertain: true, cause: error });
     return { error, failure };
   } finally {

@@ -3,8 +3,9 @@
 // What the tests share: databases, a server of their own to be killed, and
 // checks of what is booked.
 
-const { execFileSync, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { Pool } = require('pg');
@@ -57,23 +58,46 @@ async function hasHolds(pool) {
   return value(pool, "SELECT bool_or('kinds' = ANY (proargnames)) FROM pg_proc WHERE proname = 'transfer_many'");
 }
 
-// A server of its own, in a temporary folder.
+// Why there can be no server of the tests' own: undefined, if there can.
+function noServer() {
+  if (process.getuid?.() === 0) return 'root runs no server';
+
+  const share = spawnSync('pg_config', ['--sharedir'], { encoding: 'utf8' }).stdout?.trim();
+
+  if (spawnSync('initdb', ['--version']).status !== 0 || spawnSync('pg_ctl', ['--version']).status !== 0)
+    return 'initdb and pg_ctl are not on PATH';
+  if (!share || !fs.existsSync(path.join(share, 'extension', 'racefree.control'))) return 'the server that is on PATH has no racefree';
+  return undefined;
+}
+
+// A server of its own, in a temporary folder, to be killed.
 class Cluster {
+  static async start() {
+    const cluster = new Cluster();
+
+    await run('initdb', ['-D', cluster.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '-N']);
+    fs.appendFileSync(path.join(cluster.data, 'postgresql.conf'),
+      `listen_addresses = ''\nunix_socket_directories = '${cluster.folder}'\nmax_connections = 100\n`);
+    await cluster.start();
+    return cluster;
+  }
+
   constructor() {
+    // The name of a socket must be short.
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rf'));
     this.data = path.join(this.folder, 'data');
-    execFileSync('initdb', ['-D', this.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '-N'], { stdio: 'ignore' });
-    fs.appendFileSync(path.join(this.data, 'postgresql.conf'),
-      `listen_addresses = ''\nunix_socket_directories = '${this.folder}'\nmax_connections = 100\n`);
-    this.start();
   }
 
   pool(config) {
     return open({ host: this.folder, port: 5432, user: 'postgres', database: 'postgres', ...config });
   }
 
-  start() {
-    execFileSync('pg_ctl', ['-D', this.data, '-l', path.join(this.folder, 'log'), '-s', '-w', 'start'], { stdio: 'ignore' });
+  async start() {
+    await run('pg_ctl', ['-D', this.data, '-l', path.join(this.folder, 'log'), '-s', '-w', 'start']);
+  }
+
+  async stop(mode) {
+    await run('pg_ctl', ['-D', this.data, '-m', mode, '-s', '-w', 'stop']);
   }
 
   // kill -9, of all processes at one moment.  One that is stopped starts no others.
@@ -85,13 +109,24 @@ class Cluster {
 
     for (const pid of pids) kill(pid);
     while (pids.some(isAlive)) await sleep(10);
-    fs.rmSync(path.join(this.data, 'postmaster.pid'));
+    // A zombie that nobody has buried yet would pass for a server.
+    for (const file of [path.join(this.data, 'postmaster.pid'), path.join(this.folder, '.s.PGSQL.5432.lock')]) fs.rmSync(file);
   }
 
-  close() {
-    spawnSync('pg_ctl', ['-D', this.data, '-m', 'immediate', '-s', '-w', 'stop'], { stdio: 'ignore' });
+  async close() {
+    await this.stop('immediate').catch(() => {});
     fs.rmSync(this.folder, { recursive: true });
   }
+}
+
+// The output goes nowhere: a server that inherits a pipe would keep it open.
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: 'ignore' });
+
+    child.on('error', reject);
+    child.on('exit', (status) => (status === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')}: exit status ${status}`))));
+  });
 }
 
 function kill(pid) {
@@ -114,9 +149,64 @@ function isAlive(pid) {
   return state !== '' && !state.startsWith('Z');
 }
 
+// What stands between a client and a server, and loses connections.
+class Proxy {
+  #sockets = new Set();
+  #losing;
+
+  static async start(target) {
+    const proxy = new Proxy();
+
+    proxy.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rf'));
+    proxy.server = net.createServer((client) => proxy.#join(client, net.connect(target)));
+    await new Promise((resolve) => proxy.server.listen(path.join(proxy.folder, '.s.PGSQL.5432'), resolve));
+    return proxy;
+  }
+
+  #join(client, server) {
+    const cut = () => {
+      client.destroy();
+      server.destroy();
+      this.#sockets.delete(client);
+    };
+
+    this.#sockets.add(client);
+    client.on('data', (data) => server.write(data));
+    server.on('data', (data) => {
+      if (!this.#losing || !data.includes(this.#losing.tag)) return client.write(data);
+      cut();
+      this.#losing.resolve();
+      this.#losing = undefined;
+    });
+    for (const socket of [client, server]) socket.on('error', cut).on('close', cut);
+  }
+
+  // The next answer to a command of this tag is lost, and the connection with it.
+  lose(tag) {
+    return new Promise((resolve) => {
+      this.#losing = { tag, resolve };
+    });
+  }
+
+  // The server goes on with what it does, and finds out later.
+  cut() {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  pool(config) {
+    return open({ host: this.folder, port: 5432, ...config });
+  }
+
+  async close() {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+    fs.rmSync(this.folder, { recursive: true });
+  }
+}
+
 // Whatever happens, no rejection may go unhandled.
 const unhandled = [];
 
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-module.exports = { sleep, open, database, accounts, value, sum, unexplained, hasHolds, Cluster, unhandled };
+module.exports = { sleep, open, database, accounts, value, sum, unexplained, hasHolds, noServer, Cluster, Proxy, unhandled };
