@@ -70,7 +70,7 @@ help:
 	@echo 'make demo               the scenario, with real clients'
 	@echo 'make psql               psql on the server of the last demo'
 	@echo 'make test               every test suite'
-	@echo '     SUITE="regress isolation pgtap tap"   only these suites'
+	@echo '     SUITE="regress isolation pgtap tap clients"   only these suites'
 	@echo '     TESTS="args crash"                    only the files of these names'
 	@echo '     SKIP_TESTS="wide"                     none of these'
 	@echo '     KEEP=1                                leave the folder behind'

@@ -17,6 +17,7 @@
 #   pgxn     PGXN's client
 #   rpm      rpmbuild, and what unpacks its packages
 #   images   buildah
+#   node     Node.js with pg, and a TypeScript compiler
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -179,6 +180,15 @@ check_rpm()
 	have cpio || lack "cpio"
 }
 
+# Without a compiler, only the test of the types is skipped.
+check_node()
+{
+	[ "$(node -p 'parseInt(process.versions.node) >= 18' 2>/dev/null)" = true ] ||
+		lack "Node.js 18 or later" || return
+	NODE_PATH=${NODE_PATH:+$NODE_PATH:}/usr/share/nodejs node -e 'require("pg")' 2>/dev/null ||
+		lack "pg for Node.js (NODE_PATH says where it is)"
+}
+
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
 
 # A python3 earlier on PATH may not be the one the package is for.
@@ -309,6 +319,9 @@ missing_packages()
 				;;
 			images)
 				packages+=(buildah)
+				;;
+			node)
+				packages+=(nodejs node-pg node-typescript)
 				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")

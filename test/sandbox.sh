@@ -201,7 +201,7 @@ inside()
 	)
 	local name
 
-	for name in LD_LIBRARY_PATH CI SOAK PAGER PROVE_FLAGS PG_TEST_EXTRA PGCTLTIMEOUT ASAN_OPTIONS UBSAN_OPTIONS \
+	for name in LD_LIBRARY_PATH NODE_PATH CI SOAK PAGER PROVE_FLAGS PG_TEST_EXTRA PGCTLTIMEOUT ASAN_OPTIONS UBSAN_OPTIONS \
 		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}" "${!FUZZ_@}"; do
 		[ -z "${!name:-}" ] || clean+=("$name=${!name}")
 	done
