@@ -46,6 +46,7 @@ need()
 		PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 		install_missing "$@"
 		[[ " $* " != *" test "* ]] || provide_pgbouncer
+		[[ " $* " != *" node "* ]] || provide_node_packages
 	fi
 	: "${PG_CONFIG:=pg_config}"
 	export PG_CONFIG
@@ -180,13 +181,21 @@ check_rpm()
 	have cpio || lack "cpio"
 }
 
-# Without a compiler, only the test of the types is skipped.
 check_node()
 {
+	local ok=0
+
 	[ "$(node -p 'parseInt(process.versions.node) >= 18' 2>/dev/null)" = true ] ||
-		lack "Node.js 18 or later" || return
-	NODE_PATH=${NODE_PATH:+$NODE_PATH:}/usr/share/nodejs node -e 'require("pg")' 2>/dev/null ||
-		lack "pg for Node.js (NODE_PATH says where it is)"
+		lack "Node.js 18 or later" || ok=1
+	node_finds pg || lack "pg for Node.js (NODE_PATH says where it is)" || ok=1
+	node_finds typescript || say "no TypeScript for Node.js: a test of its client is skipped"
+	return "$ok"
+}
+
+# Where it looks by itself, or where provide_node_packages has unpacked it.
+node_finds()
+{
+	NODE_PATH=$unpacked/node/usr/share/nodejs:/usr/share/nodejs:${NODE_PATH:-} node -e 'require(process.argv[1])' "$1" 2>/dev/null
 }
 
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
@@ -321,7 +330,7 @@ missing_packages()
 				packages+=(buildah)
 				;;
 			node)
-				packages+=(nodejs node-pg node-typescript)
+				packages+=(nodejs)
 				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")
@@ -379,7 +388,7 @@ provide_pgbouncer()
 
 unpack_pgbouncer()
 (
-	cd "$1" && download_pgbouncer || return
+	cd "$1" && download pgbouncer || return
 	libraries=$(dpkg-deb -f pgbouncer_*.deb Depends | tr ',' '\n' |
 		sed -n 's/^ *\(lib[^ |]*\).*/\1/p' |
 		while read -r package; do
@@ -397,10 +406,39 @@ unpack_pgbouncer()
 		chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
 )
 
-# What the package lists say may be old, or there may be none yet.
-download_pgbouncer()
+# Debian's packages of pg want Debian's own Node.js, and a driver in C besides:
+# so they are unpacked, beside whatever Node.js there is.
+provide_node_packages()
 {
-	local get=(apt-get -qq -o APT::Sandbox::User=root download pgbouncer)
+	local scratch
+
+	! node_finds pg || ! node_finds typescript || return 0
+	say "unpacking pg and TypeScript for Node.js"
+	scratch=$(mktemp -d)
+	unpack_node_packages "$scratch" >"$scratch/log" 2>&1 || cat "$scratch/log"
+	rm -rf "$scratch"
+}
+
+unpack_node_packages()
+(
+	cd "$1" && download node-pg node-typescript || return
+	# Split into words on purpose: one package each.
+	# shellcheck disable=SC2046
+	download $(dpkg-deb -f node-pg_*.deb Depends | tr ',' '\n' |
+		sed -n 's/^ *\(node-[^ |]*\).*/\1/p' | grep -vx node-libpq) || return
+	rm -rf "$unpacked/node"
+	mkdir -p "$unpacked/node"
+	for package in *.deb; do
+		dpkg-deb -x "$package" "$unpacked/node" || return
+	done
+	# Under sudo, the checkout is not root's.
+	chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
+)
+
+# What the package lists say may be old, or there may be none yet.
+download()
+{
+	local get=(apt-get -qq -o APT::Sandbox::User=root download "$@")
 
 	"${get[@]}" || { as_root true && apt_get update && "${get[@]}"; }
 }
