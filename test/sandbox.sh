@@ -160,6 +160,14 @@ copy_postgres()
 	chown -R "$sandbox_user" pg
 }
 
+# What was unpacked in the checkout, where the sandbox's user can read it.
+sandbox_offer_node_packages()
+{
+	[ -e "$unpacked/node" ] || return 0
+	cp -R "$unpacked/node/usr/share/nodejs" nodejs
+	export NODE_PATH=$sandbox/nodejs${NODE_PATH:+:$NODE_PATH}
+}
+
 sandbox_build()
 {
 	(cd src && inside "${MAKE:-make}" -s -j "$(getconf _NPROCESSORS_ONLN)" PG_CONFIG="$sandbox/bin/pg_config" "$@" all) &&

@@ -107,10 +107,10 @@ class Cluster {
     const postmaster = Number(fs.readFileSync(path.join(this.data, 'postmaster.pid'), 'utf8').split('\n')[0]);
 
     process.kill(postmaster, 'SIGSTOP');
-    const pids = [...children(postmaster), postmaster];
+    const pids = new Set(processes().filter(({ pid, parent }) => pid === postmaster || parent === postmaster).map(({ pid }) => pid));
 
     for (const pid of pids) kill(pid);
-    while (pids.some(isAlive)) await sleep(10);
+    while (processes().some(({ pid, state }) => pids.has(pid) && state !== 'Z')) await sleep(10);
     // A zombie that nobody has buried yet would pass for a server.
     for (const file of [path.join(this.data, 'postmaster.pid'), path.join(this.folder, '.s.PGSQL.5432.lock')]) fs.rmSync(file);
   }
@@ -139,16 +139,21 @@ function kill(pid) {
   }
 }
 
-function children(parent) {
-  return execFileSync('ps', ['-A', '-o', 'pid=', '-o', 'ppid='], { encoding: 'utf8' })
-    .split('\n').map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, ppid]) => ppid === parent).map(([pid]) => pid);
-}
+// All processes, as { pid, state, parent }.  Linux may lack ps, others /proc.
+function processes() {
+  if (!fs.existsSync('/proc/self/stat'))
+    return execFileSync('ps', ['-A', '-o', 'pid=', '-o', 'stat=', '-o', 'ppid='], { encoding: 'utf8' }).trim().split('\n')
+      .map((line) => line.trim().split(/\s+/)).map(([pid, state, parent]) => ({ pid: Number(pid), state: state[0], parent: Number(parent) }));
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    try {
+      // The name of the program, in parentheses, may be anything.
+      const [state, parent] = fs.readFileSync(`/proc/${name}/stat`, 'utf8').replace(/.*\) /s, '').split(' ');
 
-function isAlive(pid) {
-  const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
-
-  return state !== '' && !state.startsWith('Z');
+      return [{ pid: Number(name), state, parent: Number(parent) }];
+    } catch {
+      return [];
+    }
+  });
 }
 
 // What stands between a client and a server, and loses connections.
