@@ -143,12 +143,14 @@ test('an answer that is no answer, and an error of no known kind, leave it uncer
 });
 
 test('what comes together while a batch is under way goes together, at most maxBatch', async () => {
-  const p = pool();
+  const later = [];
+  const p = pool([() => {
+    for (let i = 1; i <= 25; i++) later.push(rf.transfer(call(i)));
+  }]);
   const rf = racefree(p, { ...scope, maxBatch: 10 });
-  const first = rf.transfer(call(0));
 
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  await Promise.all([first, ...Array.from({ length: 25 }, (_, i) => rf.transfer(call(i + 1)))]);
+  await rf.transfer(call(0));
+  await Promise.all(later);
   assert.deepEqual(p.batches.map(({ from }) => from.length), [1, 10, 10, 5]);
   assert.deepEqual(p.batches.flatMap(({ from }) => from.map(Number)), Array.from({ length: 26 }, (_, i) => i));
   assert.deepEqual({ calls: rf.stats().calls, largest: rf.stats().largest, open: rf.stats().open }, { calls: 26, largest: 10, open: 0 });

@@ -62,7 +62,7 @@ withHolds('hold, post in parts, void', async () => {
 withHolds('a hold expires', async () => {
   await assert.rejects(rf.hold({ from: 3, to: 4, amount: 1, expiresAt: '2001-01-01' }), InvalidArgument);
 
-  const hold = await rf.hold({ from: 3, to: 4, amount: 1000, expiresAt: new Date(Date.now() + 300) });
+  const hold = await rf.hold({ from: 3, to: 4, amount: 1000, expiresAt: new Date(Date.now() + 2000) });
 
   await assert.rejects(rf.transfer({ from: 3, to: 4, amount: 1 }), InsufficientFunds);
   while (!(await expired(hold.entryId))) await new Promise((resolve) => setTimeout(resolve, 50));
