@@ -24,6 +24,9 @@ test.before(async () => {
 });
 test.after(() => pool.end());
 
+// What is available is in the result only where the server has holds.
+const plain = ({ fromAvailable, ...result }) => result;
+
 const is = (type, code, status) => (error) => {
   assert.ok(error instanceof type, `${error.stack}`);
   assert.ok(error instanceof RacefreeError && error.name === type.name && error.message.length > 0 && !error.uncertain);
@@ -36,11 +39,11 @@ test('transfer, replay, reverse', async () => {
   const requestId = randomUUID();
   const first = await rf.transfer({ from: 1, to: 2, amount: '10.50', requestId, details: { invoice: 7n } });
 
-  assert.deepEqual(first, {
+  assert.deepEqual(plain(first), {
     amount: '10.50', fromBalance: '989.50', toBalance: '1010.50', entryId: first.entryId, requestId, replayed: false,
   });
   assert.match(first.entryId, /^\d+$/);
-  assert.deepEqual(await rf.transfer({ from: 1, to: 2, amount: '10.50', requestId }), { ...first, replayed: true });
+  assert.deepEqual(plain(await rf.transfer({ from: 1, to: 2, amount: '10.50', requestId })), { ...plain(first), replayed: true });
   await assert.rejects(rf.transfer({ from: 1, to: 2, amount: 11, requestId }), (e) =>
     is(RequestMismatch, 'RF003', 'request_mismatch')(e) && e.requestId === requestId);
 
@@ -139,7 +142,7 @@ test('columns of the journal, ids of every kind, no journal at all', async () =>
 
   const purses = racefree(pool, { accounts: 'Purse', balanceColumn: 'Cash', idColumn: 'no' });
 
-  assert.deepEqual(await purses.transfer({ from: 1, to: 2, amount: 5 }),
+  assert.deepEqual(plain(await purses.transfer({ from: 1, to: 2, amount: 5 })),
     { amount: '5', fromBalance: '0', toBalance: '10', entryId: null, requestId: null, replayed: false });
   await assert.rejects(purses.transfer({ from: 1, to: 2, amount: 5 }), InsufficientFunds);
 });
