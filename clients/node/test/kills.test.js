@@ -163,6 +163,10 @@ test('sessions are terminated, connections are cut, answers are lost', async (t)
 
   const { proxy, pool } = await proxied(t, { application_name: 'victim' });
   const rf = racefree(pool, { ...scope, lanes: 2 });
+
+  // So that it knows the extension: what is lost later is a batch's.
+  await assert.rejects(rf.transfer({ from: 1, to: 1, amount: 1 }));
+
   const calls = await load(async () => {
     for (let i = 0; i < 10 * rounds; i++) {
       await sleep(Math.random() * 50);
@@ -189,6 +193,10 @@ test('without request ids, what may have been done says so', async (t) => {
 
   const { proxy, pool } = await proxied(t);
   const rf = racefree(pool, { ...scope, requestIds: false });
+
+  // So that it knows the extension: what is lost later is a batch's.
+  await assert.rejects(rf.transfer({ from: 1, to: 1, amount: 1 }));
+
   const calls = await load(async () => {
     for (let i = 0; i < 5 * rounds; i++) {
       await sleep(Math.random() * 50);
