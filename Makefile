@@ -73,6 +73,7 @@ help:
 	@echo '     SUITE="regress isolation pgtap tap clients"   only these suites'
 	@echo '     TESTS="args crash"                    only the files of these names'
 	@echo '     SKIP_TESTS="wide"                     none of these'
+	@echo '     CLIENTS=node                          install what this client needs, skip none of its tests'
 	@echo '     KEEP=1                                leave the folder behind'
 	@echo 'make matrix             every suite on every major version, each in a system of its own'
 	@echo 'make check-upgrade      pg_upgrade from an older major version'
@@ -86,6 +87,7 @@ help:
 	@echo '     FUZZ_SECONDS=600                      or longer'
 	@echo '     FUZZ_SEED=n                           the same cases as another run'
 	@echo 'make bench              speed, side by side with the plain ways'
+	@echo '     CLIENTS=node                          of this client'
 	@echo
 	@echo 'make dist               the archive of a release: dist/racefree-X.Y.Z.zip'
 	@echo 'make deb                packages for Debian, built and tested in a Debian system each'

@@ -67,6 +67,8 @@ is(found($spec, qr/^Version:\s+(.*)$/m), $release, 'the spec has it');
 is( (first($spec, qr/^%changelog\n\* .* (\S+)-\d+$/m))[0],
 	$release, 'and its changelog begins with it');
 
+is(decode_json(content('clients/node/package.json'))->{version},
+	$release, 'so has the client for Node.js');
 is(found($cluster, qr/^ +version: "(.*)"$/m), $version, 'so has the cluster that has it');
 like(content('doc/upgrading.md'), qr/^### \Q$version\E$/m, 'doc/upgrading.md says what the version asks for');
 
