@@ -158,10 +158,30 @@ export class Racefree<Client extends PoolClient = any> {
   void(hold: Void, options?: InTransaction): Promise<Booked>;
   reverse(reverse: Reverse, options?: InTransaction): Promise<Booked>;
 
-  getOrCreate<T = Record<string, any>>(table: TableName, key: Record<string, unknown>, defaults?: Record<string, unknown>, options?: InTransaction): Promise<Row<T>>;
-  updateOrCreate<T = Record<string, any>>(table: TableName, key: Record<string, unknown>, defaults?: Record<string, unknown>, options?: InTransaction & { createDefaults?: Record<string, unknown> }): Promise<Row<T>>;
-  getOrCreateMany<T = Record<string, any>>(table: TableName, rows: readonly Record<string, unknown>[], key: readonly string[], options?: InTransaction): Promise<Row<T>[]>;
-  updateOrCreateMany<T = Record<string, any>>(table: TableName, rows: readonly Record<string, unknown>[], key: readonly string[], options?: InTransaction): Promise<Row<T>[]>;
+  getOrCreate<T = Record<string, any>>(
+    table: TableName,
+    key: Record<string, unknown>,
+    defaults?: Record<string, unknown>,
+    options?: InTransaction,
+  ): Promise<Row<T>>;
+  updateOrCreate<T = Record<string, any>>(
+    table: TableName,
+    key: Record<string, unknown>,
+    defaults?: Record<string, unknown>,
+    options?: InTransaction & { createDefaults?: Record<string, unknown> },
+  ): Promise<Row<T>>;
+  getOrCreateMany<T = Record<string, any>>(
+    table: TableName,
+    rows: readonly Record<string, unknown>[],
+    key: readonly string[],
+    options?: InTransaction,
+  ): Promise<Row<T>[]>;
+  updateOrCreateMany<T = Record<string, any>>(
+    table: TableName,
+    rows: readonly Record<string, unknown>[],
+    key: readonly string[],
+    options?: InTransaction,
+  ): Promise<Row<T>[]>;
 
   /** Runs work in a transaction, and again after 40001, 40P01 or a lost connection. */
   retry<T>(work: (client: Client) => Promise<T> | T, options?: RetryOptions): Promise<T>;
@@ -246,5 +266,8 @@ export class QueueFull extends RacefreeError {}
 export class Closed extends RacefreeError {}
 
 export const NO_FLOOR: '-Infinity';
-export function racefree<Client extends PoolClient = any>(pool: Pool<Client>, options?: Options): Racefree<Client>;
+export function racefree<Client extends PoolClient = any>(
+  pool: Pool<Client>,
+  options?: Options,
+): Racefree<Client>;
 export default racefree;

@@ -62,7 +62,10 @@ async function five(pool, from) {
     if (payer.rowCount === 0) throw new Error('insufficient funds');
     const payee = await client.query({ text: receive, values: [hot, 1] });
 
-    await client.query({ text: book, values: [randomUUID(), from, hot, 1, payer.rows[0].balance, payee.rows[0].balance] });
+    await client.query({
+      text: book,
+      values: [randomUUID(), from, hot, 1, payer.rows[0].balance, payee.rows[0].balance],
+    });
     await client.query('COMMIT');
   } finally {
     client.release();
@@ -74,19 +77,25 @@ async function measure(transfer) {
   const begun = process.hrtime.bigint();
   const passed = (since) => Number(process.hrtime.bigint() - since) / 1e6;
 
-  await Promise.all(Array.from({ length: callers }, async () => {
-    while (passed(begun) < seconds * 1000) {
-      const since = process.hrtime.bigint();
+  await Promise.all(
+    Array.from({ length: callers }, async () => {
+      while (passed(begun) < seconds * 1000) {
+        const since = process.hrtime.bigint();
 
-      await transfer(1 + Math.floor(Math.random() * payers));
-      times.push(passed(since));
-    }
-  }));
+        await transfer(1 + Math.floor(Math.random() * payers));
+        times.push(passed(since));
+      }
+    }),
+  );
 
   const took = passed(begun);
 
   times.sort((a, b) => a - b);
-  return { rate: times.length / took * 1000, p50: times[Math.floor(times.length / 2)], p99: times[Math.floor(times.length * 0.99)] };
+  return {
+    rate: (times.length / took) * 1000,
+    p50: times[Math.floor(times.length / 2)],
+    p99: times[Math.floor(times.length * 0.99)],
+  };
 }
 
 function median(numbers) {
@@ -114,15 +123,24 @@ async function main() {
   const pool = new Pool({ database: name, max: connections });
 
   for (const statement of setUp.split(';')) await pool.query(statement);
-  const { rows: [{ fsync, commit }] } = await pool.query("SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit");
+  const {
+    rows: [{ fsync, commit }],
+  } = await pool.query(
+    "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit",
+  );
 
-  console.log(`fsync ${fsync}, synchronous_commit ${commit}; a lone durable INSERT takes ${(await lone(pool)).toFixed(2)} ms`);
-  console.log(`${callers} callers, ${payers} accounts to one, ${connections} connections, ${rounds} rounds of ${seconds} s each`);
+  console.log(
+    `fsync ${fsync}, synchronous_commit ${commit}; a lone durable INSERT takes ${(await lone(pool)).toFixed(2)} ms`,
+  );
+  console.log(
+    `${callers} callers, ${payers} accounts to one, ${connections} connections, ${rounds} rounds of ${seconds} s each`,
+  );
 
   const transfers = Object.entries(ways).map(([way, make]) => [way, make(pool)]);
   const results = Object.fromEntries(transfers.map(([way]) => [way, []]));
 
-  for (const [, transfer] of transfers) await Promise.all(Array.from({ length: callers }, (_, i) => transfer(i + 1)));
+  for (const [, transfer] of transfers)
+    await Promise.all(Array.from({ length: callers }, (_, i) => transfer(i + 1)));
   for (let round = 0; round < rounds; round++)
     for (const [way, transfer] of transfers) results[way].push(await measure(transfer));
 
@@ -132,11 +150,25 @@ async function main() {
 
   console.log(`\n${''.padEnd(16)}${['transfers/s', 'p50 ms', 'p99 ms', 'client is x'].map(cell).join('')}`);
   for (const way of Object.keys(ways))
-    console.log(way.padEnd(16) + [of(way, 'rate').toFixed(0), of(way, 'p50').toFixed(1), of(way, 'p99').toFixed(1), ratio('this client', way).toFixed(1)].map(cell).join(''));
+    console.log(
+      way.padEnd(16) +
+        [
+          of(way, 'rate').toFixed(0),
+          of(way, 'p50').toFixed(1),
+          of(way, 'p99').toFixed(1),
+          ratio('this client', way).toFixed(1),
+        ]
+          .map(cell)
+          .join(''),
+    );
   for (const way of Object.keys(ways))
-    console.log(`${way.padEnd(16)}${results[way].map(({ rate }) => cell(rate.toFixed(0))).join('')}  by round`);
+    console.log(
+      `${way.padEnd(16)}${results[way].map(({ rate }) => cell(rate.toFixed(0))).join('')}  by round`,
+    );
 
-  const { rows: [{ wrong }] } = await pool.query("SELECT count(*)::int AS wrong FROM verify_journal('public.payment', NULL::account)");
+  const {
+    rows: [{ wrong }],
+  } = await pool.query("SELECT count(*)::int AS wrong FROM verify_journal('public.payment', NULL::account)");
 
   console.log(wrong === 0 ? '\nthe journal explains every balance' : `\n${wrong} things do not add up`);
   await pool.end();

@@ -84,7 +84,10 @@ function withoutUnsupported(items, unsupported, extension) {
 // These may have been done, and asking again could do them twice.
 function withoutUnrepeatable(items, repeatable, error) {
   for (const item of items) item.uncertain = true;
-  rejectAll(items.filter((item) => !repeatable(item)), (item) => connectionLost(item, error));
+  rejectAll(
+    items.filter((item) => !repeatable(item)),
+    (item) => connectionLost(item, error),
+  );
   return items.filter(repeatable);
 }
 
@@ -108,7 +111,10 @@ function refused(item, error) {
 
 function unknown(item, cause, sent) {
   return new RacefreeError(cause?.message ?? String(cause), {
-    code: cause?.code, requestId: item.requestId, uncertain: sent || item.uncertain, cause,
+    code: cause?.code,
+    requestId: item.requestId,
+    uncertain: sent || item.uncertain,
+    cause,
   });
 }
 

@@ -81,8 +81,7 @@ function fromStatus(status, detail, requestId) {
   const { made = RacefreeError, meaning = status, code } = byStatus.get(status) ?? {};
   const refused = /^([0-9A-Z]{5}):? +(.*)$/s.exec(status === 'refused' && detail ? detail : '');
 
-  if (refused)
-    return new made(refused[2], { code: refused[1], status, requestId });
+  if (refused) return new made(refused[2], { code: refused[1], status, requestId });
   return new made(meaning, { code, status, detail, requestId });
 }
 
@@ -95,7 +94,15 @@ function fromServer(error, fields = {}) {
   const { message, code, detail, hint, schema, table: relation, column, constraint } = error;
 
   return new made(message, {
-    code, detail, hint, schema, table: relation, column, constraint, cause: error, ...fields,
+    code,
+    detail,
+    hint,
+    schema,
+    table: relation,
+    column,
+    constraint,
+    cause: error,
+    ...fields,
   });
 }
 

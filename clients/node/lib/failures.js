@@ -12,12 +12,30 @@ const sqlstate = /^[0-9A-Z]{5}$/;
 
 // Refused before there was a session, or there is no server.
 const unsentCodes = new Set([
-  '08001', '08004', '53300', '57P03', 'ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN',
+  '08001',
+  '08004',
+  '53300',
+  '57P03',
+  'ECONNREFUSED',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
 ]);
 // The session ended, whatever it was doing.
 const lostCodes = new Set([
-  '57P01', '57P02', '57P05', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENETDOWN', 'ENETRESET',
-  'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'ECONNABORTED', 'ERR_STREAM_DESTROYED',
+  '57P01',
+  '57P02',
+  '57P05',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENETDOWN',
+  'ENETRESET',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ECONNABORTED',
+  'ERR_STREAM_DESTROYED',
   'ERR_STREAM_WRITE_AFTER_END',
 ]);
 const againCodes = new Set(['40001', '40P01']);
@@ -27,11 +45,16 @@ const allCodes = /^(0A|25|28|3D|3F|53|54|58|XX)|^(42601|42725|42704|42809|42883|
 // The driver's own errors have no codes.
 const unsentMessage =
   /timeout exceeded when trying to connect|terminated due to connection timeout|not queryable|after calling end on the pool/i;
-const lostMessage = /connection (was )?(terminated|closed|ended)|terminated unexpectedly|read timeout|socket/i;
+const lostMessage =
+  /connection (was )?(terminated|closed|ended)|terminated unexpectedly|read timeout|socket/i;
 
 function isServers(error) {
-  return error instanceof Error && typeof error.code === 'string' && sqlstate.test(error.code) &&
-    error.severity !== undefined;
+  return (
+    error instanceof Error &&
+    typeof error.code === 'string' &&
+    sqlstate.test(error.code) &&
+    error.severity !== undefined
+  );
 }
 
 function failureOf(error) {

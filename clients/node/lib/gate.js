@@ -28,7 +28,9 @@ class Gate {
   enter() {
     if (this.#closed) throw closed();
     if (this.#open >= this.#most)
-      throw new QueueFull(`${this.#open} calls are open, which is the most that maxQueued allows`, { hint: 'Wait for ready() before each call.' });
+      throw new QueueFull(`${this.#open} calls are open, which is the most that maxQueued allows`, {
+        hint: 'Wait for ready() before each call.',
+      });
     if (this.#promised > 0) this.#promised--;
     this.#open++;
     return this.#entered++;

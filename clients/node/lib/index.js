@@ -32,7 +32,15 @@ const defaults = {
   retryFor: 60000,
 };
 const optionNames = new Set([
-  ...Object.keys(defaults), 'accounts', 'journal', 'idColumn', 'balanceColumn', 'minBalance', 'maxBalance', 'mustMatch', 'upTo',
+  ...Object.keys(defaults),
+  'accounts',
+  'journal',
+  'idColumn',
+  'balanceColumn',
+  'minBalance',
+  'maxBalance',
+  'mustMatch',
+  'upTo',
 ]);
 
 class Racefree {
@@ -44,13 +52,15 @@ class Racefree {
   #stats = { calls: 0, refused: 0, batches: 0, batched: 0, largest: 0, halvings: 0, conflicts: 0, lost: 0 };
 
   constructor(pool, options = {}) {
-    if (typeof pool?.query !== 'function') throw new InvalidArgument('the first argument must be a pool, with query()');
+    if (typeof pool?.query !== 'function')
+      throw new InvalidArgument('the first argument must be a pool, with query()');
     this.#options = readOptions(options);
     this.#server = new Server(pool, this.#options.retryFor);
     this.#gate = new Gate(this.#options.maxQueued);
     // So that a slip shows at once, not at the first call.
     if (options.accounts !== undefined)
-      for (const kind of Object.keys(transfers.kinds)) this.#scopes[kind] = transfers.readScope(kind, {}, this.#options);
+      for (const kind of Object.keys(transfers.kinds))
+        this.#scopes[kind] = transfers.readScope(kind, {}, this.#options);
   }
 
   get NO_FLOOR() {
@@ -84,22 +94,31 @@ class Racefree {
     if (client !== undefined || item.columns.length === 0)
       return this.#direct(client, async (extension) => {
         const { rows } = await this.#server.query(
-          upserts.single(extension, target, 'get_or_create', [item.key, item.defaults]), client);
+          upserts.single(extension, target, 'get_or_create', [item.key, item.defaults]),
+          client,
+        );
 
         return upserts.answer(rows[0]);
       });
     return this.#enqueue(item, JSON.stringify(['get', target, item.columns]), (items, extension) =>
-      this.#getOrCreate(target, items, extension));
+      this.#getOrCreate(target, items, extension),
+    );
   }
 
   async updateOrCreate(table, key, given = {}, { createDefaults, client } = {}) {
     const target = quoteTable(table, this.#options.schema);
-    const args = [values.json(upserts.readKey(key), 'the key'), values.json(values.object(given, 'the defaults'), 'the defaults')];
+    const args = [
+      values.json(upserts.readKey(key), 'the key'),
+      values.json(values.object(given, 'the defaults'), 'the defaults'),
+    ];
 
     if (createDefaults !== undefined)
       args.push(values.json(values.object(createDefaults, 'createDefaults'), 'createDefaults'));
     return this.#direct(client, async (extension) => {
-      const { rows } = await this.#server.query(upserts.single(extension, target, 'update_or_create', args), client);
+      const { rows } = await this.#server.query(
+        upserts.single(extension, target, 'update_or_create', args),
+        client,
+      );
 
       return upserts.answer(rows[0]);
     });
@@ -159,12 +178,16 @@ class Racefree {
     };
 
     if (client === undefined) return this.#enqueue(item, scope.key, ask);
-    return this.#direct(client, async (extension) => {
-      const answer = transfers.unsupported(item, extension) ?? (await ask([item], extension, client))[0];
+    return this.#direct(
+      client,
+      async (extension) => {
+        const answer = transfers.unsupported(item, extension) ?? (await ask([item], extension, client))[0];
 
-      if (answer instanceof Error) throw answer;
-      return answer;
-    }, item);
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+      item,
+    );
   }
 
   // Most calls name no more than their accounts and amounts.
@@ -179,7 +202,14 @@ class Racefree {
     const { rows } = await this.#server.query(
       alone
         ? upserts.single(extension, target, 'get_or_create', [items[0].key, items[0].defaults])
-        : upserts.many(extension, target, 'get_or_create_many', `[${items.map(({ row }) => row).join(',')}]`, items[0].columns));
+        : upserts.many(
+            extension,
+            target,
+            'get_or_create_many',
+            `[${items.map(({ row }) => row).join(',')}]`,
+            items[0].columns,
+          ),
+    );
 
     return alone ? rows.map(upserts.answer) : upserts.answers(rows, items.length);
   }
@@ -189,12 +219,19 @@ class Racefree {
     const columns = upserts.readColumns(key);
 
     if (!Array.isArray(rows)) throw new InvalidArgument('the rows must be an array of objects');
-    for (const row of rows) upserts.readKey(Object.fromEntries(columns.map((column) => [column, values.object(row, 'a row')[column]])));
+    for (const row of rows)
+      upserts.readKey(
+        Object.fromEntries(columns.map((column) => [column, values.object(row, 'a row')[column]])),
+      );
 
     const list = values.json(rows, 'the rows');
 
     return this.#direct(client, async (extension) =>
-      upserts.answers((await this.#server.query(upserts.many(extension, target, name, list, columns), client)).rows, rows.length));
+      upserts.answers(
+        (await this.#server.query(upserts.many(extension, target, name, list, columns), client)).rows,
+        rows.length,
+      ),
+    );
   }
 
   // What is not batched: sent at once, and once.  In a transaction of the
@@ -279,14 +316,16 @@ function readOptions(options) {
   values.object(options, 'what racefree is given');
   for (const name in options) {
     if (!optionNames.has(name)) throw new InvalidArgument(`racefree knows no "${name}"`);
-    if (options[name] === null) throw new InvalidArgument(`${name} is null: leave it out if you do not mean it`);
+    if (options[name] === null)
+      throw new InvalidArgument(`${name} is null: leave it out if you do not mean it`);
   }
 
   const result = { ...defaults };
 
   for (const name in options) if (options[name] !== undefined) result[name] = options[name];
   for (const name of ['lanes', 'maxBatch', 'maxQueued'])
-    if (!Number.isInteger(result[name]) || result[name] < 1) throw new InvalidArgument(`${name} must be a whole number of at least 1`);
+    if (!Number.isInteger(result[name]) || result[name] < 1)
+      throw new InvalidArgument(`${name} must be a whole number of at least 1`);
   if (!(result.retryFor >= 0)) throw new InvalidArgument('retryFor must be a number of milliseconds');
   if (typeof result.requestIds !== 'boolean' && typeof result.requestIds !== 'function')
     throw new InvalidArgument('requestIds must be true, false or a function that makes one');

@@ -21,8 +21,7 @@ function quoteName(name, what = 'a name') {
 function quoteTable(table, schema, what = 'a table') {
   if (typeof table === 'string') {
     const parts = table.split('.');
-    if (parts.length > 2)
-      throw new InvalidArgument(`${what} has several dots: write ['schema', 'table']`);
+    if (parts.length > 2) throw new InvalidArgument(`${what} has several dots: write ['schema', 'table']`);
     return quoteTable(parts.length === 2 ? parts : [schema, table], schema, what);
   }
   if (!Array.isArray(table) || table.length !== 2)

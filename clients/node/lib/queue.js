@@ -31,8 +31,7 @@ class Queue {
     this.#running++;
     // Everything that the answers to the last batch have set going, and what
     // else has arrived, joins the next batch.
-    for (await immediate(); this.#items.length > 0; await immediate())
-      await this.#send(this.#take());
+    for (await immediate(); this.#items.length > 0; await immediate()) await this.#send(this.#take());
     this.#running--;
     if (this.#running === 0) this.#idle();
   }

@@ -27,7 +27,10 @@ async function retry(server, work, { isolation, attempts = 10, ...rest } = {}) {
     if (error === undefined) return value;
     if (failure === LOST || failure === UNSENT) {
       if (isFinal(error) || attempt >= attempts || !(await server.waitForReturn(lost++)))
-        throw new ConnectionLost(`the connection was lost, and nothing was committed: ${error.message}`, { code: '08006', cause: error });
+        throw new ConnectionLost(`the connection was lost, and nothing was committed: ${error.message}`, {
+          code: '08006',
+          cause: error,
+        });
     } else if (failure === AGAIN && attempt < attempts) {
       await server.waitForOthers(attempt);
     } else {
@@ -60,7 +63,10 @@ async function once(server, work, begin) {
     const { command } = await client.query('COMMIT');
 
     if (command === 'ROLLBACK')
-      throw new RacefreeError('the transaction was rolled back: an error in it was caught, and COMMIT cannot undo that', { code: '25P02' });
+      throw new RacefreeError(
+        'the transaction was rolled back: an error in it was caught, and COMMIT cannot undo that',
+        { code: '25P02' },
+      );
     return { value };
   } catch (error) {
     const failure = await endOf(client, error).catch((cause) => {
@@ -69,7 +75,10 @@ async function once(server, work, begin) {
     });
 
     if (broken && committing && failureOf(error) !== UNSENT)
-      throw new ConnectionLost(`the connection was lost during COMMIT, and it is not known whether that was done: ${error.message}`, { uncertain: true, cause: error });
+      throw new ConnectionLost(
+        `the connection was lost during COMMIT, and it is not known whether that was done: ${error.message}`,
+        { uncertain: true, cause: error },
+      );
     return { error, failure };
   } finally {
     client.removeListener?.('error', ignore);

@@ -11,8 +11,16 @@ const { InvalidArgument, NotSupported, fromStatus } = require('./errors');
 // What each kind is called in SQL, what it must be given, and what it may be.
 const always = ['accounts', 'journal', 'idColumn', 'balanceColumn', 'requestId', 'details', 'columns'];
 const kinds = {
-  transfer: { sql: 'transfer', needs: ['from', 'to', 'amount'], may: ['minBalance', 'maxBalance', 'mustMatch', 'upTo'] },
-  hold: { sql: 'hold', needs: ['from', 'to', 'amount'], may: ['expiresAt', 'minBalance', 'mustMatch', 'upTo'] },
+  transfer: {
+    sql: 'transfer',
+    needs: ['from', 'to', 'amount'],
+    may: ['minBalance', 'maxBalance', 'mustMatch', 'upTo'],
+  },
+  hold: {
+    sql: 'hold',
+    needs: ['from', 'to', 'amount'],
+    may: ['expiresAt', 'minBalance', 'mustMatch', 'upTo'],
+  },
   post: { sql: 'post', needs: ['entryId'], may: ['amount', 'final', 'beyond', 'minBalance', 'maxBalance'] },
   void: { sql: 'void', needs: ['entryId'], may: [] },
   reverse: { sql: 'reversal', needs: ['entryId'], may: ['amount', 'minBalance', 'maxBalance', 'upTo'] },
@@ -27,11 +35,23 @@ for (const kind of Object.values(kinds)) {
 
 // What a batch has in common, as parameters of transfer_many.
 const scopeColumns = {
-  journal: { argument: 'journal', type: 'regclass', read: (value, options) => quoteTable(value, options.schema, 'journal') },
+  journal: {
+    argument: 'journal',
+    type: 'regclass',
+    read: (value, options) => quoteTable(value, options.schema, 'journal'),
+  },
   idColumn: { argument: 'id_column', type: 'name', read: (value) => name(value, 'idColumn') },
   balanceColumn: { argument: 'balance_column', type: 'name', read: (value) => name(value, 'balanceColumn') },
-  minBalance: { argument: 'min_balance', type: 'numeric', read: (value) => values.number(value, 'minBalance') },
-  maxBalance: { argument: 'max_balance', type: 'numeric', read: (value) => values.number(value, 'maxBalance') },
+  minBalance: {
+    argument: 'min_balance',
+    type: 'numeric',
+    read: (value) => values.number(value, 'minBalance'),
+  },
+  maxBalance: {
+    argument: 'max_balance',
+    type: 'numeric',
+    read: (value) => values.number(value, 'maxBalance'),
+  },
   mustMatch: { argument: 'must_match', type: 'name[]', read: names },
   upTo: { argument: 'up_to', type: 'bool', read: (value) => values.flag(value, 'upTo') },
 };
@@ -61,7 +81,8 @@ function checkGiven(kind, call) {
   values.object(call, `what ${kind} is given`);
   for (const given in call) {
     if (!kinds[kind].known.has(given)) throw new InvalidArgument(`${kind} knows no "${given}"`);
-    if (call[given] === null) throw new InvalidArgument(`${given} is null: leave it out if you do not mean it`);
+    if (call[given] === null)
+      throw new InvalidArgument(`${given} is null: leave it out if you do not mean it`);
   }
   for (const needed of kinds[kind].needs)
     if (call[needed] === undefined) throw new InvalidArgument(`${kind} needs "${needed}"`);
@@ -72,7 +93,8 @@ function readScope(kind, call, options) {
   const scope = { parameters: [] };
   const given = (what) => call[what] ?? options[what];
 
-  if (given('accounts') === undefined) throw new InvalidArgument('the table of the accounts is not named: give "accounts"');
+  if (given('accounts') === undefined)
+    throw new InvalidArgument('the table of the accounts is not named: give "accounts"');
   scope.accounts = quoteTable(given('accounts'), options.schema, 'accounts');
   for (const what of kinds[kind].scoped) {
     const column = scopeColumns[what];
@@ -81,7 +103,10 @@ function readScope(kind, call, options) {
       scope.parameters.push({ ...column, value: column.read(given(what), options) });
   }
   scope.hasJournal = given('journal') !== undefined;
-  scope.key = JSON.stringify([scope.accounts, scope.parameters.map(({ argument, value }) => [argument, value])]);
+  scope.key = JSON.stringify([
+    scope.accounts,
+    scope.parameters.map(({ argument, value }) => [argument, value]),
+  ]);
   return scope;
 }
 
@@ -116,7 +141,10 @@ const isOfHolds = ({ kind }) => kind === 'hold' || kind === 'post' || kind === '
 // The error for what the extension on the server is too old for.
 function unsupported(item, extension) {
   if (isOfHolds(item) && !extension.kinds)
-    return new NotSupported("the server's racefree has no holds", { hint: 'ALTER EXTENSION racefree UPDATE;', requestId: item.requestId });
+    return new NotSupported("the server's racefree has no holds", {
+      hint: 'ALTER EXTENSION racefree UPDATE;',
+      requestId: item.requestId,
+    });
   return undefined;
 }
 
@@ -140,10 +168,17 @@ function statement(scope, items, extension) {
     if (has(field)) call.push(`${field} => ${parameter('jsonb', list(field))}`);
   for (const { argument, type, value } of scope.parameters)
     call.push(`${argument} => ${parameter(type, value)}`);
-  if (items.some(isOfHolds)) call.push(`kinds => ${parameter('text[]', items.map(({ kind }) => kinds[kind].sql))}`);
+  if (items.some(isOfHolds))
+    call.push(
+      `kinds => ${parameter(
+        'text[]',
+        items.map(({ kind }) => kinds[kind].sql),
+      )}`,
+    );
 
   return {
-    text: `SELECT t.ordinality::pg_catalog.int4 AS ordinality, t.status, t.amount::pg_catalog.text AS amount, ` +
+    text:
+      `SELECT t.ordinality::pg_catalog.int4 AS ordinality, t.status, t.amount::pg_catalog.text AS amount, ` +
       `t.from_balance::pg_catalog.text AS from_balance, t.to_balance::pg_catalog.text AS to_balance, ` +
       `t.entry_id::pg_catalog.text AS entry_id` +
       (extension.available ? ', t.from_available::pg_catalog.text AS from_available' : '') +
@@ -154,7 +189,8 @@ function statement(scope, items, extension) {
 }
 
 function answer(row, item) {
-  if (row.status !== 'ok' && row.status !== 'replayed') return fromStatus(row.status, row.detail, item.requestId);
+  if (row.status !== 'ok' && row.status !== 'replayed')
+    return fromStatus(row.status, row.detail, item.requestId);
 
   const result = {
     amount: row.amount,

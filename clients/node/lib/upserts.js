@@ -14,7 +14,9 @@ const ORDINALITY = 'racefree.ordinality';
 function readKey(key) {
   for (const [column, value] of Object.entries(values.object(key, 'the key')))
     if (value instanceof Date)
-      throw new InvalidArgument(`"${column}" of the key is a Date, which cuts the digits of a timestamp: pass it as a string`);
+      throw new InvalidArgument(
+        `"${column}" of the key is a Date, which cuts the digits of a timestamp: pass it as a string`,
+      );
   return key;
 }
 
@@ -36,7 +38,8 @@ function single(extension, target, name, args) {
 
 function many(extension, target, name, rows, key) {
   return {
-    text: `SELECT r.ordinality::pg_catalog.int4 AS "${ORDINALITY}", r.created AS "${CREATED}", (r.object).* ` +
+    text:
+      `SELECT r.ordinality::pg_catalog.int4 AS "${ORDINALITY}", r.created AS "${CREATED}", (r.object).* ` +
       `FROM ${extension.schema}.${name}(NULL::${target}, $1::pg_catalog.jsonb, $2::pg_catalog.name[]) AS r`,
     values: [rows, key],
   };
@@ -61,7 +64,8 @@ function readItem(key, defaults) {
 
   values.object(defaults, 'the defaults');
   for (const column of columns)
-    if (Object.hasOwn(defaults, column)) throw new InvalidArgument(`"${column}" is in the key and in the defaults`);
+    if (Object.hasOwn(defaults, column))
+      throw new InvalidArgument(`"${column}" is in the key and in the defaults`);
   return {
     weight: 1,
     uncertain: false,

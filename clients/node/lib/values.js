@@ -17,24 +17,36 @@ function text(value, what) {
 
 function whole(value, what) {
   if (!Number.isSafeInteger(value))
-    throw new InvalidArgument(`${what} is a floating-point number, which may not be exact: pass a string or a bigint`);
+    throw new InvalidArgument(
+      `${what} is a floating-point number, which may not be exact: pass a string or a bigint`,
+    );
   return String(value);
 }
 
 // An object that is written as a number or an id: of a decimal library, say.
 function written(value, what) {
-  if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Date ||
-      ArrayBuffer.isView(value) || value.toString === Object.prototype.toString)
+  if (
+    value === null ||
+    typeof value !== 'object' ||
+    Array.isArray(value) ||
+    value instanceof Date ||
+    ArrayBuffer.isView(value) ||
+    value.toString === Object.prototype.toString
+  )
     throw new InvalidArgument(`${what} must be a string, a whole number or a bigint`);
   return String(value);
 }
 
 function scalar(value, what) {
   switch (typeof value) {
-    case 'string': return text(value, what);
-    case 'number': return whole(value, what);
-    case 'bigint': return String(value);
-    default: return text(written(value, what), what);
+    case 'string':
+      return text(value, what);
+    case 'number':
+      return whole(value, what);
+    case 'bigint':
+      return String(value);
+    default:
+      return text(written(value, what), what);
   }
 }
 
@@ -49,8 +61,7 @@ function number(value, what) {
 function entryId(value) {
   const digits = scalar(value, 'entryId');
 
-  if (!/^\d{1,19}$/.test(digits))
-    throw new InvalidArgument(`entryId is not the id of an entry: "${digits}"`);
+  if (!/^\d{1,19}$/.test(digits)) throw new InvalidArgument(`entryId is not the id of an entry: "${digits}"`);
   return digits;
 }
 
@@ -79,16 +90,21 @@ function json(value, what) {
 
     if (own instanceof Uint8Array) return `\\x${Buffer.from(own).toString('hex')}`;
     switch (typeof given) {
-      case 'bigint': return String(given);
+      case 'bigint':
+        return String(given);
       case 'number':
-        if (!Number.isFinite(given)) throw new InvalidArgument(`${what} has a number that JSON cannot hold: ${given}`);
+        if (!Number.isFinite(given))
+          throw new InvalidArgument(`${what} has a number that JSON cannot hold: ${given}`);
         return given;
-      case 'string': return text(given, what);
+      case 'string':
+        return text(given, what);
       case 'undefined':
         throw new InvalidArgument(`${what} has undefined in "${key}": leave it out, or say null for NULL`);
-      case 'function': case 'symbol':
+      case 'function':
+      case 'symbol':
         throw new InvalidArgument(`${what} has a ${typeof given} in "${key}"`);
-      default: return given;
+      default:
+        return given;
     }
   });
 
@@ -96,8 +112,13 @@ function json(value, what) {
 }
 
 function isPlain(value) {
-  return value !== null && typeof value === 'object' && !Array.isArray(value) &&
-    !(value instanceof Date) && !ArrayBuffer.isView(value);
+  return (
+    value !== null &&
+    typeof value === 'object' &&
+    !Array.isArray(value) &&
+    !(value instanceof Date) &&
+    !ArrayBuffer.isView(value)
+  );
 }
 
 function object(value, what) {

@@ -8,10 +8,12 @@ const assert = require('node:assert/strict');
 const racefree = require('..');
 const { unhandled } = require('./help');
 
-const { ConnectionLost, Refused, QueryCanceled, QueueFull, Closed, RacefreeError, RequestMismatch } = racefree;
+const { ConnectionLost, Refused, QueryCanceled, QueueFull, Closed, RacefreeError, RequestMismatch } =
+  racefree;
 
 const lost = () => new Error('Connection terminated unexpectedly');
-const unsent = () => Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' });
+const unsent = () =>
+  Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' });
 const raised = (code) => Object.assign(new Error(`raised ${code}`), { code, severity: 'ERROR' });
 
 // Each batch is answered by the next of "answers": an error, a status for each
@@ -23,7 +25,8 @@ function pool(answers = []) {
     batches,
     async query({ text, values }) {
       await new Promise(setImmediate);
-      if (text.includes('pg_extension')) return { rows: [{ schema: 'public', kinds: false, available: false, detail: false }] };
+      if (text.includes('pg_extension'))
+        return { rows: [{ schema: 'public', kinds: false, available: false, detail: false }] };
 
       const ids = /request_ids => \$4/.test(text) ? values[3] : [];
 
@@ -34,7 +37,12 @@ function pool(answers = []) {
       if (answer instanceof Error) throw answer;
       return {
         rows: values[0].map((_, i) => ({
-          ordinality: i + 1, status: answer?.[i] ?? 'ok', amount: '1', from_balance: '0', to_balance: '1', entry_id: '1',
+          ordinality: i + 1,
+          status: answer?.[i] ?? 'ok',
+          amount: '1',
+          from_balance: '0',
+          to_balance: '1',
+          entry_id: '1',
         })),
       };
     },
@@ -60,11 +68,17 @@ test('a lost batch is repeated with the same request ids', async () => {
 test('what has no request id is not repeated if it may have been done', async () => {
   const p = pool([lost()]);
   const rf = racefree(p, { ...scope, requestIds: false });
-  const [a, b] = await Promise.allSettled([rf.transfer(call(1)), rf.transfer({ ...call(2), requestId: 'mine' })]);
+  const [a, b] = await Promise.allSettled([
+    rf.transfer(call(1)),
+    rf.transfer({ ...call(2), requestId: 'mine' }),
+  ]);
 
   assert.ok(a.reason instanceof ConnectionLost && a.reason.uncertain && a.reason.code === '08007');
   assert.equal(b.status, 'fulfilled');
-  assert.deepEqual(p.batches.map(({ from }) => from), [['1', '2'], ['2']]);
+  assert.deepEqual(
+    p.batches.map(({ from }) => from),
+    [['1', '2'], ['2']],
+  );
 });
 
 test('what has no request id is repeated if it was not sent', async () => {
@@ -75,12 +89,24 @@ test('what has no request id is repeated if it was not sent', async () => {
 });
 
 test('after retryFor it is given up, and said whether it may have been done', async () => {
-  for (const [error, uncertain, code] of [[lost, true, '08007'], [unsent, false, '08006']]) {
-    const rf = racefree({ query: (query) => (query.text.includes('pg_extension') ? pool().query(query) : Promise.reject(error())) }, { ...scope, retryFor: 100 });
+  for (const [error, uncertain, code] of [
+    [lost, true, '08007'],
+    [unsent, false, '08006'],
+  ]) {
+    const rf = racefree(
+      {
+        query: (query) =>
+          query.text.includes('pg_extension') ? pool().query(query) : Promise.reject(error()),
+      },
+      { ...scope, retryFor: 100 },
+    );
     const begun = Date.now();
 
-    await assert.rejects(rf.transfer({ ...call(), requestId: 'mine' }), (e) =>
-      e instanceof ConnectionLost && e.uncertain === uncertain && e.code === code && e.requestId === 'mine');
+    await assert.rejects(
+      rf.transfer({ ...call(), requestId: 'mine' }),
+      (e) =>
+        e instanceof ConnectionLost && e.uncertain === uncertain && e.code === code && e.requestId === 'mine',
+    );
     // The server is gone for long now: later calls do not wait for it as long again.
     await assert.rejects(rf.transfer(call()), ConnectionLost);
     assert.ok(Date.now() - begun < 5000);
@@ -88,9 +114,18 @@ test('after retryFor it is given up, and said whether it may have been done', as
 });
 
 test('an answer about the request itself is certain, another refusal after a loss is not', async () => {
-  await assert.rejects(racefree(pool([lost(), ['request_mismatch']]), scope).transfer(call()), (e) => e instanceof RequestMismatch && !e.uncertain);
-  await assert.rejects(racefree(pool([lost(), raised('57014')]), scope).transfer(call()), (e) => e instanceof QueryCanceled && e.uncertain);
-  await assert.rejects(racefree(pool([raised('57014')]), scope).transfer(call()), (e) => e instanceof QueryCanceled && !e.uncertain);
+  await assert.rejects(
+    racefree(pool([lost(), ['request_mismatch']]), scope).transfer(call()),
+    (e) => e instanceof RequestMismatch && !e.uncertain,
+  );
+  await assert.rejects(
+    racefree(pool([lost(), raised('57014')]), scope).transfer(call()),
+    (e) => e instanceof QueryCanceled && e.uncertain,
+  );
+  await assert.rejects(
+    racefree(pool([raised('57014')]), scope).transfer(call()),
+    (e) => e instanceof QueryCanceled && !e.uncertain,
+  );
 });
 
 test('one that the server refuses does not fail the others, and their order stays', async () => {
@@ -104,15 +139,22 @@ test('one that the server refuses does not fail the others, and their order stay
     if (status === 'rejected') assert.ok(reason instanceof Refused && reason.code === '23514');
   });
 
-  const done = p.batches.filter(({ from }) => !from.includes('13') && !from.includes('40')).flatMap(({ from }) => from.map(Number));
+  const done = p.batches
+    .filter(({ from }) => !from.includes('13') && !from.includes('40'))
+    .flatMap(({ from }) => from.map(Number));
 
-  assert.deepEqual(done, [...done].sort((a, b) => a - b));
+  assert.deepEqual(
+    done,
+    [...done].sort((a, b) => a - b),
+  );
   assert.ok(p.batches.length < 30, `${p.batches.length} batches`);
 });
 
 test('what is wrong with the statement fails all at once', async () => {
   const p = pool([raised('42883')]);
-  const results = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => racefreeOf(p).transfer(call(i))));
+  const results = await Promise.allSettled(
+    Array.from({ length: 8 }, (_, i) => racefreeOf(p).transfer(call(i))),
+  );
 
   assert.equal(results.filter(({ status }) => status === 'rejected').length, 8);
   assert.equal(p.batches.length, 1);
@@ -136,24 +178,43 @@ test('a conflict is repeated, not for ever', async () => {
 test('an answer that is no answer, and an error of no known kind, leave it uncertain', async () => {
   const short = { query: async (q) => (q.text.includes('pg_extension') ? pool().query(q) : { rows: [] }) };
 
-  await assert.rejects(racefree(short, scope).transfer(call()), (e) => e instanceof RacefreeError && e.uncertain);
-  await assert.rejects(racefree(pool([new TypeError('oops')]), scope).transfer(call()), (e) => e.uncertain && e.cause instanceof TypeError);
-  await assert.rejects(racefree(pool([new Error('Cannot use a pool after calling end on the pool')]), scope).transfer(call()), (e) =>
-    e instanceof ConnectionLost && !e.uncertain);
+  await assert.rejects(
+    racefree(short, scope).transfer(call()),
+    (e) => e instanceof RacefreeError && e.uncertain,
+  );
+  await assert.rejects(
+    racefree(pool([new TypeError('oops')]), scope).transfer(call()),
+    (e) => e.uncertain && e.cause instanceof TypeError,
+  );
+  await assert.rejects(
+    racefree(pool([new Error('Cannot use a pool after calling end on the pool')]), scope).transfer(call()),
+    (e) => e instanceof ConnectionLost && !e.uncertain,
+  );
 });
 
 test('what comes together while a batch is under way goes together, at most maxBatch', async () => {
   const later = [];
-  const p = pool([() => {
-    for (let i = 1; i <= 25; i++) later.push(rf.transfer(call(i)));
-  }]);
+  const p = pool([
+    () => {
+      for (let i = 1; i <= 25; i++) later.push(rf.transfer(call(i)));
+    },
+  ]);
   const rf = racefree(p, { ...scope, maxBatch: 10 });
 
   await rf.transfer(call(0));
   await Promise.all(later);
-  assert.deepEqual(p.batches.map(({ from }) => from.length), [1, 10, 10, 5]);
-  assert.deepEqual(p.batches.flatMap(({ from }) => from.map(Number)), Array.from({ length: 26 }, (_, i) => i));
-  assert.deepEqual({ calls: rf.stats().calls, largest: rf.stats().largest, open: rf.stats().open }, { calls: 26, largest: 10, open: 0 });
+  assert.deepEqual(
+    p.batches.map(({ from }) => from.length),
+    [1, 10, 10, 5],
+  );
+  assert.deepEqual(
+    p.batches.flatMap(({ from }) => from.map(Number)),
+    Array.from({ length: 26 }, (_, i) => i),
+  );
+  assert.deepEqual(
+    { calls: rf.stats().calls, largest: rf.stats().largest, open: rf.stats().open },
+    { calls: 26, largest: 10, open: 0 },
+  );
 });
 
 test('a reversal takes the room of two', async () => {
@@ -161,7 +222,10 @@ test('a reversal takes the room of two', async () => {
   const rf = racefree(p, { ...scope, maxBatch: 10 });
 
   await Promise.all(Array.from({ length: 10 }, (_, i) => rf.reverse({ entryId: i + 1 })));
-  assert.deepEqual(p.batches.map(({ from }) => from.length), [5, 5]);
+  assert.deepEqual(
+    p.batches.map(({ from }) => from.length),
+    [5, 5],
+  );
 });
 
 test('a queue for each table, journal and limits; lanes', async () => {
@@ -169,10 +233,18 @@ test('a queue for each table, journal and limits; lanes', async () => {
   const rf = racefree(p, scope);
 
   await Promise.all([
-    rf.transfer(call(1)), rf.transfer(call(2)), rf.transfer({ ...call(3), minBalance: 5 }), rf.transfer({ ...call(4), minBalance: '5' }),
-    rf.transfer({ ...call(5), accounts: 'other' }), rf.transfer({ ...call(6), journal: 'other' }), rf.transfer({ ...call(7), upTo: true }),
+    rf.transfer(call(1)),
+    rf.transfer(call(2)),
+    rf.transfer({ ...call(3), minBalance: 5 }),
+    rf.transfer({ ...call(4), minBalance: '5' }),
+    rf.transfer({ ...call(5), accounts: 'other' }),
+    rf.transfer({ ...call(6), journal: 'other' }),
+    rf.transfer({ ...call(7), upTo: true }),
   ]);
-  assert.deepEqual(p.batches.map(({ from }) => from), [['1', '2'], ['3', '4'], ['5'], ['6'], ['7']]);
+  assert.deepEqual(
+    p.batches.map(({ from }) => from),
+    [['1', '2'], ['3', '4'], ['5'], ['6'], ['7']],
+  );
 
   let underWay = 0;
   let most = 0;
@@ -210,13 +282,15 @@ test('the queue is bounded, and ready() says when there is room', async () => {
   await Promise.all(held);
 
   // Nor do several, who are told at different moments.
-  await Promise.all(Array.from({ length: 25 }, async (_, i) => {
-    for (let k = 0; k < 40; k++) {
-      await rf.ready();
-      await rf.transfer(call(i));
-      if (k % 3 === i % 3) await new Promise(setImmediate);
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: 25 }, async (_, i) => {
+      for (let k = 0; k < 40; k++) {
+        await rf.ready();
+        await rf.transfer(call(i));
+        if (k % 3 === i % 3) await new Promise(setImmediate);
+      }
+    }),
+  );
   // What is promised to one who does not come is free again.
   for (let i = 0; i < 30; i++) await rf.ready();
   await rf.transfer(call());

@@ -56,8 +56,11 @@ async function unexplained(pool) {
 
 // Whether the server's racefree has holds: a later one has.
 async function hasHolds(pool) {
-  return value(pool, `SELECT bool_or(proname = 'transfer_many' AND 'kinds' = ANY (proargnames))
-                         AND bool_or(proname = 'create_journal' AND 'held_column' = ANY (proargnames)) FROM pg_proc`);
+  return value(
+    pool,
+    `SELECT bool_or(proname = 'transfer_many' AND 'kinds' = ANY (proargnames))
+                         AND bool_or(proname = 'create_journal' AND 'held_column' = ANY (proargnames)) FROM pg_proc`,
+  );
 }
 
 // Why there can be no server of the tests' own: undefined, if there can.
@@ -68,7 +71,8 @@ function noServer() {
 
   if (spawnSync('initdb', ['--version']).status !== 0 || spawnSync('pg_ctl', ['--version']).status !== 0)
     return 'initdb and pg_ctl are not on PATH';
-  if (!share || !fs.existsSync(path.join(share, 'extension', 'racefree.control'))) return 'the server that is on PATH has no racefree';
+  if (!share || !fs.existsSync(path.join(share, 'extension', 'racefree.control')))
+    return 'the server that is on PATH has no racefree';
   return undefined;
 }
 
@@ -78,8 +82,10 @@ class Cluster {
     const cluster = new Cluster();
 
     await run('initdb', ['-D', cluster.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '-N']);
-    fs.appendFileSync(path.join(cluster.data, 'postgresql.conf'),
-      `listen_addresses = ''\nunix_socket_directories = '${cluster.folder}'\nmax_connections = 100\n`);
+    fs.appendFileSync(
+      path.join(cluster.data, 'postgresql.conf'),
+      `listen_addresses = ''\nunix_socket_directories = '${cluster.folder}'\nmax_connections = 100\n`,
+    );
     await cluster.start();
     return cluster;
   }
@@ -107,12 +113,17 @@ class Cluster {
     const postmaster = Number(fs.readFileSync(path.join(this.data, 'postmaster.pid'), 'utf8').split('\n')[0]);
 
     process.kill(postmaster, 'SIGSTOP');
-    const pids = new Set(processes().filter(({ pid, parent }) => pid === postmaster || parent === postmaster).map(({ pid }) => pid));
+    const pids = new Set(
+      processes()
+        .filter(({ pid, parent }) => pid === postmaster || parent === postmaster)
+        .map(({ pid }) => pid),
+    );
 
     for (const pid of pids) kill(pid);
     while (processes().some(({ pid, state }) => pids.has(pid) && state !== 'Z')) await sleep(10);
     // A zombie that nobody has buried yet would pass for a server.
-    for (const file of [path.join(this.data, 'postmaster.pid'), path.join(this.folder, '.s.PGSQL.5432.lock')]) fs.rmSync(file);
+    for (const file of [path.join(this.data, 'postmaster.pid'), path.join(this.folder, '.s.PGSQL.5432.lock')])
+      fs.rmSync(file);
   }
 
   async close() {
@@ -127,7 +138,9 @@ function run(command, args) {
     const child = spawn(command, args, { stdio: 'ignore' });
 
     child.on('error', reject);
-    child.on('exit', (status) => (status === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')}: exit status ${status}`))));
+    child.on('exit', (status) =>
+      status === 0 ? resolve() : reject(new Error(`${command} ${args.join(' ')}: exit status ${status}`)),
+    );
   });
 }
 
@@ -142,18 +155,27 @@ function kill(pid) {
 // All processes, as { pid, state, parent }.  Linux may lack ps, others /proc.
 function processes() {
   if (!fs.existsSync('/proc/self/stat'))
-    return execFileSync('ps', ['-A', '-o', 'pid=', '-o', 'stat=', '-o', 'ppid='], { encoding: 'utf8' }).trim().split('\n')
-      .map((line) => line.trim().split(/\s+/)).map(([pid, state, parent]) => ({ pid: Number(pid), state: state[0], parent: Number(parent) }));
-  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    try {
-      // The name of the program, in parentheses, may be anything.
-      const [state, parent] = fs.readFileSync(`/proc/${name}/stat`, 'utf8').replace(/.*\) /s, '').split(' ');
+    return execFileSync('ps', ['-A', '-o', 'pid=', '-o', 'stat=', '-o', 'ppid='], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .map(([pid, state, parent]) => ({ pid: Number(pid), state: state[0], parent: Number(parent) }));
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        // The name of the program, in parentheses, may be anything.
+        const [state, parent] = fs
+          .readFileSync(`/proc/${name}/stat`, 'utf8')
+          .replace(/.*\) /s, '')
+          .split(' ');
 
-      return [{ pid: Number(name), state, parent: Number(parent) }];
-    } catch {
-      return [];
-    }
-  });
+        return [{ pid: Number(name), state, parent: Number(parent) }];
+      } catch {
+        return [];
+      }
+    });
 }
 
 // What stands between a client and a server, and loses connections.
@@ -216,4 +238,17 @@ const unhandled = [];
 
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-module.exports = { sleep, open, database, accounts, value, sum, unexplained, hasHolds, noServer, Cluster, Proxy, unhandled };
+module.exports = {
+  sleep,
+  open,
+  database,
+  accounts,
+  value,
+  sum,
+  unexplained,
+  hasHolds,
+  noServer,
+  Cluster,
+  Proxy,
+  unhandled,
+};

@@ -88,10 +88,13 @@ async function load(disturb, make) {
 }
 
 // Account 65 is paid by all others: often more than one of them has.
-const pay = (rf) => (from, n) => rf.transfer({ from, to: callers + 1, amount: n % 10 === 0 ? 100000 : 1, details: { n } });
+const pay = (rf) => (from, n) =>
+  rf.transfer({ from, to: callers + 1, amount: n % 10 === 0 ? 100000 : 1, details: { n } });
 
 async function judge(pool, calls) {
-  const { rows } = await pool.query("SELECT details->>'n' AS n, count(*)::int AS entries, min(id)::text AS id FROM payment GROUP BY 1");
+  const { rows } = await pool.query(
+    "SELECT details->>'n' AS n, count(*)::int AS entries, min(id)::text AS id FROM payment GROUP BY 1",
+  );
   const booked = new Map(rows.map(({ n, entries, id }) => [Number(n), { entries, id }]));
   const count = { fulfilled: 0, replayed: 0, refused: 0, uncertain: 0, lost: 0 };
 
@@ -110,7 +113,10 @@ async function judge(pool, calls) {
       else assert.ok(!booked.has(n), `${n} was rejected`);
     }
   }
-  assert.equal(await value(pool, 'SELECT balance - 1000 FROM account WHERE id = $1', [callers + 1]), `${booked.size}.00`);
+  assert.equal(
+    await value(pool, 'SELECT balance - 1000 FROM account WHERE id = $1', [callers + 1]),
+    `${booked.size}.00`,
+  );
   assert.equal(await sum(pool), `${(callers + 1) * 1000}.00`);
   assert.deepEqual(await unexplained(pool), []);
   return count;
@@ -171,7 +177,9 @@ test('sessions are terminated, connections are cut, answers are lost', async (t)
     for (let i = 0; i < 10 * rounds; i++) {
       await sleep(Math.random() * 50);
       if (i % 3 === 0) {
-        await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'");
+        await admin.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'",
+        );
       } else if (i % 3 === 1) {
         proxy.cut();
       } else {
@@ -220,16 +228,21 @@ test('getOrCreate makes one row of each key', async (t) => {
 
   const { proxy, pool } = await proxied(t);
   const rf = racefree(pool, { lanes: 2 });
-  const calls = await load(async () => {
-    for (let i = 0; i < 3 * rounds; i++) {
-      await sleep(Math.random() * 50);
-      proxy.cut();
-    }
-  }, (_, n) => rf.getOrCreate('item', { name: String(n >> 2) }));
+  const calls = await load(
+    async () => {
+      for (let i = 0; i < 3 * rounds; i++) {
+        await sleep(Math.random() * 50);
+        proxy.cut();
+      }
+    },
+    (_, n) => rf.getOrCreate('item', { name: String(n >> 2) }),
+  );
 
   await rf.close();
 
-  const { rows } = await admin.query('SELECT name, count(*)::int AS rows, min(id) AS id FROM item GROUP BY name');
+  const { rows } = await admin.query(
+    'SELECT name, count(*)::int AS rows, min(id) AS id FROM item GROUP BY name',
+  );
   const ids = new Map(rows.map(({ name, id }) => [name, id]));
 
   for (const row of rows) assert.equal(row.rows, 1, row.name);
@@ -256,14 +269,17 @@ test('retry makes a transaction again that was lost before its COMMIT', async (t
   });
 
   assert.equal(tries, 3);
-  assert.equal(await value(admin, 'SELECT string_agg(id::text, \',\') FROM payment'), booked.entryId);
+  assert.equal(await value(admin, "SELECT string_agg(id::text, ',') FROM payment"), booked.entryId);
 
   // The answer to COMMIT is lost: nobody knows, so it is not made again.
-  await assert.rejects(rf.retry(async (client) => {
-    tries++;
-    await rf.transfer({ from: 1, to: 2, amount: 1 }, { client });
-    proxy.lose('COMMIT');
-  }), (e) => e instanceof ConnectionLost && e.uncertain && e.code === '08007');
+  await assert.rejects(
+    rf.retry(async (client) => {
+      tries++;
+      await rf.transfer({ from: 1, to: 2, amount: 1 }, { client });
+      proxy.lose('COMMIT');
+    }),
+    (e) => e instanceof ConnectionLost && e.uncertain && e.code === '08007',
+  );
   assert.equal(tries, 4);
 });
 
@@ -275,12 +291,18 @@ test('a server that stays away is given up', async (t) => {
 
   await rf.transfer({ from: 1, to: 2, amount: 1 });
   await cluster.stop('immediate');
-  await assert.rejects(rf.transfer({ from: 1, to: 2, amount: 1 }), (e) => e instanceof ConnectionLost && /^[0-9a-f-]{36}$/.test(e.requestId));
+  await assert.rejects(
+    rf.transfer({ from: 1, to: 2, amount: 1 }),
+    (e) => e instanceof ConnectionLost && /^[0-9a-f-]{36}$/.test(e.requestId),
+  );
   await cluster.start();
   await rf.transfer({ from: 1, to: 2, amount: 1 });
   assert.equal(rf.stats().open, 0);
   await pool.end();
-  await assert.rejects(rf.transfer({ from: 1, to: 2, amount: 1 }), (e) => e instanceof ConnectionLost && !e.uncertain);
+  await assert.rejects(
+    rf.transfer({ from: 1, to: 2, amount: 1 }),
+    (e) => e instanceof ConnectionLost && !e.uncertain,
+  );
 });
 
 test('no rejection went unhandled', () => assert.deepEqual(unhandled, []));

@@ -11,7 +11,10 @@ const { database, unhandled } = require('./help');
 
 const name = 'racefree_node_readme';
 const text = fs.readFileSync(path.join(__dirname, '..', 'README.md'), 'utf8');
-const blocks = (language) => [...text.matchAll(new RegExp('^```' + language + '\\n(.*?)^```$', 'gms'))].map(([, block]) => block).join('\n');
+const blocks = (language) =>
+  [...text.matchAll(new RegExp('^```' + language + '\\n(.*?)^```$', 'gms'))]
+    .map(([, block]) => block)
+    .join('\n');
 const AsyncFunction = (async () => {}).constructor;
 
 test('the examples', async () => {
@@ -25,7 +28,10 @@ test('the examples', async () => {
   const printed = [];
   const expected = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
 
-  await new AsyncFunction('require', 'console', code)(require, { log: (...args) => printed.push(format(...args)), error: assert.fail });
+  await new AsyncFunction('require', 'console', code)(require, {
+    log: (...args) => printed.push(format(...args)),
+    error: assert.fail,
+  });
   assert.ok(expected.length >= 5);
   assert.deepEqual(printed, expected);
 });

@@ -19,7 +19,9 @@ test('the types allow what they should, and refuse the rest', (t) => {
   const tsc = compiler();
 
   if (!tsc) return t.skip('there is no TypeScript compiler');
-  const { status, stdout } = spawnSync(tsc[0], [...tsc.slice(1), '-p', path.join(__dirname, 'types')], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(tsc[0], [...tsc.slice(1), '-p', path.join(__dirname, 'types')], {
+    encoding: 'utf8',
+  });
 
   assert.equal(status, 0, stdout);
 });

@@ -23,7 +23,14 @@ function recorder() {
         return { rows: [{ schema: 'public', kinds: true, available: true, detail: true }] };
       return {
         rows: query.values[0].map((_, i) => ({
-          ordinality: i + 1, status: 'ok', amount: '1', from_balance: '0', to_balance: '1', entry_id: '1', from_available: '0', detail: null,
+          ordinality: i + 1,
+          status: 'ok',
+          amount: '1',
+          from_balance: '0',
+          to_balance: '1',
+          entry_id: '1',
+          from_available: '0',
+          detail: null,
         })),
       };
     },
@@ -32,10 +39,30 @@ function recorder() {
 
 const options = { accounts: 'account', journal: 'payment' };
 const refuses = (call, kind = 'transfer') =>
-  assert.rejects(racefree(closed, options)[kind](call), (error) => error instanceof InvalidArgument && error.code === '22023' && !error.uncertain);
+  assert.rejects(
+    racefree(closed, options)[kind](call),
+    (error) => error instanceof InvalidArgument && error.code === '22023' && !error.uncertain,
+  );
 
 test('floats are refused, whole numbers and what is exact are not', async () => {
-  for (const amount of [1.5, 0.1 + 0.2, NaN, Infinity, 2 ** 53, 1e21, new Date(), [1], {}, true, Symbol('1'), 'abc', '1,5', '', '0x10', () => 1])
+  for (const amount of [
+    1.5,
+    0.1 + 0.2,
+    NaN,
+    Infinity,
+    2 ** 53,
+    1e21,
+    new Date(),
+    [1],
+    {},
+    true,
+    Symbol('1'),
+    'abc',
+    '1,5',
+    '',
+    '0x10',
+    () => 1,
+  ])
     await refuses({ from: 1, to: 2, amount });
   for (const id of [1.5, NaN, {}, [1], true, new Date(), Buffer.from('1'), 'a\0b', 'a\ud800'])
     await refuses({ from: id, to: 2, amount: 1 });
@@ -43,8 +70,12 @@ test('floats are refused, whole numbers and what is exact are not', async () => 
   const pool = recorder();
   const rf = racefree(pool, options);
 
-  for (const amount of [1, 10n, '1.50', ' 1e3 ', '.5', '-1', { toString: () => '2.75' }]) await rf.transfer({ from: 1, to: 2n, amount });
-  assert.deepEqual(pool.sent.slice(1).map(({ values }) => values[2][0]), ['1', '10', '1.50', ' 1e3 ', '.5', '-1', '2.75']);
+  for (const amount of [1, 10n, '1.50', ' 1e3 ', '.5', '-1', { toString: () => '2.75' }])
+    await rf.transfer({ from: 1, to: 2n, amount });
+  assert.deepEqual(
+    pool.sent.slice(1).map(({ values }) => values[2][0]),
+    ['1', '10', '1.50', ' 1e3 ', '.5', '-1', '2.75'],
+  );
 });
 
 test('nothing is switched off by a slip', async () => {
@@ -79,8 +110,18 @@ test('without a journal there is nothing to book in', async () => {
 
 test('options are checked when the client is made', () => {
   assert.throws(() => racefree(undefined), InvalidArgument);
-  for (const bad of [{ lane: 1 }, { lanes: 0 }, { maxBatch: 1.5 }, { maxQueued: -1 }, { retryFor: 'x' }, { requestIds: 'uuid' },
-    { minBalance: null }, { accounts: 'a.b.c' }, { accounts: '' }, { accounts: 'account', journal: 7 }])
+  for (const bad of [
+    { lane: 1 },
+    { lanes: 0 },
+    { maxBatch: 1.5 },
+    { maxQueued: -1 },
+    { retryFor: 'x' },
+    { requestIds: 'uuid' },
+    { minBalance: null },
+    { accounts: 'a.b.c' },
+    { accounts: '' },
+    { accounts: 'account', journal: 7 },
+  ])
     assert.throws(() => racefree(closed, bad), InvalidArgument, JSON.stringify(bad));
 });
 
@@ -89,14 +130,27 @@ test('names are quoted, values are parameters', async () => {
   assert.equal(quoteTable('user', 'public'), '"public"."user"');
   assert.equal(quoteTable('Shop.User', 'public'), '"Shop"."User"');
   assert.equal(quoteTable(['a.b', 'c"d'], 'public'), '"a.b"."c""d"');
-  for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\0', null, 7]) assert.throws(() => quoteName(name), InvalidArgument);
+  for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\0', null, 7])
+    assert.throws(() => quoteName(name), InvalidArgument);
   assert.throws(() => quoteTable(['a', 'b', 'c'], 'public'), InvalidArgument);
 
   const pool = recorder();
   const evil = "'; DROP TABLE x; --";
 
-  await racefree(pool, { accounts: ['s', 'a"b'], journal: evil, idColumn: evil, balanceColumn: 'b' }).transfer({
-    from: evil, to: evil, amount: '1', minBalance: NO_FLOOR, mustMatch: [evil], requestId: evil, details: { evil }, columns: { evil },
+  await racefree(pool, {
+    accounts: ['s', 'a"b'],
+    journal: evil,
+    idColumn: evil,
+    balanceColumn: 'b',
+  }).transfer({
+    from: evil,
+    to: evil,
+    amount: '1',
+    minBalance: NO_FLOOR,
+    mustMatch: [evil],
+    requestId: evil,
+    details: { evil },
+    columns: { evil },
   });
 
   const { text, values } = pool.sent[1];
@@ -155,6 +209,7 @@ test('one module, by require and by import', async () => {
 
   assert.equal(imported.default, racefree);
   assert.equal(racefree.default, racefree);
-  for (const [name, one] of Object.entries(imported)) if (name !== 'default') assert.equal(one, racefree[name], name);
+  for (const [name, one] of Object.entries(imported))
+    if (name !== 'default') assert.equal(one, racefree[name], name);
   for (const name of Object.keys(racefree)) assert.ok(name in imported, name);
 });

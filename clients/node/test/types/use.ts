@@ -4,25 +4,39 @@ import racefree, { InsufficientFunds, NO_FLOOR, RacefreeError, Booked } from 'ra
 
 declare const pool: {
   query(query: { text: string; values: unknown[] }): Promise<{ rows: any[] }>;
-  connect(): Promise<{ query(query: string | { text: string; values: unknown[] }): Promise<{ rows: any[] }>; release(error?: Error): void }>;
+  connect(): Promise<{
+    query(query: string | { text: string; values: unknown[] }): Promise<{ rows: any[] }>;
+    release(error?: Error): void;
+  }>;
 };
 
 export async function use(): Promise<string> {
   const rf = racefree(pool, { accounts: 'account', journal: ['public', 'payment'], maxBatch: 100 });
 
   try {
-    const booked: Booked = await rf.transfer({ from: 1, to: 2n, amount: '1.50', minBalance: NO_FLOOR, requestId: 'a' });
+    const booked: Booked = await rf.transfer({
+      from: 1,
+      to: 2n,
+      amount: '1.50',
+      minBalance: NO_FLOOR,
+      requestId: 'a',
+    });
     const hold = await rf.hold({ from: 1, to: 2, amount: 5, expiresAt: new Date() });
 
     await rf.post({ entryId: hold.entryId!, amount: '2', final: false, beyond: true });
     await rf.void({ entryId: 7n });
     await rf.reverse({ entryId: booked.entryId!, amount: '0.50' });
   } catch (error) {
-    if (error instanceof InsufficientFunds || (error instanceof RacefreeError && error.uncertain)) return error.requestId ?? '';
+    if (error instanceof InsufficientFunds || (error instanceof RacefreeError && error.uncertain))
+      return error.requestId ?? '';
     throw error;
   }
 
-  const { object, created } = await rf.getOrCreate<{ id: number; email: string }>('user', { email: 'x' }, { name: 'y' });
+  const { object, created } = await rf.getOrCreate<{ id: number; email: string }>(
+    'user',
+    { email: 'x' },
+    { name: 'y' },
+  );
   const many = await rf.getOrCreateMany('user', [{ email: 'x' }], ['email']);
   const email: string = created ? object.email : many[0].object.email;
 
@@ -30,10 +44,13 @@ export async function use(): Promise<string> {
   await rf.ready();
   await rf.flush();
   await rf.close();
-  return rf.retry(async (client) => {
-    await rf.transfer({ from: 1, to: 2, amount: 1 }, { client });
-    return String(rf.stats().meanBatch);
-  }, { isolation: 'serializable' });
+  return rf.retry(
+    async (client) => {
+      await rf.transfer({ from: 1, to: 2, amount: 1 }, { client });
+      return String(rf.stats().meanBatch);
+    },
+    { isolation: 'serializable' },
+  );
 }
 
 export function refused(): void {
