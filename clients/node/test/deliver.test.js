@@ -128,6 +128,40 @@ test('an answer about the request itself is certain, another refusal after a los
   );
 });
 
+test('each status is an error, with its SQLSTATE', async () => {
+  const codes = {
+    insufficient_funds: 'RF001',
+    account_not_found: 'RF002',
+    request_mismatch: 'RF003',
+    limit_exceeded: 'RF004',
+    mismatch: 'RF005',
+    over_reversed: 'RF006',
+    entry_not_found: 'RF007',
+    account_closed: 'RF008',
+    hold_not_found: 'RF009',
+    hold_settled: 'RF010',
+    hold_expired: 'RF011',
+    over_posted: 'RF012',
+    invalid_amount: '22023',
+    same_account: '22023',
+    invalid_balance: '22003',
+    invalid_kind: '22023',
+    invalid_expires_at: '22023',
+    // Of a later version.
+    unheard_of: undefined,
+  };
+  const rf = racefree(pool([Object.keys(codes)]), scope);
+  const results = await Promise.allSettled(Object.keys(codes).map((_, i) => rf.transfer(call(i))));
+
+  Object.entries(codes).forEach(([status, code], i) => {
+    const { reason } = results[i];
+
+    assert.ok(reason instanceof RacefreeError && !reason.uncertain && reason.message.length > 0, status);
+    assert.deepEqual([reason.status, reason.code], [status, code]);
+    assert.equal(reason.constructor === RacefreeError, code === undefined);
+  });
+});
+
 test('one that the server refuses does not fail the others, and their order stays', async () => {
   const refuse = ([from]) => (from.includes('13') || from.includes('40') ? raised('23514') : undefined);
   const p = pool(Array.from({ length: 100 }, () => refuse));
