@@ -158,12 +158,13 @@ CREATE FUNCTION expire_holds(
     journal regclass,
     max_count integer DEFAULT 1000,
     id_column name DEFAULT NULL,
-    balance_column name DEFAULT 'balance')
+    balance_column name DEFAULT 'balance',
+    columns jsonb DEFAULT NULL)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'expire_holds'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION expire_holds(anyelement, regclass, integer, name, name) IS
+COMMENT ON FUNCTION expire_holds(anyelement, regclass, integer, name, name, jsonb) IS
 'let go of holds that have expired, max_count at most; how many these were';
 
 CREATE FUNCTION transfer_many(

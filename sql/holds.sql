@@ -42,7 +42,8 @@ TABLE state;
 -- A replay gives what was booked; something else is refused.
 SELECT from_account, amount, replayed, entry->'id' AS id
 FROM hold_transfer(NULL::acct, 1, 2, 60, 'j', request_id => 'h1');
-SELECT * FROM hold_transfer(NULL::acct, 1, 2, 60, 'j', request_id => 'h1', expires_at => '2999-01-01');
+SELECT replayed, entry->'expires_at' AS expires_at
+FROM hold_transfer(NULL::acct, 1, 2, 60, 'j', request_id => 'h1', expires_at => now() + interval '7 days');
 SELECT * FROM transfer(NULL::acct, 1, 2, 60, journal => 'j', request_id => 'h1');
 SELECT * FROM post_transfer(NULL::acct, 'j', 1, 60, request_id => 'h1');
 

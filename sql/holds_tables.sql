@@ -259,6 +259,102 @@ SELECT status FROM transfer_many(NULL::acct, ARRAY['c', 'c'], ARRAY['b', 'b'], A
 	chains => ARRAY[1, 1], journal => 'own');
 SELECT id, kind, amount, settles, chain_id FROM own ORDER BY id;
 
+-- Columns of the user's own: those of an expiry are the transfer's that needs the
+-- funds, or those that expire_holds is given.
+CREATE TABLE own_acct (id integer PRIMARY KEY, balance numeric NOT NULL, held numeric NOT NULL DEFAULT 0);
+INSERT INTO own_acct VALUES (1, 100), (2, 0);
+SELECT create_journal('ht.own_j', NULL::own_acct, held_column => 'held');
+ALTER TABLE own_j ADD tenant text NOT NULL;
+CREATE FUNCTION ht.late(expires timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL session_replication_role = replica;
+	UPDATE ht.own_j SET expires_at = expires WHERE kind = 'hold';
+	UPDATE ht.own_j_holds SET expires_at = expires;
+	SET LOCAL session_replication_role = origin;
+END
+$$;
+SELECT amount FROM hold_transfer(NULL::own_acct, 1, 2, 60, 'own_j', columns => '{"tenant": "t"}', expires_at => '2999-01-01');
+SELECT amount FROM hold_transfer(NULL::own_acct, 1, 2, 30, 'own_j', columns => '{"tenant": "t"}');
+SELECT late('2000-01-01') FROM own_j_holds LIMIT 1;
+\set VERBOSITY terse
+SELECT expire_holds(NULL::own_acct, 'own_j');
+\set VERBOSITY default
+SELECT expire_holds(NULL::own_acct, 'own_j', 1, columns => '{"tenant": "u"}');
+SELECT amount FROM transfer(NULL::own_acct, 1, 2, 80, journal => 'own_j', columns => '{"tenant": "v"}');
+SELECT kind, amount, tenant FROM own_j ORDER BY id;
+SELECT * FROM verify_journal('own_j', NULL::own_acct);
+
+-- A table of holds with its columns in another order, and some that are none
+CREATE TABLE swapped (amount numeric NOT NULL, to_id integer NOT NULL, from_id bigint NOT NULL, expires_at timestamptz, entry_id bigint PRIMARY KEY);
+SELECT alter_journal('own_j', '{"holds": "ht.swapped"}');
+SELECT status FROM transfer_many(NULL::own_acct, ARRAY[1, 1], ARRAY[2, 2], ARRAY[1, 2], kinds => ARRAY['hold', 'hold'], journal => 'own_j',
+	columns => '{"tenant": "w"}');
+SELECT entry_id IS NOT NULL AS entry, from_id, to_id, amount, expires_at FROM swapped ORDER BY amount;
+SELECT t.amount FROM swapped AS h, void_transfer(NULL::own_acct, 'own_j', h.entry_id, columns => '{"tenant": "w"}') AS t ORDER BY 1;
+SELECT * FROM verify_journal('own_j', NULL::own_acct);
+CREATE TABLE rounds (LIKE swapped);
+ALTER TABLE rounds ALTER amount TYPE numeric(10,1);
+SELECT alter_journal('own_j', '{"holds": "ht.rounds"}');
+SELECT alter_journal('own_j', '{"holds": "ht.own_acct"}');
+SELECT alter_journal('own_j', '{"held_column": "id"}');
+ALTER TABLE swapped RENAME amount TO gone;
+SELECT alter_journal('own_j', '{"opening": null}');
+SELECT amount FROM hold_transfer(NULL::own_acct, 1, 2, 1, 'own_j', columns => '{"tenant": "w"}');
+SELECT alter_journal('own_j', '{"holds": null}');
+SELECT amount FROM hold_transfer(NULL::own_acct, 1, 2, 1, 'own_j', columns => '{"tenant": "w"}');
+ALTER TABLE own_j_holds1 RENAME TO lost;
+SELECT alter_journal('own_j', '{"opening": null}');
+SELECT amount FROM hold_transfer(NULL::own_acct, 1, 2, 1, 'own_j', columns => '{"tenant": "w"}');
+SELECT alter_journal('own_j', '{"holds": "ht.lost"}');
+-- Two holds of one id
+BEGIN;
+ALTER TABLE own_j DROP CONSTRAINT own_j_pkey CASCADE;
+INSERT INTO own_j (id, kind, from_id, to_id, amount, from_balance, tenant) OVERRIDING SYSTEM VALUE
+	SELECT id, kind, from_id, to_id, amount, from_balance, tenant FROM own_j WHERE id = (SELECT entry_id FROM lost);
+SELECT problem, expected, found FROM verify_journal('own_j', NULL::own_acct);
+ROLLBACK;
+
+-- Policies that hide the entry of a hold hide the hold.
+GRANT SELECT, INSERT ON own_j TO regress_racefree_ht;
+GRANT SELECT, UPDATE ON own_acct TO regress_racefree_ht;
+GRANT ALL ON lost TO regress_racefree_ht;
+ALTER TABLE own_j ENABLE ROW LEVEL SECURITY;
+CREATE POLICY other ON own_j TO regress_racefree_ht USING (tenant <> 'w') WITH CHECK (true);
+SET ROLE regress_racefree_ht;
+SELECT amount FROM post_transfer(NULL::own_acct, 'own_j', (SELECT entry_id FROM lost), 0.5, final => false, columns => '{"tenant": "x"}');
+SELECT status FROM transfer_many(NULL::own_acct, ARRAY[NULL]::integer[], ARRAY[NULL]::integer[], ARRAY[NULL]::numeric[],
+	kinds => ARRAY['void'], entry_ids => ARRAY[(SELECT entry_id FROM lost)], on_error => 'report', journal => 'own_j');
+RESET ROLE;
+ALTER POLICY other ON own_j USING (true);
+SET ROLE regress_racefree_ht;
+SELECT amount FROM post_transfer(NULL::own_acct, 'own_j', (SELECT entry_id FROM lost), 0.5, final => false, columns => '{"tenant": "x"}');
+RESET ROLE;
+
+-- Triggers that change who is paid, or when it is over
+CREATE FUNCTION elsewhere() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.to_id := 1;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER elsewhere BEFORE INSERT OR UPDATE ON lost FOR EACH ROW EXECUTE FUNCTION elsewhere();
+SELECT amount FROM hold_transfer(NULL::own_acct, 1, 2, 1, 'own_j', columns => '{"tenant": "w"}');
+SELECT amount FROM post_transfer(NULL::own_acct, 'own_j', (SELECT entry_id FROM lost), 0.1, final => false, columns => '{"tenant": "x"}');
+DROP TRIGGER elsewhere ON lost;
+
+-- What transfers need where nothing is held
+CREATE ROLE regress_racefree_ht2;
+GRANT USAGE ON SCHEMA ht TO regress_racefree_ht2;
+GRANT SELECT, UPDATE ON own_acct TO regress_racefree_ht2;
+GRANT SELECT, INSERT ON own_j TO regress_racefree_ht2;
+ALTER TABLE own_j DISABLE ROW LEVEL SECURITY;
+SET ROLE regress_racefree_ht2;
+SELECT amount FROM transfer(NULL::own_acct, 2, 1, 1, journal => 'own_j', columns => '{"tenant": "x"}');
+SELECT amount FROM transfer(NULL::own_acct, 2, 1, 1000, journal => 'own_j', columns => '{"tenant": "x"}');
+SELECT amount FROM transfer(NULL::own_acct, 1, 2, 1000, journal => 'own_j', columns => '{"tenant": "x"}');
+RESET ROLE;
+SELECT balance_at('own_j', 1, '-infinity'), balance_at('own_j', 2, '-infinity');
+
 -- Partitioned journals and accounts
 CREATE TABLE parted (id integer PRIMARY KEY, balance bigint NOT NULL, held bigint NOT NULL DEFAULT 0) PARTITION BY RANGE (id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (1) TO (10);
@@ -281,4 +377,4 @@ SELECT create_journal('ht.fast_j', NULL::fast, held_column => 'held');
 SELECT relname, relpersistence FROM pg_class WHERE relname IN ('quick_j_holds', 'fast_j_holds') ORDER BY 1;
 
 DROP SCHEMA ht, "other schema" CASCADE;
-DROP ROLE regress_racefree_ht;
+DROP ROLE regress_racefree_ht, regress_racefree_ht2;

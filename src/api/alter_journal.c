@@ -254,14 +254,18 @@ merge_rules(const GuardRules *before, const GivenRules *given,
 	}
 }
 
-/* Report an error if holds are open, which the rules would forget. */
+/*
+ * Report an error if holds are open, which the rules would forget.  What is no
+ * table of holds has none.
+ */
 static void
 check_no_hold_is_open(const Journal *journal, const char *name)
 {
+	Oid relid = name == NULL ? InvalidOid : holds_table(name);
 	Holds holds;
 	bool any;
 
-	if (name == NULL || !OidIsValid(holds_table(name)))
+	if (!OidIsValid(relid) || !holds_has_columns(relid))
 		return;
 	holds_open(&holds, journal, name, journal->types[JOURNAL_FROM_ID],
 			   AccessShareLock);
@@ -276,33 +280,44 @@ check_no_hold_is_open(const Journal *journal, const char *name)
 				 errhint("Post or void them first.")));
 }
 
+/* Check that the table which is named for the holds can have them. */
+static void
+check_holds_table(const Journal *journal, const char *name)
+{
+	Holds holds;
+
+	if (!OidIsValid(holds_table(name)))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table %s does not exist", name)));
+	holds_open(&holds, journal, name, journal->types[JOURNAL_FROM_ID],
+			   AccessShareLock);
+	holds_close(&holds);
+}
+
 /*
  * Let the rules name a table of holds if they name a column of held amounts.
  * Nobody can make a hold meanwhile, since the journal is locked.
  */
 static void
 choose_holds(const Journal *journal, const GuardRules *before,
-			 GuardRules *rules)
+			 const GivenRules *given, GuardRules *rules)
 {
 	Relation rel = target_relation(journal->table);
-	const char *holds = rules->values[GUARD_HOLDS];
-	bool named = holds != NULL;
-	bool other = named != (before->values[GUARD_HOLDS] != NULL) ||
-				 (named && strcmp(holds, before->values[GUARD_HOLDS]) != 0);
+	const char *old = before->values[GUARD_HOLDS];
+	const char *new = rules->values[GUARD_HOLDS];
+	bool other = given->given[GUARD_HOLDS] &&
+				 (old == NULL || new == NULL || strcmp(old, new) != 0);
 
 	if (other || rules->values[GUARD_HELD_COLUMN] == NULL)
-		check_no_hold_is_open(journal, before->values[GUARD_HOLDS]);
-	if (named && other && !OidIsValid(holds_table(holds)))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("table %s does not exist", holds)));
-	if (rules->values[GUARD_HELD_COLUMN] == NULL ||
-		(named && OidIsValid(holds_table(holds))))
-		return;
-	rules->values[GUARD_HOLDS] =
-		holds_create(RelationGetNamespace(rel), RelationGetRelationName(rel),
-					 rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED,
-					 columns_declared_type(journal->table,
-										   journal->columns[JOURNAL_FROM_ID]));
+		check_no_hold_is_open(journal, old);
+	if (given->given[GUARD_HOLDS] && new != NULL)
+		check_holds_table(journal, new);
+	if (rules->values[GUARD_HELD_COLUMN] != NULL && new == NULL)
+		rules->values[GUARD_HOLDS] = holds_create(
+			RelationGetNamespace(rel), RelationGetRelationName(rel),
+			rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED,
+			columns_declared_type(journal->table,
+								  journal->columns[JOURNAL_FROM_ID]));
 }
 
 /* The commands that change the rules that are given, and leave the others. */
@@ -315,7 +330,7 @@ make_commands(const Journal *journal, const GivenRules *given)
 
 	guard_first_rules(journal->table, &before);
 	merge_rules(&before, given, &rules);
-	choose_holds(journal, &before, &rules);
+	choose_holds(journal, &before, given, &rules);
 	commands = guard_rules_commands(journal->table, &rules);
 	if (commands == NIL)
 		ereport(ERROR,

@@ -21,12 +21,14 @@ enum
 	ARG_JOURNAL,
 	ARG_MAX_COUNT,
 	ARG_ID_COLUMN,
-	ARG_BALANCE_COLUMN
+	ARG_BALANCE_COLUMN,
+	ARG_COLUMNS
 };
 
 /*
  * expire_holds(accounts anyelement, journal regclass, max_count integer,
- *				id_column name, balance_column name) RETURNS bigint
+ *				id_column name, balance_column name, columns jsonb)
+ *				RETURNS bigint
  */
 Datum
 expire_holds(PG_FUNCTION_ARGS)
@@ -43,6 +45,7 @@ expire_holds(PG_FUNCTION_ARGS)
 	};
 	LedgerArgs args = {.many = true};
 	Ledger *ledger;
+	Jsonb *columns = NULL;
 	int released;
 
 	arguments_require(fcinfo, ARG_JOURNAL, "journal");
@@ -52,7 +55,9 @@ expire_holds(PG_FUNCTION_ARGS)
 						errmsg("max_count must be positive")));
 	ledger_args_read(fcinfo, &numbers, &args);
 	ledger = ledger_open(&args);
-	released = ledger_expire(ledger, PG_GETARG_INT32(ARG_MAX_COUNT));
+	if (!PG_ARGISNULL(ARG_COLUMNS))
+		columns = PG_GETARG_JSONB_P(ARG_COLUMNS);
+	released = ledger_expire(ledger, PG_GETARG_INT32(ARG_MAX_COUNT), columns);
 	ledger_close(ledger);
 	PG_RETURN_INT64(released);
 }

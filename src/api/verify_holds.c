@@ -105,9 +105,10 @@ open_holds_add(OpenHolds *open, const JournalEntry *entry, Numeric *held)
 	if (!entry->has_id || entry->no_id[PAYER] || entry->no_id[PAYEE] ||
 		entry->amount == NULL)
 		return "hold_incomplete";
-	*held = entry->amount;
 	hold = holds_by_entry_insert(open->by_entry, entry->id, &found);
-	Assert(!found);
+	if (found)
+		return "several_holds";
+	*held = entry->amount;
 	get_typlenbyval(open->id_type, &length, &by_value);
 	old = MemoryContextSwitchTo(open->context);
 	for (int side = 0; side < NUM_SIDES; side++)

@@ -53,20 +53,20 @@ accounts_resolve_balance(Accounts *accounts, const char *name)
 
 /* Check that transfers do not change what tells the rows apart. */
 static void
-accounts_check_balance_is_no_key(const Accounts *accounts)
+accounts_check_is_no_key(const Accounts *accounts, AttrNumber attnum)
 {
-	AttrNumber balance = accounts->balance.attnum;
 	const AttrNumber *key;
 	int n = indexes_primary_key(accounts->table, &key);
-	bool is_key = balance == accounts->id.attnum;
+	bool is_key = attnum == accounts->id.attnum;
 
 	for (int i = 0; i < n; i++)
-		is_key = is_key || key[i] == balance;
+		is_key = is_key || key[i] == attnum;
 	if (is_key)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("balance column \"%s\" is part of the accounts' key",
-						NameStr(target_column(accounts->table, balance)
+				 errmsg("%s column \"%s\" is part of the accounts' key",
+						attnum == accounts->balance.attnum ? "balance" : "held",
+						NameStr(target_column(accounts->table, attnum)
 									->attname))));
 }
 
@@ -82,7 +82,7 @@ accounts_open(Accounts *accounts, Oid row_type, LOCKMODE lockmode,
 	accounts->table = target_open(row_type, lockmode);
 	accounts_resolve_balance(accounts, balance_column);
 	ids_resolve(&accounts->id, accounts->table, id_column);
-	accounts_check_balance_is_no_key(accounts);
+	accounts_check_is_no_key(accounts, accounts->balance.attnum);
 	accounts->has_held = false;
 	accounts->match = (ColumnValues){0};
 	accounts->nlimits = 0;
@@ -148,6 +148,8 @@ bool
 accounts_set_held(Accounts *accounts, AttrNumber attnum)
 {
 	accounts->has_held = money_column(accounts->table, attnum, &accounts->held);
+	if (accounts->has_held)
+		accounts_check_is_no_key(accounts, attnum);
 	return accounts->has_held;
 }
 

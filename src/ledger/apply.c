@@ -170,6 +170,14 @@ apply_status_in_failed_chain(const Ledger *ledger, int i)
 	return chain->failure == i ? chain->status : TRANSFER_CHAIN_FAILED;
 }
 
+/* Return true if the payer can have holds that have expired. */
+static bool
+apply_can_lapse(const Ledger *ledger, const Party *payer)
+{
+	return ledger->holds != NULL && !payer->expired &&
+		   money_is_positive(payer->account.held);
+}
+
 /*
  * Choose the status of a transfer.  Only what is needed later is kept, since a
  * transfer of a chain may be checked many times.
@@ -191,8 +199,8 @@ apply_check(Ledger *ledger, int i)
 	else
 		status = apply_check_now(ledger, i, &moved, &lacks);
 	MemoryContextSwitchTo(old);
-	if (lacks && ledger->holds != NULL && !payer->expired &&
-		settle_lapse(ledger, payer))
+	if (lacks && apply_can_lapse(ledger, payer) &&
+		settle_lapse(ledger, payer, transfer->asked.columns))
 	{
 		if (ledger->scratch != NULL)
 			MemoryContextReset(ledger->scratch);

@@ -110,6 +110,18 @@ holds_table(const char *name)
 							 get_namespace_oid(linitial(names), true));
 }
 
+/* Return true if the table has the columns of a table of holds. */
+bool
+holds_has_columns(Oid relid)
+{
+	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
+	{
+		if (get_attnum(relid, holds_columns[c].name) <= 0)
+			return false;
+	}
+	return true;
+}
+
 /* Report that the table is not there. */
 pg_noreturn static void
 holds_error_gone(const Journal *journal, const char *name)
@@ -136,25 +148,37 @@ holds_are_integers(Oid a, Oid b)
 		   (b == INT2OID || b == INT4OID || b == INT8OID);
 }
 
+/* Return true if the column, which is of a base type, has a type that suits. */
+static bool
+holds_type_suits(const Holds *holds, HoldsColumn column, Oid wanted)
+{
+	Oid type = holds->types[column];
+
+	/* A scale would round what is left of a hold. */
+	if (OidIsValid(holds_columns[column].type))
+		return type == wanted &&
+			   !columns_has_length(holds->table, holds->columns[column]);
+	return type == wanted || holds_are_integers(type, wanted) ||
+		   IsBinaryCoercible(type, wanted);
+}
+
 /* Check that a column of the table has the type that is wanted. */
 static void
 holds_check_type(const Holds *holds, HoldsColumn column)
 {
-	Oid type = holds->types[column];
+	Form_pg_attribute att = target_column(holds->table, holds->columns[column]);
 	Oid wanted = holds_columns[column].type;
 
 	if (!OidIsValid(wanted))
 		wanted = holds->id_type;
-	if (type == wanted ||
-		(!OidIsValid(holds_columns[column].type) &&
-		 (holds_are_integers(type, wanted) || IsBinaryCoercible(type, wanted))))
+	if (holds_type_suits(holds, column, wanted))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of table \"%s\" is of type %s",
 					holds_columns[column].name,
 					RelationGetRelationName(target_relation(holds->table)),
-					format_type_be(type)),
+					format_type_with_typemod(att->atttypid, att->atttypmod)),
 			 errhint("It must be of type %s.", format_type_be(wanted))));
 }
 

@@ -60,6 +60,8 @@ extern void holds_close(Holds *holds);
 extern bool holds_is_name(const char *name);
 /* The table of that name; invalid if there is none. */
 extern Oid holds_table(const char *name);
+/* Return true if the table has the columns of a table of holds. */
+extern bool holds_has_columns(Oid relid);
 
 /* Reading; what is returned lives until run_end() */
 

@@ -195,15 +195,17 @@ holds_run(const HoldsWrite *write, bool deletes)
  * ----------
  */
 
-/* The place of each column among all of them, from 1, by their numbers. */
+/* The columns in the order of their numbers in the table. */
 static void
-insert_sort_columns(const Holds *holds, int *places)
+insert_sort_columns(const Holds *holds, HoldsColumn *sorted)
 {
 	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
 	{
-		places[c] = 1;
+		int place = 0;
+
 		for (int other = 0; other < NUM_HOLDS_COLUMNS; other++)
-			places[c] += holds->columns[other] < holds->columns[c] ? 1 : 0;
+			place += holds->columns[other] < holds->columns[c] ? 1 : 0;
+		sorted[place] = c;
 	}
 }
 
@@ -232,19 +234,20 @@ insert_many(const HoldsWrite *write)
 	ColumnValues no_key = {0};
 	ColumnValues *data = holds_all_columns(holds);
 	Rows *rows = rows_begin(1 + NUM_HOLDS_COLUMNS, write->n);
-	int places[NUM_HOLDS_COLUMNS];
+	HoldsColumn sorted[NUM_HOLDS_COLUMNS];
 	RowSet set;
 
 	values_sort(data);
-	insert_sort_columns(holds, places);
-	for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
-		rows_add_base_column(rows, 'd', places[c], holds->table,
-							 holds->columns[c]);
+	insert_sort_columns(holds, sorted);
+	for (int n = 0; n < NUM_HOLDS_COLUMNS; n++)
+		rows_add_base_column(rows, 'd', n + 1, holds->table,
+							 holds->columns[sorted[n]]);
 	for (int i = 0; i < write->n; i++)
 	{
-		for (int c = 0; c < NUM_HOLDS_COLUMNS; c++)
-			rows_set(rows, 'd', places[c], write_value(holds, write->all[i], c),
-					 write_is_null(write->all[i], c));
+		for (int n = 0; n < NUM_HOLDS_COLUMNS; n++)
+			rows_set(rows, 'd', n + 1,
+					 write_value(holds, write->all[i], sorted[n]),
+					 write_is_null(write->all[i], sorted[n]));
 		rows_add(rows, i);
 	}
 	set = run_rows_insert(holds->table, rows, &no_key, data,

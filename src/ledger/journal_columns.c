@@ -88,8 +88,6 @@ static bool reverses_agrees(const Journal *journal, const JournalEntry *booked,
 							const Asked *asked, bool up_to);
 static bool settles_agrees(const Journal *journal, const JournalEntry *booked,
 						   const Asked *asked, bool up_to);
-static bool expiry_agrees(const Journal *journal, const JournalEntry *booked,
-						  const Asked *asked, bool up_to);
 
 #define FIELD(name) offsetof(JournalEntry, name)
 #define NO_FLAG		0
@@ -123,7 +121,7 @@ static const JournalColumnInfo journal_columns[] = {
 						 settles_agrees},
 	[JOURNAL_EXPIRES_AT] = {"expires_at", &expiry_kind, FIELD(expires_at),
 							FIELD(has_expiry), false, GIVEN_WITH_VALUE, true,
-							expiry_agrees},
+							NULL},
 	[JOURNAL_CHAIN_ID] = {"chain_id", &integer_kind, FIELD(chain),
 						  FIELD(has_chain), false, GIVEN_WITH_VALUE, true,
 						  NULL},
@@ -664,15 +662,8 @@ expiry_give(const Journal *journal, JournalColumn column,
 	return entry->has_expiry;
 }
 
-static const char *
-expiry_print(const Journal *journal, JournalColumn column,
-			 const JournalEntry *entry)
-{
-	return entry->has_expiry ? timestamptz_to_str(entry->expires_at) : "null";
-}
-
 static const JournalKind expiry_kind = {time_check, time_read, expiry_give,
-										expiry_print};
+										NULL};
 
 /* ----------
  * Comparing entries with what is asked for
@@ -759,14 +750,6 @@ settles_agrees(const Journal *journal, const JournalEntry *booked,
 {
 	return booked->has_settles == asked->has_settles &&
 		   (!asked->has_settles || booked->settles == asked->settles);
-}
-
-static bool
-expiry_agrees(const Journal *journal, const JournalEntry *booked,
-			  const Asked *asked, bool up_to)
-{
-	return booked->has_expiry == asked->has_expiry &&
-		   (!asked->has_expiry || booked->expires_at == asked->expires_at);
 }
 
 /* ----------

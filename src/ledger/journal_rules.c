@@ -25,6 +25,7 @@
 
 #include "ledger/journal_rules.h"
 #include "table/columns.h"
+#include "table/indexes.h"
 
 /* The rules that name one column come first, in the order of the limits. */
 #define RULE_OF_LIMIT(limit) ((GuardKey) (GUARD_FIRST_RULE + (limit)))
@@ -62,8 +63,11 @@ error_rule_column(const Target *accounts, GuardKey rule, AttrNumber attnum)
 					guard_key_name(rule),
 					NameStr(target_column(accounts, attnum)->attname),
 					RelationGetRelationName(target_relation(accounts))),
-			 errdetail("It is the balance, or what is held of it, or generated, "
-					   "and could change with a transfer.")));
+			 rule == GUARD_HELD_COLUMN
+				 ? errdetail("It is the balance, or generated, or part of the "
+							 "primary key.")
+				 : errdetail("It is the balance, or what is held of it, or "
+							 "generated, and could change with a transfer.")));
 }
 
 /* Report that a column is not of a type that the rule can use. */
@@ -84,6 +88,21 @@ error_rule_type(const Target *accounts, GuardKey rule, AttrNumber attnum)
 						   "money.")));
 }
 
+/* Return true if the column is part of the primary key. */
+static bool
+is_in_key(const Target *accounts, AttrNumber attnum)
+{
+	const AttrNumber *key;
+	int n = indexes_primary_key(accounts, &key);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (key[i] == attnum)
+			return true;
+	}
+	return false;
+}
+
 /* Check a column that a rule names; no other one can be the "held" column. */
 static void
 check_rule_column(const Target *accounts, AttrNumber balance, AttrNumber held,
@@ -99,6 +118,8 @@ check_rule_column(const Target *accounts, AttrNumber balance, AttrNumber held,
 		(void) columns_type(accounts, attnum, 0);
 	else if (rule == GUARD_HELD_COLUMN)
 	{
+		if (is_in_key(accounts, attnum))
+			error_rule_column(accounts, rule, attnum);
 		if (!money_is_type(getBaseType(att->atttypid)))
 			error_rule_type(accounts, rule, attnum);
 	}

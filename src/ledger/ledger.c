@@ -483,7 +483,7 @@ ledger_run(Ledger *ledger, bool report)
  * fails if the hold is gone when its payer is locked.
  */
 int
-ledger_expire(Ledger *ledger, int64 most)
+ledger_expire(Ledger *ledger, int64 most, Jsonb *columns)
 {
 	LedgerInput input = {0};
 	int *kinds;
@@ -503,9 +503,11 @@ ledger_expire(Ledger *ledger, int64 most)
 	input.amounts = (LedgerColumn){NUMERICOID, ALLOC_ARRAY0(Datum, n),
 								   all_nulls};
 	input.kinds = kinds;
+	input.columns = ALLOC_ARRAY(Jsonb *, n);
 	for (int i = 0; i < n; i++)
 	{
 		kinds[i] = ENTRY_EXPIRY;
+		input.columns[i] = columns;
 		all_nulls[i] = true;
 		input.entry_ids.values[i] = Int64GetDatum(entries[i]);
 	}

@@ -82,9 +82,9 @@ extern void ledger_ask(Ledger *ledger, const LedgerInput *input);
 extern void ledger_run(Ledger *ledger, bool report);
 /*
  * Instead of both, let go of holds that have expired, "most" at most; the result
- * is how many these were.
+ * is how many these were.  "columns", or NULL, is for the journal's own columns.
  */
-extern int ledger_expire(Ledger *ledger, int64 most);
+extern int ledger_expire(Ledger *ledger, int64 most, Jsonb *columns);
 /* Close the tables, and free everything. */
 extern void ledger_close(Ledger *ledger);
 

@@ -85,6 +85,7 @@ typedef struct Lapse
 {
 	Party *payer;
 	const Hold *hold;
+	const ColumnValues *columns; /* of the transfer that needs the funds */
 } Lapse;
 
 /* Transfers that succeed or fail together. */
@@ -250,7 +251,8 @@ pg_noreturn extern void settle_raise(const Ledger *ledger,
 									 const Transfer *transfer,
 									 TransferStatus status);
 /* Let a payer's holds that have expired go; false if there is none to let go. */
-extern bool settle_lapse(Ledger *ledger, Party *payer);
+extern bool settle_lapse(Ledger *ledger, Party *payer,
+						 const ColumnValues *columns);
 /* The most entries that are booked besides those of transfers. */
 extern int settle_max_entries(const Ledger *ledger);
 /* The entry of a hold that expires, and that of what a final post leaves. */

@@ -51,21 +51,20 @@ balance_append_where(Statement *stmt, const AttrNumber *columns,
 					 before ? ">" : "<=", sql_param(stmt, TIMESTAMPTZOID));
 }
 
-/*
- * AND (r.kind IS NULL OR r.kind <> ALL ('{hold,void,expiry}'))
- *
- * Entries of these kinds move nothing, and tell the payer's balance only.
- */
+/* (r.kind IS NULL OR r.kind <> ALL ('{hold,void,expiry}')), or true */
 static void
-balance_append_moving(Statement *stmt, const AttrNumber *columns)
+balance_append_moves(Statement *stmt, const AttrNumber *columns)
 {
 	const char *kind;
 
 	if (columns[JOURNAL_KIND] == InvalidAttrNumber)
+	{
+		sql_append(stmt, "true");
 		return;
+	}
 	kind = sql_column(stmt, columns[JOURNAL_KIND]);
 	appendStringInfo(&stmt->text,
-					 " AND (r.%s IS NULL OR r.%s::pg_catalog.text"
+					 "(r.%s IS NULL OR r.%s::pg_catalog.text"
 					 " OPERATOR(pg_catalog.<>) ALL ('%s'))",
 					 kind, kind, journal_kind_array(false, true));
 }
@@ -75,7 +74,8 @@ balance_append_moving(Statement *stmt, const AttrNumber *columns)
  *		WHERE r.from_id = $1 AND r.created_at <= $2
  *		ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
  *
- * With "before", the balance without the amount of the first entry after $2.
+ * With "before", the balance without the amount of the first entry after $2, if
+ * that has moved it.  Entries that move nothing say nothing of the payee.
  */
 static void
 balance_append_side(Statement *stmt, const AttrNumber *columns, bool payer,
@@ -91,16 +91,23 @@ balance_append_side(Statement *stmt, const AttrNumber *columns, bool payer,
 					 sql_column(stmt, columns[JOURNAL_ID]),
 					 sql_column(stmt, balance));
 	if (before)
+	{
+		appendStringInfo(&stmt->text, " OPERATOR(pg_catalog.%c) CASE WHEN ",
+						 payer ? '+' : '-');
+		balance_append_moves(stmt, columns);
 		appendStringInfo(&stmt->text,
-						 " OPERATOR(pg_catalog.%c) r.%s::pg_catalog.numeric",
-						 payer ? '+' : '-',
+						 " THEN r.%s::pg_catalog.numeric ELSE 0 END",
 						 sql_column(stmt, columns[JOURNAL_AMOUNT]));
+	}
 	sql_append(stmt, " AS racefree_balance FROM ");
 	sql_append_table(stmt);
 	sql_append(stmt, " r WHERE ");
 	balance_append_where(stmt, columns, side, before);
-	if (!payer || before)
-		balance_append_moving(stmt, columns);
+	if (!payer)
+	{
+		sql_append(stmt, " AND ");
+		balance_append_moves(stmt, columns);
+	}
 	balance_append_last(stmt, columns, before);
 	appendStringInfoChar(&stmt->text, ')');
 }

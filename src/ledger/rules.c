@@ -368,7 +368,8 @@ rules_check_payer(const Rules *rules, const Account *from, const Deal *deal,
 		taken = money_minus(moved->amount, deal->rest);
 	left = money_is_positive(taken) ? money_minus(rules_funds(from), taken)
 									: moved->balances[PAYER];
-	*out_of_range = column->bounded && money_compare(left, column->lowest) < 0;
+	*out_of_range = column->bounded &&
+					money_compare(moved->balances[PAYER], column->lowest) < 0;
 	if (money_is_positive(taken) && min_balance != NULL &&
 		money_compare(left, min_balance) < 0)
 		return TRANSFER_FUNDS;

@@ -82,10 +82,31 @@ settle_has_lapsed(const Ledger *ledger, const NamedHold *named)
 	return run_count(journal->table, key, VIEW_OWN) > 0;
 }
 
+/* Return true if the entry of the hold is wanted, and was not found yet. */
+static bool
+settle_wants_entry(const Ledger *ledger, const NamedHold *named)
+{
+	/* Whoever may not see the entry must not settle the hold. */
+	return named->entry == NULL &&
+		   (named->hold == NULL ||
+			traits_has_row_security(ledger->journal->table));
+}
+
+/* Take the entry of a hold, or that the caller has none. */
+static void
+settle_take_entry(const Ledger *ledger, NamedHold *named, JournalEntry *entry)
+{
+	named->entry = entry;
+	if (entry == NULL)
+		named->hold = NULL;
+	else if (named->hold == NULL)
+		named->lapsed = settle_has_lapsed(ledger, named);
+}
+
 /*
- * Find the entries of holds that are not open.  One that was booked after the
- * transaction's snapshot was taken is a serialization failure, not a hold that
- * does not exist.
+ * Find the entries of holds that are not open, or that may be hidden.  One that
+ * was booked after the transaction's snapshot was taken is a serialization
+ * failure, not a hold that does not exist.
  */
 static void
 settle_find_entries(Ledger *ledger)
@@ -99,11 +120,9 @@ settle_find_entries(Ledger *ledger)
 
 	for (int i = 0; i < n; i++)
 	{
-		const NamedHold *named = &ledger->named[i];
-
-		nulls[i] = named->hold != NULL || named->entry != NULL ||
+		nulls[i] = !settle_wants_entry(ledger, &ledger->named[i]) ||
 				   !journal_integer_to_column(ledger->journal, JOURNAL_ID,
-											  named->id, &ids[i]);
+											  ledger->named[i].id, &ids[i]);
 		nwanted += nulls[i] ? 0 : 1;
 	}
 	if (nwanted == 0)
@@ -111,13 +130,10 @@ settle_find_entries(Ledger *ledger)
 	nfound = settle_look(ledger, ids, nulls, n, VIEW_OWN, entries);
 	for (int i = 0; i < n; i++)
 	{
-		NamedHold *named = &ledger->named[i];
-
-		if (nulls[i] || entries[i] == NULL)
+		if (nulls[i])
 			continue;
-		nulls[i] = true;
-		named->entry = entries[i];
-		named->lapsed = settle_has_lapsed(ledger, named);
+		settle_take_entry(ledger, &ledger->named[i], entries[i]);
+		nulls[i] = entries[i] != NULL;
 	}
 	if (nfound < nwanted && IsolationUsesXactSnapshot() &&
 		settle_look(ledger, ids, nulls, n, VIEW_LATEST, entries) > 0)
@@ -385,11 +401,11 @@ settle_raise(const Ledger *ledger, const Transfer *transfer,
 
 /*
  * Let a payer's holds that have expired go, once in a call; false if there is
- * nothing to let go.  The payer is locked.  If less is held than its holds say,
+ * nothing to let go.  The entries have these columns of the journal's own.  The payer is locked.  If less is held than its holds say,
  * nothing is let go: verify_journal() tells of it.
  */
 bool
-settle_lapse(Ledger *ledger, Party *payer)
+settle_lapse(Ledger *ledger, Party *payer, const ColumnValues *columns)
 {
 	Account *account = &payer->account;
 	Numeric released = int64_to_numeric(0);
@@ -410,6 +426,7 @@ settle_lapse(Ledger *ledger, Party *payer)
 
 		lapse->payer = payer;
 		lapse->hold = &holds[i];
+		lapse->columns = columns;
 		ledger->lapses = lappend(ledger->lapses, lapse);
 	}
 	return true;
@@ -451,6 +468,7 @@ settle_lapse_entry(const Ledger *ledger, const Lapse *lapse,
 
 	settle_make_entry(entry, ENTRY_EXPIRY, hold->entry, hold->rest,
 					  lapse->payer->locked);
+	entry->columns = lapse->columns;
 	for (int side = 0; side < NUM_SIDES; side++)
 		entry->ids[side] = journal_convert_id(ledger->journal,
 											  JOURNAL_FROM_ID + side,
@@ -508,6 +526,20 @@ settle_delete(const Ledger *ledger)
 	pfree(gone);
 }
 
+/* A hold that was changed, as it is to be stored; NULL if nothing is left. */
+static const Hold *
+settle_changed_hold(const NamedHold *named)
+{
+	Hold *hold;
+
+	if (!money_is_positive(named->rest))
+		return NULL;
+	hold = palloc(sizeof(Hold));
+	*hold = *named->hold;
+	hold->rest = named->rest;
+	return hold;
+}
+
 /* Store what is left of the others that were changed. */
 static void
 settle_update(const Ledger *ledger)
@@ -518,18 +550,37 @@ settle_update(const Ledger *ledger)
 	for (int i = 0; i < ledger->nnamed; i++)
 	{
 		const NamedHold *named = &ledger->named[i];
-		Hold *hold;
 
-		if (!settle_was_changed(named) || !money_is_positive(named->rest))
-			continue;
-		hold = palloc(sizeof(Hold));
-		*hold = *named->hold;
-		hold->rest = named->rest;
-		changed[nchanged++] = hold;
+		if (settle_was_changed(named) && money_is_positive(named->rest))
+			changed[nchanged++] = settle_changed_hold(named);
 	}
 	if (nchanged > 0)
 		holds_update(ledger->holds, changed, nchanged);
 	pfree(changed);
+}
+
+/* Return true if the transfer was a hold, and was made. */
+static bool
+settle_is_made(const Transfer *transfer)
+{
+	return transfer->status == TRANSFER_OK &&
+		   transfer->asked.kind == ENTRY_HOLD;
+}
+
+/* The hold that a transfer has made. */
+static const Hold *
+settle_made_hold(const Transfer *transfer)
+{
+	Hold *hold = palloc(sizeof(Hold));
+
+	Assert(transfer->entry != NULL && transfer->entry->has_id);
+	hold->entry = transfer->entry->id;
+	for (int side = 0; side < NUM_SIDES; side++)
+		hold->ids[side] = transfer->sides[side]->account.id;
+	hold->rest = transfer->moved.amount;
+	hold->expires = transfer->asked.has_expiry;
+	hold->expires_at = transfer->asked.expires_at;
+	return hold;
 }
 
 /* Insert the holds that were made. */
@@ -542,22 +593,12 @@ settle_insert(const Ledger *ledger)
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		const Transfer *transfer = &ledger->transfers[i];
-		Hold *hold;
 
-		if (transfer->status != TRANSFER_OK ||
-			transfer->asked.kind != ENTRY_HOLD)
+		if (!settle_is_made(transfer))
 			continue;
-		Assert(transfer->entry != NULL);
 		if (!transfer->entry->has_id)
 			error_insert_suppressed(target_relation(ledger->journal->table));
-		hold = palloc(sizeof(Hold));
-		hold->entry = transfer->entry->id;
-		for (int side = 0; side < NUM_SIDES; side++)
-			hold->ids[side] = transfer->sides[side]->account.id;
-		hold->rest = transfer->moved.amount;
-		hold->expires = transfer->asked.has_expiry;
-		hold->expires_at = transfer->asked.expires_at;
-		made[nmade++] = hold;
+		made[nmade++] = settle_made_hold(transfer);
 	}
 	if (nmade > 0)
 		holds_insert(ledger->holds, made, nmade);
@@ -593,19 +634,19 @@ settle_ran_code(const Ledger *ledger)
 			traits_delete_runs_code(holds->table));
 }
 
-/* Holds that a call has stored, and what it has left of them; NULL: nothing. */
+/* Holds that a call has stored, by their entries; NULL of those that are gone. */
 typedef struct StoredHolds
 {
 	int n;
 	int64 *entries;
-	Numeric *rests;
+	const Hold **holds;
 } StoredHolds;
 
 static void
-stored_add(StoredHolds *stored, int64 entry, Numeric rest)
+stored_add(StoredHolds *stored, int64 entry, const Hold *hold)
 {
 	stored->entries[stored->n] = entry;
-	stored->rests[stored->n++] = rest;
+	stored->holds[stored->n++] = hold;
 }
 
 /* All holds that the call has stored. */
@@ -618,14 +659,13 @@ settle_list_stored(const Ledger *ledger, StoredHolds *stored)
 
 	stored->n = 0;
 	stored->entries = ALLOC_ARRAY(int64, most);
-	stored->rests = ALLOC_ARRAY(Numeric, most);
+	stored->holds = ALLOC_ARRAY(const Hold *, most);
 	for (int i = 0; i < ledger->nnamed; i++)
 	{
 		const NamedHold *named = &ledger->named[i];
 
 		if (settle_was_changed(named))
-			stored_add(stored, named->id,
-					   money_is_positive(named->rest) ? named->rest : NULL);
+			stored_add(stored, named->id, settle_changed_hold(named));
 	}
 	foreach(lc, ledger->lapses)
 		stored_add(stored, ((const Lapse *) lfirst(lc))->hold->entry, NULL);
@@ -633,10 +673,24 @@ settle_list_stored(const Ledger *ledger, StoredHolds *stored)
 	{
 		const Transfer *transfer = &ledger->transfers[i];
 
-		if (transfer->status == TRANSFER_OK &&
-			transfer->asked.kind == ENTRY_HOLD)
-			stored_add(stored, transfer->entry->id, transfer->moved.amount);
+		if (settle_is_made(transfer))
+			stored_add(stored, transfer->entry->id, settle_made_hold(transfer));
 	}
+}
+
+/* Return true if both are the same hold, of which the same is left. */
+static bool
+settle_is_same(const Ledger *ledger, const Hold *a, const Hold *b)
+{
+	const IdColumn *id = &ledger->accounts.id;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	return money_compare(a->rest, b->rest) == 0 &&
+		   ids_compare(id, a->ids[PAYER], b->ids[PAYER]) == 0 &&
+		   ids_compare(id, a->ids[PAYEE], b->ids[PAYEE]) == 0 &&
+		   a->expires == b->expires &&
+		   (!a->expires || a->expires_at == b->expires_at);
 }
 
 /*
@@ -656,13 +710,10 @@ settle_check_again(const Ledger *ledger)
 		holds_find(ledger->holds, stored.entries, stored.n, found);
 	for (int i = 0; i < stored.n; i++)
 	{
-		Numeric rest = stored.rests[i];
-
-		if ((found[i] == NULL) != (rest == NULL) ||
-			(rest != NULL && money_compare(found[i]->rest, rest) != 0))
+		if (!settle_is_same(ledger, stored.holds[i], found[i]))
 			holds_error_changed(ledger->holds, stored.entries[i]);
 	}
 	pfree(found);
-	pfree(stored.rests);
+	pfree(stored.holds);
 	pfree(stored.entries);
 }

@@ -106,9 +106,10 @@ INSERT INTO contract VALUES
  ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
  ' OUT replayed boolean, OUT entry jsonb'),
-('expire_holds', 'anyelement,regclass,integer,name,name', 'v',
+('expire_holds', 'anyelement,regclass,integer,name,name,jsonb', 'v',
  'accounts anyelement, journal regclass, max_count integer DEFAULT 1000,'
- ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name'),
+ ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
+ ' columns jsonb DEFAULT NULL::jsonb'),
 ('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric,name,boolean', 'v',
  'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
  ' request_id_type regtype DEFAULT ''uuid''::regtype,'

@@ -116,10 +116,8 @@ sub is_replay
 	return $entry->{settles} == $call->{entry}
 	  if $call->{kind} =~ /^(?:post|void)$/;
 	return 0 if !$named;
-	return
-		 $entry->{from} == $call->{from}
-	  && $entry->{to} == $call->{to}
-	  && ($entry->{expires} // '') eq ($call->{expires} // '');
+	# When it expires does not matter: now() + interval is always another time.
+	return $entry->{from} == $call->{from} && $entry->{to} == $call->{to};
 }
 
 sub is_expired { return ($_[0]{expires} // '') eq $past }
