@@ -227,6 +227,12 @@ INSERT INTO j (kind, from_id, to_id, amount, from_balance, to_balance) SELECT 'p
 SELECT problem, expected, found FROM verify_journal('j', NULL::acct) WHERE problem NOT LIKE 'balance%';
 ROLLBACK;
 
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE j SET kind = 'gift' WHERE id = 2;
+SELECT * FROM verify_journal('j', NULL::acct);
+ROLLBACK;
+
 -- What the journal says of the time
 SELECT balance_at('j', 'a', 'infinity'), balance_at('j', 'b', 'infinity'), balance_at('j', 'c', 'infinity');
 SELECT balance_at('j', 'a', '-infinity'), balance_at('j', 'b', '-infinity'), balance_at('j', 'c', '-infinity');

@@ -331,6 +331,9 @@ verify_check_entry(const JournalEntry *entry, void *arg)
 	Numeric nothing = int64_to_numeric(0);
 	Numeric amount = entry->amount ? entry->amount : nothing;
 
+	if (entry->odd_kind)
+		verify_report(arg, NULL, entry->has_id ? &entry->id : NULL,
+					  "unknown_kind", NULL, NULL);
 	if (entry->has_kind && !journal_kind_moves(entry->kind))
 		verify_check_side(arg, entry, PAYER, nothing);
 	else

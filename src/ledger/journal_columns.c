@@ -194,19 +194,16 @@ journal_kind_moves(EntryKind kind)
 		   kind == ENTRY_POST;
 }
 
-/*
- * The names of kinds, as a literal of an array: those that change balances, or
- * the others, or all.
- */
+/* The names of the kinds that change no balance, as a literal of an array. */
 char *
-journal_kind_array(bool moving, bool others)
+journal_idle_kinds(void)
 {
 	StringInfoData names;
 
 	initStringInfo(&names);
 	for (int kind = 0; kind < NUM_ENTRY_KINDS; kind++)
 	{
-		if (journal_kind_moves(kind) ? moving : others)
+		if (!journal_kind_moves(kind))
 			appendStringInfo(&names, "%c%s", names.len > 0 ? ',' : '{',
 							 journal_kind_name(kind));
 	}
@@ -493,6 +490,7 @@ kind_read(const Journal *journal, JournalColumn column, Datum value,
 		  bool isnull, JournalEntry *entry)
 {
 	entry->has_kind = false;
+	entry->odd_kind = false;
 	if (!isnull)
 	{
 		text *name = DatumGetTextPP(value);
@@ -500,6 +498,7 @@ kind_read(const Journal *journal, JournalColumn column, Datum value,
 		entry->has_kind = journal_find_kind(VARDATA_ANY(name),
 											VARSIZE_ANY_EXHDR(name),
 											&entry->kind);
+		entry->odd_kind = !entry->has_kind;
 	}
 }
 

@@ -93,6 +93,7 @@ typedef struct JournalEntry
 	bool has_request;
 	Datum request; /* of the column's base type */
 	bool has_kind;
+	bool odd_kind; /* of an entry that was read: it is none of these */
 	EntryKind kind;
 	Datum ids[NUM_SIDES]; /* of the columns' base types */
 	bool no_id[NUM_SIDES];
@@ -122,8 +123,8 @@ extern const char *journal_kind_name(EntryKind kind);
 extern bool journal_find_kind(const char *name, size_t length, EntryKind *kind);
 /* Return true if entries of the kind change balances. */
 extern bool journal_kind_moves(EntryKind kind);
-/* The names of kinds that do, or do not, as a literal of an array. */
-extern char *journal_kind_array(bool moving, bool others);
+/* The names of those that do not, as a literal of an array. */
+extern char *journal_idle_kinds(void);
 
 /* Columns of the table */
 

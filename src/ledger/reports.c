@@ -66,7 +66,7 @@ balance_append_moves(Statement *stmt, const AttrNumber *columns)
 	appendStringInfo(&stmt->text,
 					 "(r.%s IS NULL OR r.%s::pg_catalog.text"
 					 " OPERATOR(pg_catalog.<>) ALL ('%s'))",
-					 kind, kind, journal_kind_array(false, true));
+					 kind, kind, journal_idle_kinds());
 }
 
 /*
