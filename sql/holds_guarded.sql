@@ -128,6 +128,21 @@ SELECT * FROM hold_transfer(NULL::acct, 2, 3, 1, 'j');
 \echo :SQLSTATE
 ALTER TABLE j_holds OWNER TO CURRENT_USER;
 
+-- another journal of the same balances, which does not know of the holds
+SELECT create_journal('hg.k', NULL::acct, request_id_type => 'text', guarded => true);
+SELECT * FROM transfer(NULL::acct, 2, 3, 1, journal => 'k');
+\echo :SQLSTATE
+SELECT amount FROM transfer(NULL::acct, 2, 3, 1, journal => 'j');
+SELECT alter_journal('k', '{"guarded": false}');
+-- a table of holds belongs to the owner of the journal
+CREATE ROLE regress_racefree_hg2;
+CREATE TABLE theirs (id integer PRIMARY KEY, balance integer NOT NULL, held integer NOT NULL DEFAULT 0);
+SELECT create_journal('hg.their_j', NULL::theirs);
+ALTER TABLE theirs OWNER TO regress_racefree_hg2;
+ALTER TABLE their_j OWNER TO regress_racefree_hg2;
+SELECT alter_journal('their_j', '{"held_column": "held"}');
+SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'their_j_holds';
+
 -- the end of it
 SELECT alter_journal('j', '{"guarded": false}');
 SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('j_holds'::regclass, 'acct'::regclass) AND NOT tgisinternal;
@@ -149,4 +164,4 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('late_j_holds'::regclass, 'lat
 
 DROP SCHEMA hg CASCADE;
 DROP OWNED BY regress_racefree_hg;
-DROP ROLE regress_racefree_hg;
+DROP ROLE regress_racefree_hg, regress_racefree_hg2;

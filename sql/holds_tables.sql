@@ -320,6 +320,24 @@ INSERT INTO own_j (id, kind, from_id, to_id, amount, from_balance, tenant) OVERR
 SELECT problem, expected, found FROM verify_journal('own_j', NULL::own_acct);
 ROLLBACK;
 
+-- A unique column is given once.
+ALTER TABLE own_j ADD ref text UNIQUE;
+SELECT entry->>'id' AS hold FROM hold_transfer(NULL::own_acct, 1, 2, 2, 'own_j', columns => '{"tenant": "w", "ref": "r1"}') \gset
+SELECT amount FROM post_transfer(NULL::own_acct, 'own_j', :hold, 1, columns => '{"tenant": "w", "ref": "r2"}');
+SELECT kind, amount, tenant, ref FROM own_j WHERE settles = :hold ORDER BY id;
+-- An identity that is always generated is not given with the ids of chains.
+BEGIN;
+ALTER TABLE own_j ADD seq integer GENERATED ALWAYS AS IDENTITY;
+SELECT status FROM transfer_many(NULL::own_acct, ARRAY[1], ARRAY[2], ARRAY[1], journal => 'own_j', chains => ARRAY[1],
+	columns => '{"tenant": "w", "seq": 77}');
+ROLLBACK;
+-- Another column of held amounts, while holds are open
+ALTER TABLE own_acct ADD held2 numeric NOT NULL DEFAULT 0;
+SELECT alter_journal('own_j', '{"held_column": "held2"}');
+SELECT alter_journal('own_j', '{"min_balance_column": "held"}');
+SELECT alter_journal('own_j', '{"min_balance_column": "held2"}');
+SELECT alter_journal('own_j', '{"min_balance_column": null}');
+
 -- Policies that hide the entry of a hold hide the hold.
 GRANT SELECT, INSERT ON own_j TO regress_racefree_ht;
 GRANT SELECT, UPDATE ON own_acct TO regress_racefree_ht;

@@ -254,6 +254,25 @@ merge_rules(const GuardRules *before, const GivenRules *given,
 	}
 }
 
+/* Check that the column which has what is held is not one with limits, too. */
+static void
+check_held_is_no_limit(const GuardRules *rules)
+{
+	const char *held = rules->values[GUARD_HELD_COLUMN];
+
+	for (int rule = GUARD_MIN_BALANCE_COLUMN; rule <= GUARD_CLOSED_COLUMN;
+		 rule++)
+	{
+		if (held != NULL && rules->values[rule] != NULL &&
+			strcmp(held, rules->values[rule]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("rules \"%s\" and \"%s\" cannot name the same column",
+							guard_key_name(GUARD_HELD_COLUMN),
+							guard_key_name(rule))));
+	}
+}
+
 /*
  * Report an error if holds are open, which the rules would forget.  What is no
  * table of holds has none.
@@ -295,6 +314,25 @@ check_holds_table(const Journal *journal, const char *name)
 }
 
 /*
+ * Return true if the column which has what is held is to be another one, or none,
+ * although it is there.  One that was renamed is not there by its name.
+ */
+static bool
+forgets_held_column(const Journal *journal, const GuardRules *before,
+					const GuardRules *rules)
+{
+	const char *old = before->values[GUARD_HELD_COLUMN];
+	const char *new = rules->values[GUARD_HELD_COLUMN];
+	const char *balance_column;
+	Oid accounts;
+
+	if (old == NULL || (new != NULL &&strcmp(old, new) == 0))
+		return false;
+	accounts = guard_accounts(journal->table, &balance_column);
+	return !OidIsValid(accounts) || get_attnum(accounts, old) > 0;
+}
+
+/*
  * Let the rules name a table of holds if they name a column of held amounts.
  * Nobody can make a hold meanwhile, since the journal is locked.
  */
@@ -308,13 +346,14 @@ choose_holds(const Journal *journal, const GuardRules *before,
 	bool other = given->given[GUARD_HOLDS] &&
 				 (old == NULL || new == NULL || strcmp(old, new) != 0);
 
-	if (other || rules->values[GUARD_HELD_COLUMN] == NULL)
+	if (other || forgets_held_column(journal, before, rules))
 		check_no_hold_is_open(journal, old);
 	if (given->given[GUARD_HOLDS] && new != NULL)
 		check_holds_table(journal, new);
 	if (rules->values[GUARD_HELD_COLUMN] != NULL && new == NULL)
 		rules->values[GUARD_HOLDS] = holds_create(
 			RelationGetNamespace(rel), RelationGetRelationName(rel),
+			rel->rd_rel->relowner,
 			rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED,
 			columns_declared_type(journal->table,
 								  journal->columns[JOURNAL_FROM_ID]));
@@ -330,6 +369,7 @@ make_commands(const Journal *journal, const GivenRules *given)
 
 	guard_first_rules(journal->table, &before);
 	merge_rules(&before, given, &rules);
+	check_held_is_no_limit(&rules);
 	choose_holds(journal, &before, given, &rules);
 	commands = guard_rules_commands(journal->table, &rules);
 	if (commands == NIL)

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
@@ -389,10 +390,9 @@ make_journal(JournalArgs *args, const JournalForm *form, Oid caller)
 	relid = get_relname_relid(args->journal->relname, args->schema);
 	create_indexes(form);
 	if (args->rules.values[GUARD_HELD_COLUMN] != NULL)
-		args->rules.values[GUARD_HOLDS] = holds_create(args->schema,
-													   args->journal->relname,
-													   form->unlogged,
-													   form->id_type);
+		args->rules.values[GUARD_HOLDS] =
+			holds_create(args->schema, args->journal->relname, GetUserId(),
+						 form->unlogged, form->id_type);
 	(void) guard_tree(relid, caller,
 					  guard_arguments_print(args->accounts.table,
 											args->accounts.id.attnum,

@@ -440,6 +440,36 @@ booking_draw_ids(Booking *booking)
 	}
 }
 
+/*
+ * Report an error if an entry gives a column that is always generated: an INSERT
+ * with ids that were drawn would store it.
+ */
+static void
+booking_check_own_columns(const Booking *booking)
+{
+	const Target *table = booking->journal->table;
+
+	for (int i = 0; i < booking->nentries; i++)
+	{
+		const ColumnValues *own = booking->entries[i].columns;
+
+		for (int c = 0; own != NULL && c < own->ncolumns; c++)
+		{
+			Form_pg_attribute att = target_column(table, own->attnums[c]);
+
+			if (att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+				ereport(ERROR,
+						(errcode(ERRCODE_GENERATED_ALWAYS),
+						 errmsg("cannot insert a non-DEFAULT value into column "
+								"\"%s\"",
+								NameStr(att->attname)),
+						 errdetail("Column \"%s\" is an identity column "
+								   "defined as GENERATED ALWAYS.",
+								   NameStr(att->attname))));
+		}
+	}
+}
+
 /* Return true if the journal wants to know the chains of these entries. */
 static bool
 booking_wants_chains(const Booking *booking)
@@ -523,7 +553,10 @@ booking_insert(Booking *booking)
 	if (booking->nentries == 0)
 		return;
 	if (booking_wants_chains(booking))
+	{
+		booking_check_own_columns(booking);
 		booking_draw_ids(booking);
+	}
 	booking_choose_columns(booking, true, &booked);
 	if (booking->alone)
 		booking_insert_alone(booking, &booked);

@@ -151,6 +151,37 @@ error_needs_guarding_journal(Relation accounts, const BalanceGuard *guard)
 }
 
 /*
+ * Report an error if the guard knows of held amounts that the journal does not
+ * know: it would let them be spent.
+ */
+static void
+check_knows_held(const Accounts *accounts, const Journal *journal,
+				 const BalanceGuard *guard)
+{
+	ListCell *lc;
+
+	foreach(lc, guard->columns)
+	{
+		Relation rel = target_relation(accounts->table);
+		AttrNumber attnum = get_attnum(RelationGetRelid(rel), lfirst(lc));
+
+		if (journal == NULL || attnum == accounts->balance.attnum ||
+			(accounts->has_held && attnum == accounts->held.attnum))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("journal \"%s\" does not know what is held in column "
+						"\"%s\" of table \"%s\"",
+						journal_table_name(journal), (char *) lfirst(lc),
+						RelationGetRelationName(rel)),
+				 errdetail("Journal %s guards it.",
+						   quote_qualified_identifier(guard->schema,
+													  guard->journal)),
+				 errhint("Use that journal.")));
+	}
+}
+
+/*
  * Report an error unless the table of holds, if there is one, is guarded as the
  * balances are: whoever makes a hold of his own could post it.
  */
@@ -200,6 +231,7 @@ guarded_check(const Accounts *accounts, const Journal *journal,
 
 		if (!guarded_arguments_has_name(guard->columns, balance))
 			continue;
+		check_knows_held(accounts, journal, guard);
 		if (journal != NULL &&
 			guarded_arguments_names_journal(guard,
 											target_relation(journal->table)))

@@ -26,6 +26,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -63,11 +64,11 @@ StaticAssertDecl(HOLDS_TO_ID == HOLDS_FROM_ID + PAYEE,
  */
 
 /*
- * Create a table of holds for a journal.  Its name is that of the journal and
+ * Create a table of holds for a journal, which belongs to that owner.  Its name is that of the journal and
  * "holds", cut and numbered as core names indexes.
  */
 char *
-holds_create(Oid schema, const char *journal, bool unlogged,
+holds_create(Oid schema, const char *journal, Oid owner, bool unlogged,
 			 const char *id_type)
 {
 	const char *name = quote_qualified_identifier(
@@ -83,6 +84,10 @@ holds_create(Oid schema, const char *journal, bool unlogged,
 						 unlogged ? "UNLOGGED " : "", name, id_type, id_type));
 	run_command(psprintf("CREATE INDEX ON %s (from_id, expires_at)", name));
 	run_command(psprintf("CREATE INDEX ON %s (expires_at)", name));
+	if (owner != GetUserId())
+		run_command(
+			psprintf("ALTER TABLE %s OWNER TO %s", name,
+					 quote_identifier(GetUserNameFromId(owner, false))));
 	return pstrdup(name);
 }
 

@@ -50,8 +50,8 @@ typedef struct Hold
  * Create a table of holds for a journal of that name, and return the table's
  * name, quoted and schema-qualified.
  */
-extern char *holds_create(Oid schema, const char *journal, bool unlogged,
-						  const char *id_type);
+extern char *holds_create(Oid schema, const char *journal, Oid owner,
+						  bool unlogged, const char *id_type);
 /* Open the table of that name, which a rule of the journal has. */
 extern void holds_open(Holds *holds, const Journal *journal, const char *name,
 					   Oid id_type, LOCKMODE lockmode);

@@ -73,11 +73,13 @@ typedef struct Original
 /* A hold that transfers post or void. */
 typedef struct NamedHold
 {
-	int64 id;			 /* of its entry */
-	Hold *hold;			 /* as it was found; NULL if none is open */
-	JournalEntry *entry; /* of one that is not open, or NULL */
-	bool lapsed;		 /* it is not open because it has expired */
-	Numeric rest;		 /* with the transfers of this call so far */
+	int64 id;	/* of its entry */
+	Hold *hold; /* as it was found; NULL if none is open */
+	JournalEntry
+		*entry;	  /* of one that is not open, or may be hidden; or NULL */
+	bool missing; /* there was neither when it was looked for */
+	bool lapsed;  /* it is not open because it has expired */
+	Numeric rest; /* with the transfers of this call so far */
 } NamedHold;
 
 /* A hold that expires since its payer lacks funds. */

@@ -26,6 +26,7 @@
 #include "ledger/guard.h"
 #include "ledger/holds_write.h"
 #include "ledger/ledger_private.h"
+#include "table/indexes.h"
 #include "table/traits.h"
 
 /* Check that there can be holds. */
@@ -82,25 +83,30 @@ settle_has_lapsed(const Ledger *ledger, const NamedHold *named)
 	return run_count(journal->table, key, VIEW_OWN) > 0;
 }
 
+/* Return true if the entry is that of a hold, which may be settled. */
+static bool
+settle_is_hold(const JournalEntry *entry)
+{
+	return entry != NULL && entry->has_kind && entry->kind == ENTRY_HOLD;
+}
+
 /* Return true if the entry of the hold is wanted, and was not found yet. */
 static bool
 settle_wants_entry(const Ledger *ledger, const NamedHold *named)
 {
 	/* Whoever may not see the entry must not settle the hold. */
-	return named->entry == NULL &&
+	return named->entry == NULL && !named->missing &&
 		   (named->hold == NULL ||
 			traits_has_row_security(ledger->journal->table));
 }
 
 /* Take the entry of a hold, or that the caller has none. */
 static void
-settle_take_entry(const Ledger *ledger, NamedHold *named, JournalEntry *entry)
+settle_take_entry(NamedHold *named, JournalEntry *entry)
 {
 	named->entry = entry;
 	if (entry == NULL)
 		named->hold = NULL;
-	else if (named->hold == NULL)
-		named->lapsed = settle_has_lapsed(ledger, named);
 }
 
 /*
@@ -132,7 +138,7 @@ settle_find_entries(Ledger *ledger)
 	{
 		if (nulls[i])
 			continue;
-		settle_take_entry(ledger, &ledger->named[i], entries[i]);
+		settle_take_entry(&ledger->named[i], entries[i]);
 		nulls[i] = entries[i] != NULL;
 	}
 	if (nfound < nwanted && IsolationUsesXactSnapshot() &&
@@ -140,66 +146,119 @@ settle_find_entries(Ledger *ledger)
 		error_serialization(target_relation(ledger->journal->table));
 }
 
-/* Find the holds that are named, and what is known of those not open. */
+/* Find those of the named holds that are open; "again", of those that were. */
 static void
-settle_find_holds(Ledger *ledger)
+settle_find_open(Ledger *ledger, bool again)
 {
-	int n = ledger->nnamed;
-	int64 *ids = ALLOC_ARRAY(int64, n);
-	Hold **holds = ALLOC_ARRAY(Hold *, n);
+	int n = 0;
+	int64 *ids = ALLOC_ARRAY(int64, ledger->nnamed);
+	Hold **holds = ALLOC_ARRAY(Hold *, ledger->nnamed);
 
-	for (int i = 0; i < n; i++)
-		ids[i] = ledger->named[i].id;
-	holds_find(ledger->holds, ids, n, holds);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		if (!again || ledger->named[i].hold != NULL)
+			ids[n++] = ledger->named[i].id;
+	}
+	if (n > 0)
+		holds_find(ledger->holds, ids, n, holds);
+	n = 0;
+	for (int i = 0; i < ledger->nnamed; i++)
 	{
 		NamedHold *named = &ledger->named[i];
 
-		named->hold = holds[i];
-		named->rest = holds[i] != NULL ? holds[i]->rest : NULL;
+		if (again && named->hold == NULL)
+			continue;
+		named->hold = holds[n++];
+		named->rest = named->hold != NULL ? named->hold->rest : NULL;
 	}
-	settle_find_entries(ledger);
 	pfree(holds);
 	pfree(ids);
 }
 
-/* Find the holds that are posted or voided, without a lock. */
-void
-settle_find(Ledger *ledger)
+/* Find out of those that are settled whether they had expired. */
+static void
+settle_find_lapsed(Ledger *ledger)
 {
-	if (ledger->nnamed > 0)
-		settle_find_holds(ledger);
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		NamedHold *named = &ledger->named[i];
+
+		if (named->hold == NULL && settle_is_hold(named->entry))
+			named->lapsed = settle_has_lapsed(ledger, named);
+	}
+}
+
+/* Return true if one of them is not open. */
+static bool
+settle_any_is_gone(const Ledger *ledger)
+{
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		if (ledger->named[i].hold == NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Return true if one has an entry, and is not open. */
+static bool
+settle_any_is_settled(const Ledger *ledger)
+{
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		const NamedHold *named = &ledger->named[i];
+
+		if (named->hold == NULL && settle_is_hold(named->entry))
+			return true;
+	}
+	return false;
 }
 
 /*
- * Find them again.  Their payers are locked now, so what is left of them is what
- * this call can take.  One that was not open before is not open now, either: its
- * payer is not among those that are locked.
+ * Find the holds that are posted or voided, without a lock, and what is known of
+ * those not open.  A hold can have been made after the open ones were read and
+ * before its entry was: so these are read again, and then one that is not open
+ * is settled.
+ */
+void
+settle_find(Ledger *ledger)
+{
+	if (ledger->nnamed == 0)
+		return;
+	settle_find_open(ledger, false);
+	settle_find_entries(ledger);
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		NamedHold *named = &ledger->named[i];
+
+		named->missing = named->hold == NULL && named->entry == NULL;
+	}
+	if (!settle_any_is_settled(ledger))
+		return;
+	settle_find_open(ledger, false);
+	for (int i = 0; i < ledger->nnamed; i++)
+	{
+		/* Not one that has been made since. */
+		if (ledger->named[i].missing)
+			ledger->named[i].hold = NULL;
+	}
+	settle_find_lapsed(ledger);
+}
+
+/*
+ * Find those that were open again.  Their payers are locked now, so what is left
+ * of them is what this call can take.
  */
 void
 settle_find_again(Ledger *ledger)
 {
-	bool *were_open;
-
 	if (ledger->nnamed == 0)
 		return;
-	were_open = ALLOC_ARRAY(bool, ledger->nnamed);
-	for (int i = 0; i < ledger->nnamed; i++)
-		were_open[i] = ledger->named[i].hold != NULL;
-	settle_find_holds(ledger);
-	for (int i = 0; i < ledger->nnamed; i++)
-	{
-		if (!were_open[i])
-			ledger->named[i].hold = NULL;
-	}
-	pfree(were_open);
-}
-
-/* Return true if the entry is that of a hold, which may be settled. */
-static bool
-settle_is_hold(const JournalEntry *entry)
-{
-	return entry != NULL && entry->has_kind && entry->kind == ENTRY_HOLD;
+	settle_find_open(ledger, true);
+	if (!settle_any_is_gone(ledger))
+		return;
+	settle_find_entries(ledger);
+	settle_find_lapsed(ledger);
 }
 
 /* The account on a side of a hold, open or not; false if it is not known. */
@@ -400,9 +459,33 @@ settle_raise(const Ledger *ledger, const Transfer *transfer,
  */
 
 /*
+ * Those of the columns that several entries can have alike: one that is unique is
+ * left to its DEFAULT.
+ */
+static const ColumnValues *
+settle_repeated_columns(const Ledger *ledger, const ColumnValues *columns)
+{
+	ColumnValues *repeated;
+	int n = 0;
+
+	if (columns == NULL)
+		return NULL;
+	repeated = values_make(columns->ncolumns);
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		if (!indexes_unique(ledger->journal->table, columns->attnums[i]))
+			values_set(repeated, n++, columns->attnums[i], columns->values[i],
+					   columns->nulls[i]);
+	}
+	repeated->ncolumns = n;
+	return n > 0 ? repeated : NULL;
+}
+
+/*
  * Let a payer's holds that have expired go, once in a call; false if there is
- * nothing to let go.  The entries have these columns of the journal's own.  The payer is locked.  If less is held than its holds say,
- * nothing is let go: verify_journal() tells of it.
+ * nothing to let go.  The entries have these columns of the journal's own.  The
+ * payer is locked.  If less was held of it than its holds say, nothing is let
+ * go: verify_journal() tells of it.
  */
 bool
 settle_lapse(Ledger *ledger, Party *payer, const ColumnValues *columns)
@@ -417,7 +500,8 @@ settle_lapse(Ledger *ledger, Party *payer, const ColumnValues *columns)
 	holds = holds_expired_of(ledger->holds, account->id, ledger->rules.now, &n);
 	for (int i = 0; i < n; i++)
 		released = money_plus(released, holds[i].rest);
-	if (n == 0 || money_compare(released, account->held) > 0)
+	if (n == 0 || money_compare(released, account->held) > 0 ||
+		money_compare(released, payer->locked_held) > 0)
 		return false;
 	account->released = released;
 	for (int i = 0; i < n; i++)
@@ -426,7 +510,7 @@ settle_lapse(Ledger *ledger, Party *payer, const ColumnValues *columns)
 
 		lapse->payer = payer;
 		lapse->hold = &holds[i];
-		lapse->columns = columns;
+		lapse->columns = settle_repeated_columns(ledger, columns);
 		ledger->lapses = lappend(ledger->lapses, lapse);
 	}
 	return true;
@@ -487,7 +571,7 @@ settle_rest_entry(const Ledger *ledger, const Transfer *transfer,
 					  transfer->moved.left, transfer->moved.balances[PAYER]);
 	for (int side = 0; side < NUM_SIDES; side++)
 		entry->ids[side] = transfer->asked.ids[side];
-	entry->columns = transfer->asked.columns;
+	entry->columns = settle_repeated_columns(ledger, transfer->asked.columns);
 	return true;
 }
 
