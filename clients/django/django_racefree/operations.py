@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from django.db import router
 from django.db.migrations.operations.base import Operation
 
 from . import server
@@ -100,7 +101,8 @@ class CreateJournal(Operation):
             elif option.endswith("_column"):
                 value = self._column(model, value)
             arguments[option] = (value, _RULES[option])
-        sql, params = [], []
+        sql: List[str] = []
+        params: List[Any] = []
         for argument, (value, type) in arguments.items():
             if argument == "accounts":
                 sql.append(f"accounts => NULL::{server.quote(connection, model._meta.db_table)}")
@@ -152,8 +154,6 @@ class CreateJournal(Operation):
 
 def _concerns(schema_editor: Any, app_label: str, model: Any = None) -> bool:
     """Return true if the operation is one for this database."""
-    from django.db import router
-
     connection = schema_editor.connection
     if not server.supports(connection):
         return False

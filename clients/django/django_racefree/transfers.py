@@ -435,6 +435,7 @@ class Accounts:
             f"{values.columns_of(fields, 'r.to_account', connection)}",
             positional,
             savepoint,
+            "",
             balance_column=(self._balance_column(), "name"),
             **named,
         )

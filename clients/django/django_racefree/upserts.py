@@ -14,7 +14,7 @@ Other databases than PostgreSQL are left to Django.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import NotSupportedError, connections, models, transaction
@@ -37,7 +37,7 @@ class RacefreeQuerySet(QuerySet):
         self._for_write = True
         connection = connections[self.db]
         if not server.supports(connection):
-            return super().get_or_create(defaults, **kwargs)
+            return cast(Result, super().get_or_create(defaults, **kwargs))
         try:
             return self.get(**kwargs), False
         except self.model.DoesNotExist:
@@ -51,7 +51,7 @@ class RacefreeQuerySet(QuerySet):
                 return obj, created
         with transaction.atomic(using=self.db):
             self._lock_for_django([self._lockable(kwargs)])
-            return super().get_or_create(defaults, **kwargs)
+            return cast(Result, super().get_or_create(defaults, **kwargs))
 
     get_or_create.alters_data = True  # type: ignore[attr-defined]
 
