@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from decimal import Decimal
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from django.db import router
 from django.db.migrations.operations.base import Operation
@@ -67,14 +68,39 @@ class CreateJournal(Operation):
 
     reversible = True
 
-    def __init__(self, name: str, accounts: str, balance: str = "balance", **options: Any) -> None:
-        unknown = sorted(set(options) - set(_RULES))
-        if unknown:
-            raise TypeError(f"create_journal has no argument {unknown[0]!r}")
+    # One by one, and none by keyword only: Django writes no others.
+    def __init__(
+        self,
+        name: str,
+        accounts: str,
+        balance: str = "balance",
+        request_id_type: Optional[str] = None,
+        foreign_keys: Optional[bool] = None,
+        partition_by: Optional[str] = None,
+        min_balance_column: Optional[str] = None,
+        max_balance_column: Optional[str] = None,
+        closed_column: Optional[str] = None,
+        must_match: Optional[Sequence[str]] = None,
+        opening: Optional[Union[Decimal, int, str]] = None,
+        held_column: Optional[str] = None,
+    ) -> None:
         self.name = name
         self.accounts = accounts
         self.balance = balance
-        self.options = options
+        given = {
+            "request_id_type": request_id_type,
+            "foreign_keys": foreign_keys,
+            "partition_by": partition_by,
+            "min_balance_column": min_balance_column,
+            "max_balance_column": max_balance_column,
+            "closed_column": closed_column,
+            "must_match": must_match,
+            "opening": opening,
+            "held_column": held_column,
+        }
+        self.options: Dict[str, Any] = {
+            option: value for option, value in given.items() if value is not None
+        }
 
     def deconstruct(self) -> Tuple[str, List[Any], Dict[str, Any]]:
         kwargs = {"name": self.name, "accounts": self.accounts, **self.options}
@@ -121,9 +147,8 @@ class CreateJournal(Operation):
         model = self._model(app_label, from_state)
         if not _concerns(schema_editor, model._meta.app_label, model):
             return
-        if "held_column" in self.options:
-            raise NotImplementedError("a journal with holds is two tables, to be dropped by hand")
-        schema_editor.execute(f"DROP TABLE {self.name.replace('%', '%%')}", ())
+        tables = [self.name, *self._holds(schema_editor)]
+        schema_editor.execute(f"DROP TABLE {', '.join(tables)}", None)
 
     def references_model(self, name: str, app_label: str, *args: Any) -> bool:
         """Return true for the accounts, so that squashing keeps the order."""
@@ -139,6 +164,19 @@ class CreateJournal(Operation):
     def _model(self, app_label: str, state: Any) -> Any:
         label, _, name = self.accounts.rpartition(".")
         return state.apps.get_model(label or app_label, name)
+
+    def _holds(self, schema_editor: Any) -> List[str]:
+        """Return the table of the journal's holds: its guard names it."""
+        if "held_column" not in self.options or schema_editor.collect_sql:
+            return []
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT t.tgargs FROM pg_catalog.pg_trigger AS t"
+                " WHERE t.tgrelid OPERATOR(pg_catalog.=) %s::pg_catalog.regclass",
+                [self.name],
+            )
+            arguments = b"\0".join(bytes(row[0]) for row in cursor.fetchall()).split(b"\0")
+        return sorted({a[len(b"holds="):].decode() for a in arguments if a.startswith(b"holds=")})
 
     @staticmethod
     def _column(model: Any, name: str) -> str:

@@ -1,0 +1,17 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_extension")]
+    operations = [
+        migrations.CreateModel(
+            "Account",
+            [
+                ("id", models.BigAutoField(primary_key=True)),
+                ("balance", models.DecimalField(max_digits=12, decimal_places=2)),
+                ("floor", models.DecimalField(max_digits=12, decimal_places=2, null=True, db_column="Floor")),
+                ("currency", models.CharField(max_length=3)),
+                ("held", models.DecimalField(max_digits=12, decimal_places=2, default=0)),
+            ],
+        ),
+    ]
