@@ -18,6 +18,8 @@
 #   rpm      rpmbuild, and what unpacks its packages
 #   images   buildah
 #   node     Node.js with pg, and a TypeScript compiler
+#   django   a Python that has Django and psycopg2; mypy; the source of that
+#            Django, which has tests of its own
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -47,6 +49,7 @@ need()
 		install_missing "$@"
 		[[ " $* " != *" test "* ]] || provide_pgbouncer
 		[[ " $* " != *" node "* ]] || provide_node_packages
+		[[ " $* " != *" django "* ]] || provide_django_source
 	fi
 	: "${PG_CONFIG:=pg_config}"
 	export PG_CONFIG
@@ -198,15 +201,27 @@ node_finds()
 	NODE_PATH=$unpacked/node/usr/share/nodejs:/usr/share/nodejs:${NODE_PATH:-} node -e 'require(process.argv[1])' "$1" 2>/dev/null
 }
 
+check_django()
+{
+	local ok=0
+
+	[ -n "$(python_that_has django, psycopg2)" ] || lack "Python 3 with Django and psycopg2" || ok=1
+	have mypy || say "no mypy: a test of the client for Django is skipped"
+	[ -e "$unpacked/django" ] || say "no source of Django: its own tests are skipped"
+	return "$ok"
+}
+
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
 
+python_with_psycopg2() { python_that_has psycopg2; }
+
 # A python3 earlier on PATH may not be the one the package is for.
-python_with_psycopg2()
+python_that_has()
 {
 	local python
 
 	for python in "${PYTHON:-python3}" /usr/bin/python3; do
-		if "$python" -c 'import psycopg2' 2>/dev/null; then
+		if "$python" -c "import $*" 2>/dev/null; then
 			command -v "$python"
 			return
 		fi
@@ -332,6 +347,9 @@ missing_packages()
 			node)
 				packages+=(nodejs)
 				;;
+			django)
+				packages+=(python3 python3-django python3-psycopg2 mypy)
+				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")
 				;;
@@ -433,6 +451,38 @@ unpack_node_packages()
 	done
 	# Under sudo, the checkout is not root's.
 	chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
+)
+
+# Django's tests are in its source package only.  Whatever goes wrong, the
+# client's own tests run without them.
+provide_django_source()
+{
+	local scratch
+
+	[ ! -e "$unpacked/django" ] || return 0
+	say "unpacking the source of Django"
+	scratch=$(mktemp -d)
+	unpack_django_source "$scratch" >"$scratch/log" 2>&1 || tail -n 5 "$scratch/log"
+	rm -rf "$scratch"
+}
+
+# The machine may have no lists of source packages, and gets none: they are read
+# from where the binary package comes from.
+unpack_django_source()
+(
+	cd "$1" || return
+	mkdir -p lists/partial new
+	apt-cache policy python3-django |
+		sed -nE 's,^ +[0-9]+ ([a-z]+://[^ ]+) ([^/ ]+)/([^ ]+) [^ ]+ Packages$,deb-src \1 \2 \3,p' |
+		sort -u >sources.list
+	options=(-o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::State::Lists="$PWD/lists" -o Dir::Cache="$PWD" -o APT::Sandbox::User=root)
+	apt-get -q "${options[@]}" update &&
+		apt-get -q "${options[@]}" source --download-only --tar-only python-django &&
+		tar -xf python-django_*.orig.tar.* --strip-components=1 -C new || return
+	mkdir -p "$unpacked" && mv new "$unpacked/django" &&
+		# Under sudo, the checkout is not root's.
+		chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
 )
 
 # What the package lists say may be old, or there may be none yet.

@@ -168,6 +168,15 @@ sandbox_offer_node_packages()
 	export NODE_PATH=$sandbox/nodejs${NODE_PATH:+:$NODE_PATH}
 }
 
+sandbox_offer_django_source()
+{
+	[ -e "$unpacked/django" ] || return 0
+	mkdir -p django/django
+	cp -R "$unpacked/django/tests" django/
+	cp "$unpacked/django/django/__init__.py" django/django/
+	export RACEFREE_DJANGO_SOURCE=$sandbox/django
+}
+
 sandbox_build()
 {
 	(cd src && inside "${MAKE:-make}" -s -j "$(getconf _NPROCESSORS_ONLN)" PG_CONFIG="$sandbox/bin/pg_config" "$@" all) &&
@@ -209,7 +218,7 @@ inside()
 	)
 	local name
 
-	for name in LD_LIBRARY_PATH NODE_PATH CI SOAK PAGER PROVE_FLAGS PG_TEST_EXTRA PGCTLTIMEOUT ASAN_OPTIONS UBSAN_OPTIONS \
+	for name in LD_LIBRARY_PATH NODE_PATH PYTHON CI SOAK PAGER PROVE_FLAGS PG_TEST_EXTRA PGCTLTIMEOUT ASAN_OPTIONS UBSAN_OPTIONS \
 		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}" "${!FUZZ_@}"; do
 		[ -z "${!name:-}" ] || clean+=("$name=${!name}")
 	done
