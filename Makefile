@@ -73,7 +73,7 @@ help:
 	@echo '     SUITE="regress isolation pgtap tap clients"   only these suites'
 	@echo '     TESTS="args crash"                    only the files of these names'
 	@echo '     SKIP_TESTS="wide"                     none of these'
-	@echo '     CLIENTS=node                          install what this client needs, skip none of its tests'
+	@echo '     CLIENTS="node django"                 install what these need, skip none of their tests'
 	@echo '     KEEP=1                                leave the folder behind'
 	@echo 'make matrix             every suite on every major version, each in a system of its own'
 	@echo 'make check-upgrade      pg_upgrade from an older major version'

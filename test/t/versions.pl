@@ -69,6 +69,8 @@ is( (first($spec, qr/^%changelog\n\* .* (\S+)-\d+$/m))[0],
 
 is(decode_json(content('clients/node/package.json'))->{version},
 	$release, 'so has the client for Node.js');
+is(found('clients/django/django_racefree/__init__.py', qr/^__version__ = "(.*?)"/m),
+	$release, 'so has the client for Django');
 is(found($cluster, qr/^ +version: "(.*)"$/m), $version, 'so has the cluster that has it');
 like(content('doc/upgrading.md'), qr/^### \Q$version\E$/m, 'doc/upgrading.md says what the version asks for');
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import time
-from typing import Any, Callable, Optional, TypeVar, cast
+from typing import Any, Callable, Optional, TypeVar, cast, overload
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
@@ -17,6 +17,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 RETRIED = ("40001", "40P01")
 
 ISOLATION_LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+@overload
+def retry_serialization(function: F) -> F:
+    ...
+
+
+@overload
+def retry_serialization(
+    *, attempts: int = 5, using: str = DEFAULT_DB_ALIAS, isolation: Optional[str] = None
+) -> Callable[[F], F]:
+    ...
 
 
 def retry_serialization(

@@ -154,7 +154,8 @@ def main():
         testRunner=unittest.TextTestRunner(resultclass=TapResult, verbosity=2, stream=sys.stdout), exit=False
     )
     write_tap()
-    from django.db import connections
+    if settings.configured:
+        from django.db import connections
 
-    connections.close_all()
+        connections.close_all()
     sys.exit(not program.result.wasSuccessful())

@@ -75,7 +75,8 @@ def setUpModule():
 
 class Case(unittest.TestCase):
     def setUp(self):
-        self.ann, self.bob, self.cem = (Account.objects.create(owner=name, balance=100) for name in ("ann", "bob", "cem"))
+        names = ("ann", "bob", "cem")
+        self.ann, self.bob, self.cem = (Account.objects.create(owner=name, balance=100) for name in names)
 
     def tearDown(self):
         self.assertEqual([], bank.verify_journal())
@@ -103,7 +104,8 @@ class Transfers(Case):
 
     def test_by_id(self):
         moved = bank.transfer(self.ann.pk, self.bob.pk, 1)
-        self.assertEqual((Account, self.ann.pk, Decimal(99)), (type(moved.from_account), moved.from_account.pk, moved.from_account.balance))
+        ann = moved.from_account
+        self.assertEqual((Account, self.ann.pk, Decimal(99)), (type(ann), ann.pk, ann.balance))
         self.assertEqual("default", moved.to_account._state.db)
 
     def test_deferred(self):
@@ -254,7 +256,9 @@ class Transfers(Case):
             [outcome.status for outcome in outcomes],
         )
         self.assertEqual([True, True, True, False, False, False], [outcome.ok for outcome in outcomes])
-        self.assertEqual((90, Decimal("109.99"), Decimal("100.01")), (self.ann.balance, self.bob.balance, self.cem.balance))
+        self.assertEqual(
+            (90, Decimal("109.99"), Decimal("100.01")), (self.ann.balance, self.bob.balance, self.cem.balance)
+        )
         [undone] = bank.transfer_many([Move(entry_id=outcomes[0].entry_id)])
         self.assertEqual(("ok", 10), (undone.status, undone.amount))
         with self.assertRaises(racefree.InsufficientFunds):

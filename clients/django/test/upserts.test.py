@@ -9,16 +9,22 @@ import help
 
 help.setup(["django.contrib.contenttypes", "django.contrib.postgres"])
 
+import django  # noqa: E402
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, HStoreField  # noqa: E402
+from django.contrib.postgres.signals import get_hstore_oids  # noqa: E402
 from django.core.exceptions import FieldError  # noqa: E402
 from django.db import IntegrityError, NotSupportedError, connection, connections, models, transaction  # noqa: E402
 from django.db.models import F, Value  # noqa: E402
 from django.db.models.functions import Upper  # noqa: E402
 from django.db.models.signals import post_save, pre_save  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
-from psycopg2.extras import DateTimeTZRange  # noqa: E402
 
-from django_racefree import RacefreeError, RacefreeManager, RacefreeQuerySet, SerializationFailure  # noqa: E402
+try:
+    from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+except ImportError:
+    from psycopg2.extras import DateTimeTZRange
+
+from django_racefree import RacefreeManager, RacefreeQuerySet, SerializationFailure, sqlstate_of  # noqa: E402
 
 
 class Base(models.Model):
@@ -93,6 +99,9 @@ class Saving(Base):
 
     def save(self, *args, **kwargs):
         self.saved += 1
+        # From Django 4.2 on, update_or_create saves what it was given only.
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = {*kwargs["update_fields"], "saved"}
         super().save(*args, **kwargs)
 
 
@@ -137,11 +146,23 @@ class OwnCreate(models.Model):
         app_label = "shop"
 
 
+if django.VERSION >= (5, 0):
+
+    class Computed(Base):
+        name = models.CharField(max_length=10)
+        given = models.IntegerField(db_default=7)
+        twice = models.GeneratedField(expression=F("given") * 2, output_field=models.IntegerField(), db_persist=True)
+
+
 TABLES = [Word, Everything, Converted, Unique, Saving, Signaled, Parent, Child, Wide, OwnCreate]
+
+if django.VERSION >= (5, 0):
+    TABLES.append(Computed)
 
 
 def setUpModule():
     help.execute("CREATE SCHEMA ext; CREATE EXTENSION racefree SCHEMA ext; CREATE EXTENSION hstore")
+    get_hstore_oids.cache_clear()
     connection.close()
     help.create_tables(*TABLES)
     help.create_tables(Word, using="other")
@@ -186,7 +207,7 @@ class GetOrCreate(Case):
     def test_statements(self):
         """One if the row is there, as Django; two if not."""
         Word.objects.get_or_create(str="warm")
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             Word.objects.get_or_create(str="x")
         self.assertEqual(2, len(queries))
         with CaptureQueriesContext(connection) as queries:
@@ -242,7 +263,7 @@ class GetOrCreate(Case):
         """A longer string, or a number with more digits, is no other key."""
         with self.assertRaises(Exception) as caught:
             Everything.objects.get_or_create(name="01234567890")
-        self.assertEqual("22001", caught.exception.__cause__.pgcode)
+        self.assertEqual("22001", sqlstate_of(caught.exception))
         self.assertEqual(0, Everything.objects.count())
 
     def test_many_columns(self):
@@ -302,9 +323,12 @@ class GetOrCreate(Case):
     def test_lookups(self):
         """No such look-up is a key, so all of them share one."""
         with self.sleeping("shop_word"):
-            self.one_of(help.at_once(4, lambda n: Word.objects.get_or_create(str__iexact="x", defaults={"str": "xX"[n % 2]})))
-            self.one_of(help.at_once(4, lambda n: Word.objects.get_or_create(str__exact="y", defaults={"str": "y"})))
-            self.one_of(help.at_once(4, lambda n: Word.objects.filter(pk__gt=0).get_or_create(str="z")))
+            for call in [
+                lambda n: Word.objects.get_or_create(str__iexact="x", defaults={"str": "xX"[n % 2]}),
+                lambda n: Word.objects.get_or_create(str__exact="y", defaults={"str": "y"}),
+                lambda n: Word.objects.filter(pk__gt=0).get_or_create(str="z"),
+            ]:
+                self.one_of(help.at_once(4, call))
         self.assertEqual(3, Word.objects.count())
 
     def sleeping(self, table):
@@ -462,6 +486,21 @@ class UpdateOrCreate(Case):
             Word.objects.create(str="twice")
         with self.assertRaises(Word.MultipleObjectsReturned):
             Word.objects.update_or_create(str="twice")
+
+
+@unittest.skipIf(django.VERSION < (5, 0), "Django 5.0 brought these")
+class SinceDjango5(Case):
+    def test_computed_by_the_server(self):
+        obj, created = Computed.objects.get_or_create(name="a")
+        self.assertEqual((7, 14, True), (obj.given, obj.twice, created))
+        rows = [{"name": "a", "given": 1}, Computed(name="b")]
+        [(obj, created), _] = Computed.objects.update_or_create_many(rows, key=["name"])
+        self.assertEqual((1, 2, False), (obj.given, obj.twice, created))
+
+    def test_create_defaults(self):
+        for given, created in [(2, True), (1, False)]:
+            result = Computed.objects.update_or_create(name="a", defaults={"given": 1}, create_defaults={"given": 2})
+            self.assertEqual((given, created), (result[0].given, result[1]))
 
 
 class Many(Case):
