@@ -453,8 +453,10 @@ class Routed(Case):
         from django.test import override_settings
 
         with override_settings(DATABASE_ROUTERS=[Router()]):
-            obj, created = Word.objects.get_or_create(str="routed")
+            with CaptureQueriesContext(connection) as queries:
+                obj, created = Word.objects.get_or_create(str="routed")
             self.assertEqual(("default", True), (obj._state.db, created))
+            self.assertIn('"get_or_create"', queries[-1]["sql"])
             self.assertEqual((obj, False), Word.objects.get_or_create(str="routed"))
             self.assertEqual([(obj, False)], Word.objects.get_or_create_many([{"str": "routed"}], key=["str"]))
             self.assertEqual((obj, False), Word.objects.update_or_create(str="routed"))
