@@ -458,7 +458,10 @@ class Routed(Case):
             self.assertEqual(("default", True), (obj._state.db, created))
             self.assertIn('"get_or_create"', queries[-1]["sql"])
             self.assertEqual((obj, False), Word.objects.get_or_create(str="routed"))
-            self.assertEqual([(obj, False)], Word.objects.get_or_create_many([{"str": "routed"}], key=["str"]))
+            with CaptureQueriesContext(connection) as queries:
+                found = Word.objects.get_or_create_many([{"str": "routed"}], key=["str"])
+            self.assertEqual([(obj, False)], found)
+            self.assertTrue(any('"get_or_create_many"' in query["sql"] for query in queries))
             self.assertEqual((obj, False), Word.objects.update_or_create(str="routed"))
         self.assertEqual(1, Word.objects.using("default").filter(str="routed").count())
 
