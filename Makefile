@@ -8,7 +8,7 @@
 
 CHECKS = check-assert check-sanitize check-valgrind check-discard check-sqlsmith
 PACKAGES = dist deb rpm images
-TASKS = help demo psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check layer-check $(PACKAGES)
+TASKS = help demo demo-web psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check layer-check $(PACKAGES)
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -68,6 +68,7 @@ help:
 	@echo
 	@echo 'On a server of their own, in a temporary folder:'
 	@echo 'make demo               the scenario, with real clients'
+	@echo 'make demo-web           two of them as a page of Django, to click in a browser'
 	@echo 'make psql               psql on the server of the last demo'
 	@echo 'make test               every test suite'
 	@echo '     SUITE="regress isolation pgtap tap clients"   only these suites'
@@ -102,6 +103,9 @@ help:
 
 demo psql:
 	@examples/demo/$(subst demo,run,$@)
+
+demo-web:
+	@examples/django/run
 
 test:
 	@test/run

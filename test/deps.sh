@@ -19,7 +19,8 @@
 #   images   buildah
 #   node     Node.js with pg, and a TypeScript compiler
 #   django   a Python that has Django and psycopg2; mypy; the source of that
-#            Django, which has tests of its own
+#            Django, which has tests of its own; what "web" needs, and a Chromium
+#   web      a Python that has Django, psycopg2 and gunicorn
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -206,9 +207,16 @@ check_django()
 	local ok=0
 
 	[ -n "$(python_that_has django, psycopg2)" ] || lack "Python 3 with Django and psycopg2" || ok=1
+	[ -n "$(python_that_has gunicorn)" ] && have chromedriver ||
+		say "no gunicorn, or no Chromium with chromedriver: a test of examples/django is skipped"
 	have mypy || say "no mypy: a test of the client for Django is skipped"
 	[ -e "$unpacked/django" ] || say "no source of Django: its own tests are skipped"
 	return "$ok"
+}
+
+check_web()
+{
+	[ -n "$(python_that_has django, psycopg2, gunicorn)" ] || lack "Python 3 with Django, psycopg2 and gunicorn"
 }
 
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
@@ -348,7 +356,12 @@ missing_packages()
 				packages+=(nodejs)
 				;;
 			django)
-				packages+=(python3 python3-django python3-psycopg2 mypy)
+				packages+=(python3 python3-django python3-psycopg2 python3-gunicorn mypy)
+				# Ubuntu's are no packages, but snaps.
+				! is_debian || packages+=(chromium chromium-driver)
+				;;
+			web)
+				packages+=(python3 python3-django python3-psycopg2 python3-gunicorn)
 				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")
@@ -359,6 +372,8 @@ missing_packages()
 		installed_version "$package" >/dev/null || printf '%s ' "$package"
 	done
 }
+
+is_debian() { grep -qx 'ID=debian' /etc/os-release 2>/dev/null; }
 
 installed_version()
 {

@@ -1,0 +1,2 @@
+# What each account has at first.
+OPENING = 1000
