@@ -80,6 +80,10 @@ class Migrations(unittest.TestCase):
         with self.assertRaises(TypeError):
             CreateJournal("payment", "Account", floor="x")
 
+    def test_nothing_is_missing(self):
+        """The operations change nothing of what Django knows."""
+        call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
     def test_router(self):
         class Nowhere:
             def allow_migrate(self, db, app_label, **hints):

@@ -224,9 +224,9 @@ class Transfers(Case):
         self.assertEqual((80, 0), (self.ann.balance, self.ann.held))
         with self.assertRaises(racefree.HoldSettled):
             bank.void(held.entry_id)
-        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(milliseconds=300)
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
         held = bank.hold(self.ann, self.bob, 1, expires_at=soon)
-        help.execute("SELECT pg_sleep(0.4)")
+        help.execute("SELECT pg_sleep(2.1)")
         with self.assertRaises(racefree.HoldExpired):
             bank.post(held.entry_id)
         self.assertEqual((1, 0), (bank.expire_holds(), bank.expire_holds()))

@@ -192,7 +192,7 @@ class GetOrCreate(Case):
         """Shows that the test above can fail: the insert is not at once."""
         help.execute(
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-            " 'BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END';"
+            " 'BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END';"
             "CREATE TRIGGER slow BEFORE INSERT ON shop_word FOR EACH ROW EXECUTE FUNCTION slow()"
         )
         try:

@@ -8,7 +8,7 @@ def test(name, table):
     return migrations.CreateModel(
         name,
         [
-            ("id", models.BigAutoField(primary_key=True)),
+            ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ("str", models.CharField(max_length=100, blank=True, null=True)),
         ],
         options={"db_table": table},
@@ -19,7 +19,7 @@ def account(name, table):
     return migrations.CreateModel(
         name,
         [
-            ("id", models.BigAutoField(primary_key=True)),
+            ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ("balance", models.DecimalField(max_digits=12, decimal_places=2)),
         ],
         options={"db_table": table},
