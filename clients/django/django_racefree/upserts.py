@@ -77,7 +77,7 @@ class RacefreeQuerySet(QuerySet):
         """Do update_or_create for each of the rows, in one transaction.
 
         In a row that is there, the fields are set that a mapping names; of an
-        instance, all but the primary key.
+        instance, all but those with auto_now_add. The primary key stays.
         """
         return _Batch(self, rows, key).run(update=True)
 
@@ -185,6 +185,11 @@ def saves_plainly(model: Any) -> bool:
     )
 
 
+def is_database_default(value: Any) -> bool:
+    """Return true for what stands for a db_default, since Django 5.0."""
+    return type(value).__name__ == "DatabaseDefault"
+
+
 def insertable(obj: Any, using: str) -> Optional[List[Tuple[Any, Any]]]:
     """Return what an INSERT of the instance would write: fields and values.
 
@@ -206,7 +211,7 @@ def insertable(obj: Any, using: str) -> Optional[List[Tuple[Any, Any]]]:
         if value is None and field is meta.auto_field:
             continue
         if values.is_expression(value):
-            if type(value).__name__ == "DatabaseDefault":
+            if is_database_default(value):
                 continue
             return None
         pairs.append((field, value))
@@ -300,7 +305,9 @@ class _Batch:
             if field is None:
                 raise FieldDoesNotExist(f"{self.model._meta.label} has no column for {name!r}.")
             self.key_fields.append(field)
-        self.rows = [self._mapping(row) for row in rows]
+        given = list(rows)
+        self.instances = [isinstance(row, models.Model) for row in given]
+        self.rows = [self._mapping(row) for row in given]
 
     def _mapping(self, row: Any) -> Dict[str, Any]:
         if isinstance(row, models.Model):
@@ -309,7 +316,7 @@ class _Batch:
                 for field in self.model._meta.concrete_fields
                 if not getattr(field, "generated", False)
                 and not (field.primary_key and field not in self.key_fields)
-                and not values.is_expression(getattr(row, field.attname))
+                and not is_database_default(getattr(row, field.attname))
             }
             if row.pk is not None:
                 given[self.model._meta.pk.attname] = row.pk
@@ -359,13 +366,27 @@ class _Batch:
         return [pair for pair in pairs if pair[0] in self.key_fields]
 
     def _given(self, n: int, pairs: List[Tuple[Any, Any]]) -> List[Tuple[Any, Any]]:
-        """Return what the row sets where it is there: also auto_now."""
-        named = {_column(self.model, name) for name in self.rows[n]}
-        return [
-            (field, value)
-            for field, value in pairs
-            if field in named or getattr(field, "auto_now", False)
-        ]
+        """Return what the row sets where it is there."""
+        named = self._settable(n)
+        given = []
+        for field, value in pairs:
+            if field in self.key_fields or getattr(field, "auto_now", False):
+                given.append((field, value))
+            elif field in named:
+                # Not what pre_save() of auto_now_add has made of it.
+                added = getattr(field, "auto_now_add", False)
+                given.append((field, self.rows[n][named[field]] if added else value))
+        return given
+
+    def _settable(self, n: int) -> Dict[Any, str]:
+        """Return what a row that is there may get, besides its key: fields and their names."""
+        fields = {_column(self.model, name) or name: name for name in self.rows[n] if name not in self.key}
+        return {
+            field: name
+            for field, name in fields.items()
+            if not getattr(field, "primary_key", False)
+            and not (self.instances[n] and getattr(field, "auto_now_add", False))
+        }
 
     def _call(self, name: str, rows: List[List[Tuple[Any, Any]]]) -> List[Result]:
         fields = self.model._meta.concrete_model._meta.local_concrete_fields
@@ -395,12 +416,16 @@ class _Batch:
         ]
 
     def _one_by_one(self, update: bool) -> List[Result]:
-        call = self.queryset.update_or_create if update else self.queryset.get_or_create
+        results = []
         with transaction.atomic(using=self.using):
             keys = [{name: row[name] for name in self.key} for row in self.rows]
             if server.supports(self.connection):
                 self.queryset._lock_for_django([self.queryset._lockable(key) for key in keys])
-            return [
-                call({name: value for name, value in row.items() if name not in key}, **key)
-                for row, key in zip(self.rows, keys)
-            ]
+            for n, (row, key) in enumerate(zip(self.rows, keys)):
+                defaults = {name: value for name, value in row.items() if name not in key}
+                obj, created = self.queryset.get_or_create(defaults, **key)
+                if update and not created:
+                    defaults = {name: row[name] for name in self._settable(n).values()}
+                    obj, _ = self.queryset.update_or_create(defaults, **key)
+                results.append((obj, created))
+        return results

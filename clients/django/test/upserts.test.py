@@ -93,6 +93,24 @@ class Unique(Base):
     email = models.CharField(max_length=10, unique=True)
 
 
+class Keyed(Base):
+    """Each new instance has a primary key, and the time of its creation."""
+
+    code = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=10)
+    number = models.IntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class KeyedSaving(Keyed):
+    class Meta:
+        proxy = True
+        app_label = "shop"
+
+    def save(self, *args, **kwargs):
+        super().save(*args, **kwargs)
+
+
 class Saving(Base):
     name = models.CharField(max_length=10)
     saved = models.IntegerField(default=0)
@@ -154,7 +172,7 @@ if django.VERSION >= (5, 0):
         twice = models.GeneratedField(expression=F("given") * 2, output_field=models.IntegerField(), db_persist=True)
 
 
-TABLES = [Word, Everything, Converted, Unique, Saving, Signaled, Parent, Child, Wide, OwnCreate]
+TABLES = [Word, Keyed, Everything, Converted, Unique, Saving, Signaled, Parent, Child, Wide, OwnCreate]
 
 if django.VERSION >= (5, 0):
     TABLES.append(Computed)
@@ -543,6 +561,21 @@ class Many(Case):
         )
         self.assertEqual([("n", False), ("m", True)], [(obj.name, created) for obj, created in results])
         self.assertEqual(["n", "m"], list(Unique.objects.order_by("pk").values_list("name", flat=True)))
+
+    def test_instances_stay_what_they_are(self):
+        for model in [Keyed, KeyedSaving]:
+            old = model.objects.create(name=model.__name__[:10])
+            new = model(name="n", number=5)
+            results = model.objects.update_or_create_many([model(name=old.name, number=7), new], key=["name"])
+            self.assertEqual([(7, False), (5, True)], [(obj.number, created) for obj, created in results])
+            self.assertEqual([old.pk, new.pk], [obj.pk for obj, _ in results])
+            self.assertEqual(old.created_at, results[0][0].created_at)
+            self.assertEqual(2, model.objects.count())
+            past = old.created_at - datetime.timedelta(days=1)
+            model.objects.update_or_create_many([{"name": old.name, "created_at": past}], key=["name"])
+            old.refresh_from_db()
+            self.assertEqual((past, 7), (old.created_at, old.number))
+            Keyed.objects.all().delete()
 
     def test_race(self):
         rows = [{"name": f"{n}", "email": f"{n}"} for n in range(30)]
