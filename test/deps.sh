@@ -21,6 +21,9 @@
 #   django   a Python that has Django and psycopg2; mypy; the source of that
 #            Django, which has tests of its own; what "web" needs, and a Chromium
 #   web      a Python that has Django, psycopg2 and gunicorn
+#   languages   the drivers in doc/from-your-language.md, those that there are
+#   rails    Ruby with Active Record, pg and minitest
+#   sqlalchemy   a Python that has SQLAlchemy with psycopg2 and asyncpg, and mypy
 #
 # A PG_CONFIG in the environment always wins.  Without one, Debian's packages
 # are asked for the newest server that is installed, else for the newest there
@@ -110,7 +113,7 @@ check_test()
 
 check_demo()
 {
-	[ -n "$(python_with_psycopg2)" ] || lack "Python 3 with psycopg2"
+	[ -n "$(python_with psycopg2)" ] || lack "Python 3 with psycopg2"
 }
 
 check_format()
@@ -196,6 +199,23 @@ check_node()
 	return "$ok"
 }
 
+# What is missing is an example that is skipped.
+check_languages()
+{
+	have "${PYTHON:-python3}" || lack "Python 3"
+}
+
+check_rails()
+{
+	"${RUBY:-ruby}" -e 'require "active_record"; require "pg"; require "minitest"' 2>/dev/null ||
+		lack "Ruby with Active Record, pg and minitest"
+}
+
+check_sqlalchemy()
+{
+	[ -n "$(python_with psycopg2 sqlalchemy)" ] || lack "Python 3 with SQLAlchemy and psycopg2"
+}
+
 # Where it looks by itself, or where provide_node_packages has unpacked it.
 node_finds()
 {
@@ -206,8 +226,8 @@ check_django()
 {
 	local ok=0
 
-	[ -n "$(python_that_has django, psycopg2)" ] || lack "Python 3 with Django and psycopg2" || ok=1
-	[ -n "$(python_that_has gunicorn)" ] && have chromedriver ||
+	[ -n "$(python_with django psycopg2)" ] || lack "Python 3 with Django and psycopg2" || ok=1
+	[ -n "$(python_with gunicorn)" ] && have chromedriver ||
 		say "no gunicorn, or no Chromium with chromedriver: a test of examples/django is skipped"
 	have mypy || say "no mypy: a test of the client for Django is skipped"
 	[ -e "$unpacked/django" ] || say "no source of Django: its own tests are skipped"
@@ -216,20 +236,19 @@ check_django()
 
 check_web()
 {
-	[ -n "$(python_that_has django, psycopg2, gunicorn)" ] || lack "Python 3 with Django, psycopg2 and gunicorn"
+	[ -n "$(python_with django psycopg2 gunicorn)" ] || lack "Python 3 with Django, psycopg2 and gunicorn"
 }
 
 pg_major() { "$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'; }
 
-python_with_psycopg2() { python_that_has psycopg2; }
-
-# A python3 earlier on PATH may not be the one the package is for.
-python_that_has()
+# A python3 earlier on PATH may not be the one the packages are for.
+python_with()
 {
-	local python
+	local python modules
 
+	modules=$(printf ', %s' "$@")
 	for python in "${PYTHON:-python3}" /usr/bin/python3; do
-		if "$python" -c "import $*" 2>/dev/null; then
+		if "$python" -c "import ${modules#, }" 2>/dev/null; then
 			command -v "$python"
 			return
 		fi
@@ -267,10 +286,11 @@ install_missing()
 			die "missing packages; as root: apt-get install --no-install-recommends $missing"
 		say "reading the package lists"
 		apt_get update
-		if [[ $missing == *NN* ]]; then
-			major=$(newest_major)
-			missing=$(missing_packages "$major" "$@")
-		fi
+		[[ $missing != *NN* ]] || major=$(newest_major)
+		missing=$(missing_packages "$major" "$@")
+	fi
+	# Some may turn out not to exist.
+	if [ -n "$missing" ]; then
 		say "installing $missing(takes a minute or two)"
 		# Split into words on purpose: one package each.
 		# shellcheck disable=SC2086
@@ -311,7 +331,7 @@ newest_major()
 
 missing_packages()
 {
-	local major=$1 group package packages=()
+	local major=$1 group package packages=() optional=()
 	shift
 
 	for group in "$@"; do
@@ -363,6 +383,18 @@ missing_packages()
 			web)
 				packages+=(python3 python3-django python3-psycopg2 python3-gunicorn)
 				;;
+			languages)
+				packages+=(python3 python3-psycopg2 libpq-dev)
+				optional+=(python3-psycopg python3-asyncpg python3-sqlalchemy ruby ruby-pg ruby-activerecord
+					libdbd-pg-perl php-cli php-pgsql golang-go golang-github-jackc-pgx-v4-dev
+					golang-github-lib-pq-dev default-jdk-headless libpostgresql-jdbc-java)
+				;;
+			rails)
+				packages+=(ruby ruby-activerecord ruby-pg ruby-minitest)
+				;;
+			sqlalchemy)
+				packages+=(python3 python3-sqlalchemy python3-psycopg2 python3-asyncpg python3-greenlet mypy)
+				;;
 			format)
 				[ -n "$(clang_format)" ] || packages+=("clang-format-$clang_format_major")
 				;;
@@ -371,6 +403,15 @@ missing_packages()
 	for package in ${packages[@]+"${packages[@]}"}; do
 		installed_version "$package" >/dev/null || printf '%s ' "$package"
 	done
+	for package in ${optional[@]+"${optional[@]}"}; do
+		installed_version "$package" >/dev/null || ! may_be_had "$package" || printf '%s ' "$package"
+	done
+}
+
+# Known to apt, or there are no lists yet.
+may_be_had()
+{
+	apt-cache show "$1" >/dev/null 2>&1 || [ -z "$(apt-cache search --names-only '^python3-psycopg2$')" ]
 }
 
 is_debian() { grep -qx 'ID=debian' /etc/os-release 2>/dev/null; }

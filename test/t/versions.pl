@@ -71,6 +71,10 @@ is(decode_json(content('clients/node/package.json'))->{version},
 	$release, 'so has the client for Node.js');
 is(found('clients/django/django_racefree/__init__.py', qr/^__version__ = "(.*?)"/m),
 	$release, 'so has the client for Django');
+is(found('clients/rails/lib/racefree/version.rb', qr/VERSION = "(.*)"$/m),
+	$release, 'so has the client for Active Record');
+is(found('clients/sqlalchemy/pyproject.toml', qr/^version = "(.*)"$/m),
+	$release, 'so has the client for SQLAlchemy');
 is(found($cluster, qr/^ +version: "(.*)"$/m), $version, 'so has the cluster that has it');
 like(content('doc/upgrading.md'), qr/^### \Q$version\E$/m, 'doc/upgrading.md says what the version asks for');
 
