@@ -51,7 +51,10 @@ CREATE FUNCTION transfer(
     OUT to_account anyelement,
     OUT amount numeric,
     OUT replayed boolean,
-    OUT entry jsonb)
+    OUT entry jsonb,
+    OUT from_balance numeric,
+    OUT to_balance numeric,
+    OUT entry_id bigint)
 AS 'MODULE_PATHNAME', 'transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
@@ -75,7 +78,10 @@ CREATE FUNCTION reverse_transfer(
     OUT to_account anyelement,
     OUT amount numeric,
     OUT replayed boolean,
-    OUT entry jsonb)
+    OUT entry jsonb,
+    OUT from_balance numeric,
+    OUT to_balance numeric,
+    OUT entry_id bigint)
 AS 'MODULE_PATHNAME', 'reverse_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
@@ -101,7 +107,10 @@ CREATE FUNCTION hold_transfer(
     OUT to_account anyelement,
     OUT amount numeric,
     OUT replayed boolean,
-    OUT entry jsonb)
+    OUT entry jsonb,
+    OUT from_balance numeric,
+    OUT to_balance numeric,
+    OUT entry_id bigint)
 AS 'MODULE_PATHNAME', 'hold_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
@@ -126,7 +135,10 @@ CREATE FUNCTION post_transfer(
     OUT to_account anyelement,
     OUT amount numeric,
     OUT replayed boolean,
-    OUT entry jsonb)
+    OUT entry jsonb,
+    OUT from_balance numeric,
+    OUT to_balance numeric,
+    OUT entry_id bigint)
 AS 'MODULE_PATHNAME', 'post_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
@@ -146,7 +158,10 @@ CREATE FUNCTION void_transfer(
     OUT to_account anyelement,
     OUT amount numeric,
     OUT replayed boolean,
-    OUT entry jsonb)
+    OUT entry jsonb,
+    OUT from_balance numeric,
+    OUT to_balance numeric,
+    OUT entry_id bigint)
 AS 'MODULE_PATHNAME', 'void_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 

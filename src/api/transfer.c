@@ -94,6 +94,20 @@ transfer_read_input(FunctionCallInfo fcinfo, const TransferArgNumbers *numbers,
  * ----------
  */
 
+/* The columns of the result. */
+enum
+{
+	OUT_FROM_ACCOUNT,
+	OUT_TO_ACCOUNT,
+	OUT_AMOUNT,
+	OUT_REPLAYED,
+	OUT_ENTRY,
+	OUT_FROM_BALANCE,
+	OUT_TO_BALANCE,
+	OUT_ENTRY_ID,
+	NUM_OUT
+};
+
 /* The address by which the table's entry knows the result's type. */
 static const char result_owner[] = "transfer result";
 
@@ -101,13 +115,25 @@ static const char result_owner[] = "transfer result";
 static TupleDesc
 transfer_build_result(Oid row_type)
 {
-	TupleDesc tupdesc = CreateTemplateTupleDesc(5);
+	const struct
+	{
+		const char *name;
+		Oid type;
+	} columns[NUM_OUT] = {
+		[OUT_FROM_ACCOUNT] = {"from_account", row_type},
+		[OUT_TO_ACCOUNT] = {"to_account", row_type},
+		[OUT_AMOUNT] = {"amount", NUMERICOID},
+		[OUT_REPLAYED] = {"replayed", BOOLOID},
+		[OUT_ENTRY] = {"entry", JSONBOID},
+		[OUT_FROM_BALANCE] = {"from_balance", NUMERICOID},
+		[OUT_TO_BALANCE] = {"to_balance", NUMERICOID},
+		[OUT_ENTRY_ID] = {"entry_id", INT8OID},
+	};
+	TupleDesc tupdesc = CreateTemplateTupleDesc(NUM_OUT);
 
-	TupleDescInitEntry(tupdesc, 1, "from_account", row_type, -1, 0);
-	TupleDescInitEntry(tupdesc, 2, "to_account", row_type, -1, 0);
-	TupleDescInitEntry(tupdesc, 3, "amount", NUMERICOID, -1, 0);
-	TupleDescInitEntry(tupdesc, 4, "replayed", BOOLOID, -1, 0);
-	TupleDescInitEntry(tupdesc, 5, "entry", JSONBOID, -1, 0);
+	for (int i = 0; i < NUM_OUT; i++)
+		TupleDescInitEntry(tupdesc, i + 1, columns[i].name, columns[i].type, -1,
+						   0);
 	TupleDescFinalize(tupdesc);
 	return tupdesc;
 }
@@ -117,18 +143,26 @@ static Datum
 transfer_form_result(const Ledger *ledger, MemoryContext context)
 {
 	LedgerResult result;
-	Datum values[5];
-	bool nulls[5] = {false};
+	Datum values[NUM_OUT];
+	bool nulls[NUM_OUT] = {false};
 	MemoryContext old;
 	Datum record;
 
 	ledger_result(ledger, 0, &result);
-	nulls[0] = !ledger_account_row(ledger, PAYER, &values[0]);
-	nulls[1] = !ledger_account_row(ledger, PAYEE, &values[1]);
-	nulls[2] = result.amount == NULL;
-	values[2] = NumericGetDatum(result.amount);
-	values[3] = BoolGetDatum(result.status == TRANSFER_REPLAYED);
-	nulls[4] = !ledger_entry_json(ledger, &values[4]);
+	for (int side = 0; side < NUM_SIDES; side++)
+	{
+		nulls[OUT_FROM_ACCOUNT + side] =
+			!ledger_account_row(ledger, side, &values[OUT_FROM_ACCOUNT + side]);
+		nulls[OUT_FROM_BALANCE + side] = result.balances[side] == NULL;
+		values[OUT_FROM_BALANCE + side] = NumericGetDatum(
+			result.balances[side]);
+	}
+	nulls[OUT_AMOUNT] = result.amount == NULL;
+	values[OUT_AMOUNT] = NumericGetDatum(result.amount);
+	values[OUT_REPLAYED] = BoolGetDatum(result.status == TRANSFER_REPLAYED);
+	nulls[OUT_ENTRY] = !ledger_entry_json(ledger, &values[OUT_ENTRY]);
+	nulls[OUT_ENTRY_ID] = !result.has_entry;
+	values[OUT_ENTRY_ID] = Int64GetDatum(result.entry);
 
 	old = MemoryContextSwitchTo(context);
 	record = arguments_form_record(ledger_accounts(ledger), result_owner,
@@ -192,7 +226,9 @@ enum
  *			details jsonb, max_balance numeric, must_match name[],
  *			up_to boolean, columns jsonb,
  *			OUT from_account anyelement, OUT to_account anyelement,
- *			OUT amount numeric, OUT replayed boolean, OUT entry jsonb)
+ *			OUT amount numeric, OUT replayed boolean, OUT entry jsonb,
+ *			OUT from_balance numeric, OUT to_balance numeric,
+ *			OUT entry_id bigint)
  */
 Datum
 transfer(PG_FUNCTION_ARGS)

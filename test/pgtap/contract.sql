@@ -66,7 +66,8 @@ INSERT INTO contract VALUES
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement,'
- ' OUT amount numeric, OUT replayed boolean, OUT entry jsonb');
+ ' OUT amount numeric, OUT replayed boolean, OUT entry jsonb,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint');
 
 CREATE TEMPORARY VIEW function AS
 SELECT c.*, p.*, string_to_array(c.types, ',') AS type_array

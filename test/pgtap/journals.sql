@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(165);
+SELECT plan(166);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -48,7 +48,8 @@ INSERT INTO contract VALUES
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
- ' OUT replayed boolean, OUT entry jsonb'),
+ ' OUT replayed boolean, OUT entry jsonb,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('reverse_transfer',
  'anyelement,regclass,bigint,numeric,text,jsonb,numeric,numeric,boolean,name,name,jsonb',
  'v',
@@ -59,7 +60,8 @@ INSERT INTO contract VALUES
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
- ' OUT replayed boolean, OUT entry jsonb'),
+ ' OUT replayed boolean, OUT entry jsonb,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('transfer_many',
  'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[],jsonb,text[],timestamptz[],boolean[],boolean[]',
  'v',
@@ -87,7 +89,8 @@ INSERT INTO contract VALUES
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
- ' OUT replayed boolean, OUT entry jsonb'),
+ ' OUT replayed boolean, OUT entry jsonb,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('post_transfer',
  'anyelement,regclass,bigint,numeric,boolean,text,jsonb,boolean,numeric,numeric,name,name,jsonb',
  'v',
@@ -98,14 +101,16 @@ INSERT INTO contract VALUES
  ' max_balance numeric DEFAULT NULL::numeric, id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name, columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
- ' OUT replayed boolean, OUT entry jsonb'),
+ ' OUT replayed boolean, OUT entry jsonb,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('void_transfer', 'anyelement,regclass,bigint,text,jsonb,name,name,jsonb', 'v',
  'accounts anyelement, journal regclass, entry_id bigint,'
  ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
- ' OUT replayed boolean, OUT entry jsonb'),
+ ' OUT replayed boolean, OUT entry jsonb,'
+ ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('expire_holds', 'anyelement,regclass,integer,name,name,jsonb', 'v',
  'accounts anyelement, journal regclass, max_count integer DEFAULT 1000,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
@@ -195,6 +200,12 @@ SELECT results_eq(
 		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$,
 	$$SELECT 490.01, 9.99, true, id FROM journal$$,
 	'the same request moves nothing and gives the entry');
+SELECT results_eq(
+	$$SELECT from_balance, to_balance, entry_id
+	  FROM transfer(NULL::account, 1, 2, 9.99, journal => 'journal',
+		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$,
+	$$SELECT 490.01, 9.99, id FROM journal$$,
+	'and its id, with the balances right after it');
 SELECT throws_ok(
 	$$SELECT transfer(NULL::account, 1, 3, 9.99, journal => 'journal',
 		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$, 'RF003');
