@@ -34,6 +34,16 @@ SELECT * FROM update_or_create(NULL::arg, '{"k": "hit"}', 'true');
 \echo :SQLSTATE
 SELECT * FROM update_or_create(NULL::arg, '{"k": "hit"}', '{}', '[]');
 \echo :SQLSTATE
+-- encoded twice, or an empty array where a language knows no other empty object
+SELECT * FROM get_or_create(NULL::arg, to_jsonb('{"k": "hit"}'::text));
+\echo :SQLSTATE
+SELECT * FROM get_or_create(NULL::arg, '{"k": "hit"}', to_jsonb(E' \t\r\n{}'::text));
+\echo :SQLSTATE
+SELECT * FROM update_or_create(NULL::arg, '{"k": "hit"}', '{}', to_jsonb('[]'::text));
+\echo :SQLSTATE
+SELECT * FROM get_or_create(NULL::arg, '""');
+SELECT * FROM get_or_create(NULL::arg, '" "');
+SELECT * FROM get_or_create(NULL::arg, '"not {}"');
 
 -- a column that does not exist is 42703, in every argument, also on a hit
 SELECT * FROM get_or_create(NULL::arg, '{"nope": 1}');

@@ -97,6 +97,7 @@ SELECT lock_keys('{"lk": {"k": "a"}}');
 \echo :SQLSTATE
 SELECT lock_keys('{"lk": "k"}');
 \echo :SQLSTATE
+SELECT lock_keys(jsonb_build_object('lk', '[{"k": "a"}]'::text));
 SELECT lock_keys('{"lk": null}');
 \echo :SQLSTATE
 \set VERBOSITY sqlstate

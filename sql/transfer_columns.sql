@@ -53,6 +53,10 @@ SELECT transfer(NULL::acct, 1, 2, 1, journal => 'j', columns => 'null');
 \echo :SQLSTATE
 SELECT transfer_many(NULL::acct, '{1}', '{2}', '{1}', journal => 'j', columns => 'null');
 \echo :SQLSTATE
+SELECT transfer(NULL::acct, 1, 2, 1, journal => 'j', columns => to_jsonb('{"order_id": 7}'::text));
+\echo :SQLSTATE
+SELECT transfer_many(NULL::acct, '{1,1}', '{2,2}', '{1,1}', journal => 'j', columns => to_jsonb('[{}, {}]'::text));
+\echo :SQLSTATE
 SELECT transfer_many(NULL::acct, '{1,1}', '{2,2}', '{1,1}', journal => 'j', columns => '[{}]');
 \echo :SQLSTATE
 SELECT transfer(NULL::acct, 1, 2, 1, journal => 'j', columns => '{"order_id": 7, "Tenant": "x"}');

@@ -19,6 +19,11 @@ SELECT * FROM get_or_create_many(NULL::ma, '[[{"k": "a"}]]', '{k}');
 \echo :SQLSTATE
 SELECT * FROM update_or_create_many(NULL::ma, '["k"]', '{k}');
 \echo :SQLSTATE
+-- encoded twice, as a whole or each
+SELECT * FROM get_or_create_many(NULL::ma, to_jsonb('[{"k": "a"}]'::text), '{k}');
+\echo :SQLSTATE
+SELECT * FROM update_or_create_many(NULL::ma, jsonb_build_array('{"k": "a"}'::text), '{k}');
+\echo :SQLSTATE
 
 -- key: column names, each once
 SELECT * FROM get_or_create_many(NULL::ma, '[]', NULL);

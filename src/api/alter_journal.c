@@ -25,6 +25,7 @@
 #include "ledger/journal_rules.h"
 #include "run/run.h"
 #include "table/columns.h"
+#include "table/json.h"
 
 PG_FUNCTION_INFO_V1(alter_journal);
 
@@ -163,7 +164,8 @@ read_given_rules(Jsonb *object, GivenRules *given)
 	if (!JB_ROOT_IS_OBJECT(object))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("argument \"%s\" must be a JSON object",
-							   "rules")));
+							   "rules"),
+						json_errdetail_found(object)));
 	it = JsonbIteratorInit(&object->root);
 	(void) JsonbIteratorNext(&it, &name, false);
 	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)

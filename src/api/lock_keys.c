@@ -95,7 +95,8 @@ add_locks_of_table(KeyLockList *list, const char *name, JsonbValue *keys)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("keys of table \"%s\" must be a JSON array of objects",
-						name)));
+						name),
+				 json_errdetail_found_value(keys)));
 
 	/* A role that may not insert must not be able to block others. */
 	target = target_open(row_type_of_name(name), AccessShareLock);
@@ -143,6 +144,7 @@ lock_keys(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a JSON object", "keys"),
+				 json_errdetail_found(keys),
 				 errhint("Name tables and their keys, such as "
 						 "{\"my_table\": [{\"name\": \"x\"}]}.")));
 

@@ -104,7 +104,8 @@ parse_object(const Target *target, const ColumnValues *key, JsonbValue *value,
 		!JsonContainerIsObject(value->val.binary.data))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("each row must be a JSON object")));
+				 errmsg("each row must be a JSON object"),
+				 json_errdetail_found_value(value)));
 
 	MemoryContextSwitchTo(scratch);
 	object = JsonbValueToJsonb(value);
@@ -210,7 +211,8 @@ input_rows(const Target *target, Jsonb *array, const ColumnValues *key,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a JSON array of objects",
-						"rows")));
+						"rows"),
+				 json_errdetail_found(array)));
 	*nrows = JB_ROOT_COUNT(array);
 	rows = MemoryContextAllocHuge(CurrentMemoryContext,
 								  sizeof(InputRow) * (*nrows + 1));

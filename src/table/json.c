@@ -187,6 +187,43 @@ json_populate(const Target *target, Jsonb *object)
 	return row;
 }
 
+/* Return true if the string seems to hold a JSON object or array. */
+static bool
+json_string_holds_json(const JsonbValue *string)
+{
+	const char *c = string->val.string.val;
+	const char *end = c + string->val.string.len;
+
+	while (c < end && (*c == ' ' || *c == '\t' || *c == '\n' || *c == '\r'))
+		c++;
+	return c < end && (*c == '{' || *c == '[');
+}
+
+/* Add a detail that says what kind of JSON an element or field is. */
+int
+json_errdetail_found_value(JsonbValue *value)
+{
+	JsonbValue scalar;
+
+	if (value->type == jbvBinary &&
+		JsonbExtractScalar(value->val.binary.data, &scalar))
+		value = &scalar;
+	if (value->type == jbvString && json_string_holds_json(value))
+		return errdetail("It is a JSON string that holds JSON, as if that had "
+						 "been encoded twice.");
+	return errdetail("It is a JSON %s.", JsonbTypeName(value));
+}
+
+/* The same of an argument. */
+int
+json_errdetail_found(Jsonb *json)
+{
+	JsonbValue value;
+
+	JsonbToJsonbValue(json, &value);
+	return json_errdetail_found_value(&value);
+}
+
 /*
  * The columns that a JSON object names.  Anything but an object, and a field
  * that is no live user column of the table, is an error.
@@ -204,6 +241,7 @@ json_columns(const Target *target, Jsonb *object, const char *argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be a JSON object", argument),
+				 json_errdetail_found(object),
 				 errhint("Name columns and their values, such as "
 						 "{\"name\": \"x\"}.")));
 

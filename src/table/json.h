@@ -26,4 +26,9 @@ extern void json_convert_apart(const Target *target, Jsonb *object,
 /* A row of the table as a JSON object. */
 extern Datum json_from_row(const Target *target, Datum row);
 
+/* For ereport() where another kind of JSON is wanted: the detail says what it is. */
+extern int json_errdetail_found(Jsonb *json);
+/* The same of an element or field. */
+extern int json_errdetail_found_value(JsonbValue *value);
+
 #endif /* RACEFREE_JSON_H */
