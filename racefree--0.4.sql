@@ -30,6 +30,45 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 COMMENT ON FUNCTION update_or_create(anyelement, jsonb, jsonb, jsonb) IS
 'set defaults in the one row of the table that matches key, creating it from key and create_defaults (else defaults) if there is none';
 
+-- Request ids: text, to which ids of these types are converted without a cast.
+-- A function for each type would leave it open which one is meant by a
+-- parameter without a type.
+
+CREATE TYPE racefree_request;
+
+CREATE FUNCTION racefree_request_in(cstring) RETURNS racefree_request
+AS 'textin' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION racefree_request_out(racefree_request) RETURNS cstring
+AS 'textout' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION racefree_request_recv(internal) RETURNS racefree_request
+AS 'textrecv' LANGUAGE internal STABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION racefree_request_send(racefree_request) RETURNS bytea
+AS 'textsend' LANGUAGE internal STABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE racefree_request (
+    INPUT = racefree_request_in,
+    OUTPUT = racefree_request_out,
+    RECEIVE = racefree_request_recv,
+    SEND = racefree_request_send,
+    LIKE = pg_catalog.text);
+
+COMMENT ON TYPE racefree_request IS
+'the id of a request, which is given as a uuid, text or integer';
+
+CREATE FUNCTION racefree_request(character) RETURNS racefree_request
+AS 'rtrim1' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE CAST (uuid AS racefree_request) WITH INOUT AS IMPLICIT;
+CREATE CAST (text AS racefree_request) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (character varying AS racefree_request) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (character AS racefree_request) WITH FUNCTION racefree_request(character) AS IMPLICIT;
+CREATE CAST (name AS racefree_request) WITH INOUT AS IMPLICIT;
+CREATE CAST (integer AS racefree_request) WITH INOUT AS IMPLICIT;
+CREATE CAST (bigint AS racefree_request) WITH INOUT AS IMPLICIT;
+
 -- Transfers
 
 CREATE FUNCTION transfer(
@@ -41,7 +80,7 @@ CREATE FUNCTION transfer(
     id_column name DEFAULT NULL,
     balance_column name DEFAULT 'balance',
     journal regclass DEFAULT NULL,
-    request_id text DEFAULT NULL,
+    request_id racefree_request DEFAULT NULL,
     details jsonb DEFAULT NULL,
     max_balance numeric DEFAULT NULL,
     must_match name[] DEFAULT NULL,
@@ -58,7 +97,7 @@ CREATE FUNCTION transfer(
 AS 'MODULE_PATHNAME', 'transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION transfer(anyelement, anycompatible, anycompatible, numeric, numeric, name, name, regclass, text, jsonb, numeric, name[], boolean, jsonb) IS
+COMMENT ON FUNCTION transfer(anyelement, anycompatible, anycompatible, numeric, numeric, name, name, regclass, racefree_request, jsonb, numeric, name[], boolean, jsonb) IS
 'move amount from one row''s balance to another''s, both or neither, rows locked in the order of the primary key; with a journal and a request_id, exactly once';
 
 CREATE FUNCTION reverse_transfer(
@@ -66,7 +105,7 @@ CREATE FUNCTION reverse_transfer(
     journal regclass,
     entry_id bigint,
     amount numeric DEFAULT NULL,
-    request_id text DEFAULT NULL,
+    request_id racefree_request DEFAULT NULL,
     details jsonb DEFAULT NULL,
     min_balance numeric DEFAULT NULL,
     max_balance numeric DEFAULT NULL,
@@ -85,7 +124,7 @@ CREATE FUNCTION reverse_transfer(
 AS 'MODULE_PATHNAME', 'reverse_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION reverse_transfer(anyelement, regclass, bigint, numeric, text, jsonb, numeric, numeric, boolean, name, name, jsonb) IS
+COMMENT ON FUNCTION reverse_transfer(anyelement, regclass, bigint, numeric, racefree_request, jsonb, numeric, numeric, boolean, name, name, jsonb) IS
 'move back what a journaled transfer moved, whole or in part, never more';
 
 CREATE FUNCTION hold_transfer(
@@ -95,7 +134,7 @@ CREATE FUNCTION hold_transfer(
     amount numeric,
     journal regclass,
     expires_at timestamptz DEFAULT NULL,
-    request_id text DEFAULT NULL,
+    request_id racefree_request DEFAULT NULL,
     details jsonb DEFAULT NULL,
     columns jsonb DEFAULT NULL,
     min_balance numeric DEFAULT NULL,
@@ -114,7 +153,7 @@ CREATE FUNCTION hold_transfer(
 AS 'MODULE_PATHNAME', 'hold_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION hold_transfer(anyelement, anycompatible, anycompatible, numeric, regclass, timestamptz, text, jsonb, jsonb, numeric, name[], boolean, name, name) IS
+COMMENT ON FUNCTION hold_transfer(anyelement, anycompatible, anycompatible, numeric, regclass, timestamptz, racefree_request, jsonb, jsonb, numeric, name[], boolean, name, name) IS
 'reserve amount of one row''s balance for a transfer to another, which post_transfer makes later';
 
 CREATE FUNCTION post_transfer(
@@ -123,7 +162,7 @@ CREATE FUNCTION post_transfer(
     entry_id bigint,
     amount numeric DEFAULT NULL,
     final boolean DEFAULT true,
-    request_id text DEFAULT NULL,
+    request_id racefree_request DEFAULT NULL,
     details jsonb DEFAULT NULL,
     beyond boolean DEFAULT false,
     min_balance numeric DEFAULT NULL,
@@ -142,14 +181,14 @@ CREATE FUNCTION post_transfer(
 AS 'MODULE_PATHNAME', 'post_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION post_transfer(anyelement, regclass, bigint, numeric, boolean, text, jsonb, boolean, numeric, numeric, name, name, jsonb) IS
+COMMENT ON FUNCTION post_transfer(anyelement, regclass, bigint, numeric, boolean, racefree_request, jsonb, boolean, numeric, numeric, name, name, jsonb) IS
 'move what was held, or a part of it; what is left is let go, or stays on hold if not final';
 
 CREATE FUNCTION void_transfer(
     accounts anyelement,
     journal regclass,
     entry_id bigint,
-    request_id text DEFAULT NULL,
+    request_id racefree_request DEFAULT NULL,
     details jsonb DEFAULT NULL,
     id_column name DEFAULT NULL,
     balance_column name DEFAULT 'balance',
@@ -165,7 +204,7 @@ CREATE FUNCTION void_transfer(
 AS 'MODULE_PATHNAME', 'void_transfer'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION void_transfer(anyelement, regclass, bigint, text, jsonb, name, name, jsonb) IS
+COMMENT ON FUNCTION void_transfer(anyelement, regclass, bigint, racefree_request, jsonb, name, name, jsonb) IS
 'let go of what is left of a hold';
 
 CREATE FUNCTION expire_holds(
@@ -187,7 +226,7 @@ CREATE FUNCTION transfer_many(
     from_ids anycompatiblearray,
     to_ids anycompatiblearray,
     amounts numeric[],
-    request_ids text[] DEFAULT NULL,
+    request_ids racefree_request[] DEFAULT NULL,
     chains integer[] DEFAULT NULL,
     on_error text DEFAULT 'raise',
     journal regclass DEFAULT NULL,
@@ -215,7 +254,7 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'transfer_many'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], text[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[], jsonb, text[], timestamptz[], boolean[], boolean[]) IS
+COMMENT ON FUNCTION transfer_many(anyelement, anycompatiblearray, anycompatiblearray, numeric[], racefree_request[], integer[], text, regclass, jsonb, numeric, numeric, name[], boolean, name, name, bigint[], jsonb, text[], timestamptz[], boolean[], boolean[]) IS
 'do a batch of transfers, reversals, holds, posts and voids in order, which never deadlocks with others';
 
 -- Journals, which transfers are booked in

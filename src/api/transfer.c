@@ -222,7 +222,7 @@ enum
 /*
  * transfer(accounts anyelement, from_id anycompatible, to_id anycompatible,
  *			amount numeric, min_balance numeric, id_column name,
- *			balance_column name, journal regclass, request_id text,
+ *			balance_column name, journal regclass, request_id racefree_request,
  *			details jsonb, max_balance numeric, must_match name[],
  *			up_to boolean, columns jsonb,
  *			OUT from_account anyelement, OUT to_account anyelement,
@@ -272,7 +272,7 @@ enum
 
 /*
  * reverse_transfer(accounts anyelement, journal regclass, entry_id bigint,
- *					amount numeric, request_id text, details jsonb,
+ *					amount numeric, request_id racefree_request, details jsonb,
  *					min_balance numeric, max_balance numeric, up_to boolean,
  *					id_column name, balance_column name, columns jsonb,
  *					OUT as of transfer())
@@ -328,7 +328,7 @@ enum
 /*
  * hold_transfer(accounts anyelement, from_id anycompatible,
  *				 to_id anycompatible, amount numeric, journal regclass,
- *				 expires_at timestamptz, request_id text, details jsonb,
+ *				 expires_at timestamptz, request_id racefree_request, details jsonb,
  *				 columns jsonb, min_balance numeric, must_match name[],
  *				 up_to boolean, id_column name, balance_column name,
  *				 OUT as of transfer())
@@ -379,7 +379,8 @@ enum
 
 /*
  * post_transfer(accounts anyelement, journal regclass, entry_id bigint,
- *				 amount numeric, final boolean, request_id text, details jsonb,
+ *				 amount numeric, final boolean,
+ *				 request_id racefree_request, details jsonb,
  *				 beyond boolean, min_balance numeric, max_balance numeric,
  *				 id_column name, balance_column name, columns jsonb,
  *				 OUT as of transfer())
@@ -428,7 +429,7 @@ enum
 
 /*
  * void_transfer(accounts anyelement, journal regclass, entry_id bigint,
- *				 request_id text, details jsonb, id_column name,
+ *				 request_id racefree_request, details jsonb, id_column name,
  *				 balance_column name, columns jsonb, OUT as of transfer())
  */
 Datum

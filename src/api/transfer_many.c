@@ -303,7 +303,7 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
 /*
  * transfer_many(accounts anyelement, from_ids anycompatiblearray,
  *				 to_ids anycompatiblearray, amounts numeric[],
- *				 request_ids text[], chains integer[], on_error text,
+ *				 request_ids racefree_request[], chains integer[], on_error text,
  *				 journal regclass, details jsonb, min_balance numeric,
  *				 max_balance numeric, must_match name[], up_to boolean,
  *				 id_column name, balance_column name, entry_ids bigint[],

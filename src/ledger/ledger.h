@@ -52,7 +52,7 @@ typedef struct LedgerInput
 	int ntransfers;
 	LedgerColumn ids[NUM_SIDES];
 	LedgerColumn amounts;	  /* numeric */
-	LedgerColumn request_ids; /* text */
+	LedgerColumn request_ids; /* racefree_request, as text */
 	LedgerColumn chains;	  /* integer */
 	LedgerColumn entry_ids;	  /* bigint: what is reversed, posted or voided */
 	const int *kinds;		  /* EntryKind or LEDGER_KIND_...; or NULL */

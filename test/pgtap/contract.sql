@@ -55,13 +55,13 @@ INSERT INTO contract VALUES
  ' OUT object anyelement, OUT created boolean'),
 ('transfer',
  'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,'
- 'text,jsonb,numeric,name[],boolean,jsonb',
+ 'racefree_request,jsonb,numeric,name[],boolean,jsonb',
  'accounts anyelement, from_id anycompatible, to_id anycompatible,'
  ' amount numeric, min_balance numeric DEFAULT NULL::numeric,'
  ' id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name,'
  ' journal regclass DEFAULT NULL::regclass,'
- ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' request_id racefree_request DEFAULT NULL::racefree_request, details jsonb DEFAULT NULL::jsonb,'
  ' max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' columns jsonb DEFAULT NULL::jsonb,'

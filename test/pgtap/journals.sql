@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(166);
+SELECT plan(167);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -38,12 +38,12 @@ SELECT plan(166);
 CREATE TEMPORARY TABLE contract (name text, types text, volatility text, arguments text);
 INSERT INTO contract VALUES
 ('transfer',
- 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,text,jsonb,numeric,name[],boolean,jsonb',
+ 'anyelement,anycompatible,anycompatible,numeric,numeric,name,name,regclass,racefree_request,jsonb,numeric,name[],boolean,jsonb',
  'v',
  'accounts anyelement, from_id anycompatible, to_id anycompatible, amount numeric,'
  ' min_balance numeric DEFAULT NULL::numeric, id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name,'
- ' journal regclass DEFAULT NULL::regclass, request_id text DEFAULT NULL::text,'
+ ' journal regclass DEFAULT NULL::regclass, request_id racefree_request DEFAULT NULL::racefree_request,'
  ' details jsonb DEFAULT NULL::jsonb, max_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' columns jsonb DEFAULT NULL::jsonb,'
@@ -51,10 +51,10 @@ INSERT INTO contract VALUES
  ' OUT replayed boolean, OUT entry jsonb,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('reverse_transfer',
- 'anyelement,regclass,bigint,numeric,text,jsonb,numeric,numeric,boolean,name,name,jsonb',
+ 'anyelement,regclass,bigint,numeric,racefree_request,jsonb,numeric,numeric,boolean,name,name,jsonb',
  'v',
  'accounts anyelement, journal regclass, entry_id bigint,'
- ' amount numeric DEFAULT NULL::numeric, request_id text DEFAULT NULL::text,'
+ ' amount numeric DEFAULT NULL::numeric, request_id racefree_request DEFAULT NULL::racefree_request,'
  ' details jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT NULL::numeric,'
  ' max_balance numeric DEFAULT NULL::numeric, up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
@@ -63,10 +63,10 @@ INSERT INTO contract VALUES
  ' OUT replayed boolean, OUT entry jsonb,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('transfer_many',
- 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],text[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[],jsonb,text[],timestamptz[],boolean[],boolean[]',
+ 'anyelement,anycompatiblearray,anycompatiblearray,numeric[],racefree_request[],integer[],text,regclass,jsonb,numeric,numeric,name[],boolean,name,name,bigint[],jsonb,text[],timestamptz[],boolean[],boolean[]',
  'v',
  'accounts anyelement, from_ids anycompatiblearray, to_ids anycompatiblearray,'
- ' amounts numeric[], request_ids text[] DEFAULT NULL::text[],'
+ ' amounts numeric[], request_ids racefree_request[] DEFAULT NULL::racefree_request[],'
  ' chains integer[] DEFAULT NULL::integer[], on_error text DEFAULT ''raise''::text,'
  ' journal regclass DEFAULT NULL::regclass, details jsonb DEFAULT NULL::jsonb,'
  ' min_balance numeric DEFAULT NULL::numeric, max_balance numeric DEFAULT NULL::numeric,'
@@ -80,11 +80,11 @@ INSERT INTO contract VALUES
  ' OUT from_balance numeric, OUT from_available numeric, OUT to_balance numeric,'
  ' OUT entry_id bigint'),
 ('hold_transfer',
- 'anyelement,anycompatible,anycompatible,numeric,regclass,timestamptz,text,jsonb,jsonb,numeric,name[],boolean,name,name',
+ 'anyelement,anycompatible,anycompatible,numeric,regclass,timestamptz,racefree_request,jsonb,jsonb,numeric,name[],boolean,name,name',
  'v',
  'accounts anyelement, from_id anycompatible, to_id anycompatible, amount numeric,'
  ' journal regclass, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone,'
- ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' request_id racefree_request DEFAULT NULL::racefree_request, details jsonb DEFAULT NULL::jsonb,'
  ' columns jsonb DEFAULT NULL::jsonb, min_balance numeric DEFAULT NULL::numeric,'
  ' must_match name[] DEFAULT NULL::name[], up_to boolean DEFAULT false,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
@@ -92,20 +92,20 @@ INSERT INTO contract VALUES
  ' OUT replayed boolean, OUT entry jsonb,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
 ('post_transfer',
- 'anyelement,regclass,bigint,numeric,boolean,text,jsonb,boolean,numeric,numeric,name,name,jsonb',
+ 'anyelement,regclass,bigint,numeric,boolean,racefree_request,jsonb,boolean,numeric,numeric,name,name,jsonb',
  'v',
  'accounts anyelement, journal regclass, entry_id bigint,'
  ' amount numeric DEFAULT NULL::numeric, final boolean DEFAULT true,'
- ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' request_id racefree_request DEFAULT NULL::racefree_request, details jsonb DEFAULT NULL::jsonb,'
  ' beyond boolean DEFAULT false, min_balance numeric DEFAULT NULL::numeric,'
  ' max_balance numeric DEFAULT NULL::numeric, id_column name DEFAULT NULL::name,'
  ' balance_column name DEFAULT ''balance''::name, columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
  ' OUT replayed boolean, OUT entry jsonb,'
  ' OUT from_balance numeric, OUT to_balance numeric, OUT entry_id bigint'),
-('void_transfer', 'anyelement,regclass,bigint,text,jsonb,name,name,jsonb', 'v',
+('void_transfer', 'anyelement,regclass,bigint,racefree_request,jsonb,name,name,jsonb', 'v',
  'accounts anyelement, journal regclass, entry_id bigint,'
- ' request_id text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb,'
+ ' request_id racefree_request DEFAULT NULL::racefree_request, details jsonb DEFAULT NULL::jsonb,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' columns jsonb DEFAULT NULL::jsonb,'
  ' OUT from_account anyelement, OUT to_account anyelement, OUT amount numeric,'
@@ -206,6 +206,14 @@ SELECT results_eq(
 		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$,
 	$$SELECT 490.01, 9.99, id FROM journal$$,
 	'and its id, with the balances right after it');
+SELECT results_eq(
+	$$SELECT t.replayed, m.status
+	  FROM transfer(NULL::account, 1, 2, 9.99, journal => 'journal',
+		request_id => uuid '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11') AS t,
+		transfer_many(NULL::account, ARRAY[1], ARRAY[2], ARRAY[9.99], journal => 'journal',
+		request_ids => ARRAY[uuid '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11']) AS m$$,
+	$$VALUES (true, 'replayed')$$,
+	'a request id may be a uuid');
 SELECT throws_ok(
 	$$SELECT transfer(NULL::account, 1, 3, 9.99, journal => 'journal',
 		request_id => '6f9ff8b0-3a1c-4a0e-9d0c-6a6f7c3f7b11')$$, 'RF003');
