@@ -249,7 +249,8 @@ CREATE FUNCTION transfer_many(
     OUT from_balance numeric,
     OUT from_available numeric,
     OUT to_balance numeric,
-    OUT entry_id bigint)
+    OUT entry_id bigint,
+    OUT detail text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'transfer_many'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;

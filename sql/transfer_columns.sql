@@ -110,7 +110,7 @@ SELECT * FROM transfer_many(NULL::acct, '{1,1}', '{2,2}', '{1,1}', journal => 'j
 DO $$
 DECLARE context text;
 BEGIN
-  PERFORM transfer_many(NULL::acct, '{1,1,1}', '{2,2,2}', '{1,5000,1}', journal => 'tc.j', on_error => 'report', columns => '[{"fee": 1}, {"fee": 2}, {"fee": -3}]');
+  PERFORM transfer_many(NULL::acct, '{1,1,1}', '{2,2,2}', '{1,1,1}', journal => 'tc.j', columns => '[{"fee": 1}, {"fee": 2}, {"fee": -3}]');
 EXCEPTION WHEN check_violation THEN
   GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
   RAISE NOTICE '%: %', sqlerrm, substring(context FROM 'transfer \d+');

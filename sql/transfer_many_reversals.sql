@@ -131,7 +131,7 @@ CREATE TRIGGER t BEFORE INSERT ON mr FOR EACH ROW EXECUTE FUNCTION mr_reverse();
 SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL], ARRAY[3, NULL], ARRAY[1, 5], journal => 'mr', entry_ids => ARRAY[NULL, :once], min_balance => '-Infinity');
 \echo :SQLSTATE
 -- the context names a reversal that was applied, not one that was undone
-SELECT ordinality FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL, NULL, NULL], ARRAY[3, NULL, NULL, NULL], ARRAY[1, 5, 1, 999], chains => ARRAY[NULL, NULL, 1, 1],
+SELECT ordinality, status, detail FROM transfer_many(NULL::mr_acct, ARRAY[1, NULL, NULL, NULL], ARRAY[3, NULL, NULL, NULL], ARRAY[1, 5, 1, 999], chains => ARRAY[NULL, NULL, 1, 1],
   on_error => 'report', journal => 'mr', entry_ids => ARRAY[NULL, :once, :once, :once], min_balance => '-Infinity');
 \echo :SQLSTATE
 \set SHOW_CONTEXT never

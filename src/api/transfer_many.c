@@ -22,6 +22,7 @@
 #include "api/ledger_args.h"
 #include "base/errors.h"
 #include "ledger/ledger.h"
+#include "ledger/refusals.h"
 
 PG_FUNCTION_INFO_V1(transfer_many);
 
@@ -60,6 +61,7 @@ enum
 	OUT_FROM_AVAILABLE,
 	OUT_TO_BALANCE,
 	OUT_ENTRY_ID,
+	OUT_DETAIL,
 	NUM_OUT
 };
 
@@ -269,9 +271,9 @@ many_put_numeric(Numeric number, Datum *value, bool *isnull)
 
 /* Return a row for each transfer. */
 static void
-many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
-					int ntransfers)
+many_return_results(const Ledger *ledger, int ntransfers, void *arg)
 {
+	FunctionCallInfo fcinfo = arg;
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	Assert(rsinfo->setDesc->natts == NUM_OUT);
@@ -295,6 +297,9 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
 						 &nulls[OUT_TO_BALANCE]);
 		values[OUT_ENTRY_ID] = Int64GetDatum(result.entry);
 		nulls[OUT_ENTRY_ID] = !result.has_entry;
+		nulls[OUT_DETAIL] = result.reason == NULL;
+		if (result.reason != NULL)
+			values[OUT_DETAIL] = CStringGetTextDatum(result.reason);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		pfree(DatumGetPointer(values[OUT_STATUS]));
 	}
@@ -311,7 +316,8 @@ many_return_results(FunctionCallInfo fcinfo, const Ledger *ledger,
  *				 final boolean[], beyond boolean[],
  *				 OUT ordinality bigint, OUT status text, OUT amount numeric,
  *				 OUT from_balance numeric, OUT from_available numeric,
- *				 OUT to_balance numeric, OUT entry_id bigint)
+ *				 OUT to_balance numeric, OUT entry_id bigint,
+ *				 OUT detail text)
  *				 RETURNS SETOF record
  */
 Datum
@@ -330,15 +336,20 @@ transfer_many(PG_FUNCTION_ARGS)
 	LedgerArgs args = {.many = true};
 	LedgerInput input = {0};
 	bool report = many_reports(fcinfo);
-	Ledger *ledger;
 
 	ledger_args_read(fcinfo, &numbers, &args);
 	InitMaterializedSRF(fcinfo, 0);
-	ledger = ledger_open(&args);
 	many_read_input(fcinfo, &input);
-	ledger_ask(ledger, &input);
-	ledger_run(ledger, report);
-	many_return_results(fcinfo, ledger, input.ntransfers);
-	ledger_close(ledger);
+	if (report)
+		refusals_run(&args, &input, many_return_results, fcinfo);
+	else
+	{
+		Ledger *ledger = ledger_open(&args);
+
+		ledger_ask(ledger, &input);
+		ledger_run(ledger, false);
+		many_return_results(ledger, input.ntransfers, fcinfo);
+		ledger_close(ledger);
+	}
 	PG_RETURN_VOID();
 }

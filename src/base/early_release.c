@@ -72,6 +72,29 @@ early_release_allow(void)
 }
 
 /*
+ * Return true if a session waits for the end of the transaction.  Who waits for
+ * a row waits for the subtransaction that has written it.
+ */
+static bool
+early_release_is_awaited(TransactionId own)
+{
+	TransactionId *children;
+	int nchildren = xactGetCommittedChildren(&children);
+	LOCKTAG tag;
+
+	SET_LOCKTAG_TRANSACTION(tag, own);
+	if (LockHasWaiters(&tag, ExclusiveLock, false))
+		return true;
+	for (int i = 0; i < nchildren; i++)
+	{
+		SET_LOCKTAG_TRANSACTION(tag, children[i]);
+		if (LockHasWaiters(&tag, ExclusiveLock, false))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Return true if another transaction that writes is under way, or waits for us.
  *
  * Without one, nobody gains from an early release, and it has a price: core
@@ -86,8 +109,6 @@ early_release_allow(void)
 static bool
 early_release_helps(TransactionId own)
 {
-	LOCKTAG tag;
-
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
 		TransactionId xid = ProcGlobal->xids[i];
@@ -96,8 +117,7 @@ early_release_helps(TransactionId own)
 			!TransactionIdPrecedes(xid, RecentXmin))
 			return true;
 	}
-	SET_LOCKTAG_TRANSACTION(tag, own);
-	return LockHasWaiters(&tag, ExclusiveLock, false);
+	return early_release_is_awaited(own);
 }
 
 /*

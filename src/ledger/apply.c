@@ -77,6 +77,8 @@ apply_check_asked(const Ledger *ledger, int i, Numeric *amount)
 	const Transfer *transfer = &ledger->transfers[i];
 	TransferStatus status;
 
+	if (transfer->fate != TRANSFER_OK)
+		return transfer->fate;
 	if (transfer->kind_invalid)
 		return TRANSFER_KIND_INVALID;
 	status = apply_check_request(ledger, transfer);
@@ -400,6 +402,12 @@ apply_all(Ledger *ledger)
 		Transfer *transfer = &ledger->transfers[i];
 
 		CHECK_FOR_INTERRUPTS();
+		if (transfer->fate == TRANSFER_LEFT_OUT)
+		{
+			transfer->status = TRANSFER_LEFT_OUT;
+			i++;
+			continue;
+		}
 		transfer->status = apply_check(ledger, i);
 		if (transfer->status == TRANSFER_OK)
 			apply_transfer(ledger, i);

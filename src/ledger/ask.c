@@ -85,6 +85,35 @@ ask_compare_integers(const Ledger *ledger, Datum a, Datum b)
 }
 
 /* ----------
+ * What an error is about
+ * ----------
+ */
+
+/* A kind of values is converted, of transfers one after the other. */
+static void
+ask_begin(Ledger *ledger, Progress *progress, LedgerWorkKind kind)
+{
+	ledger_progress(ledger, progress);
+	ledger->work->kind = kind;
+	ledger->work->transfer = PROGRESS_NONE;
+}
+
+/* Go on to a value of this transfer. */
+static void
+ask_go_on(Ledger *ledger, Progress *progress, int i)
+{
+	progress->number = i;
+	ledger->work->transfer = i;
+}
+
+static void
+ask_end(Ledger *ledger, const Progress *progress)
+{
+	ledger->work->kind = WORK_OTHER;
+	progress_end(progress);
+}
+
+/* ----------
  * Accounts
  * ----------
  */
@@ -96,22 +125,23 @@ ask_take_ids(Ledger *ledger, const LedgerInput *input, Side side)
 	const LedgerColumn *ids = &input->ids[side];
 	Progress progress;
 
-	ledger_progress(ledger, &progress);
+	ask_begin(ledger, &progress, WORK_ID);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		Use *use;
 
 		ledger->transfers[i].sides[side] = &ledger->nobody;
-		if (ids->values == NULL || ids->nulls[i])
+		if (ids->values == NULL || ids->nulls[i] ||
+			ledger->transfers[i].fate != TRANSFER_OK)
 			continue;
-		progress.number = i;
+		ask_go_on(ledger, &progress, i);
 		use = &ledger->uses[ledger->nuses++];
 		use->value = ids_convert(ids->type, ledger->accounts.id.type,
 								 ids->values[i]);
 		use->transfer = i;
 		use->side = side;
 	}
-	progress_end(&progress);
+	ask_end(ledger, &progress);
 }
 
 /* The accounts of transfers that are no reversals, as the journal has them. */
@@ -120,7 +150,7 @@ ask_set_journal_ids(Ledger *ledger)
 {
 	Progress progress;
 
-	ledger_progress(ledger, &progress);
+	ask_begin(ledger, &progress, WORK_ID);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		for (int side = 0; side < NUM_SIDES; side++)
@@ -131,14 +161,14 @@ ask_set_journal_ids(Ledger *ledger)
 		const Use *use = &ledger->uses[i];
 		Asked *asked = &ledger->transfers[use->transfer].asked;
 
-		progress.number = use->transfer;
+		ask_go_on(ledger, &progress, use->transfer);
 		asked->no_id[use->side] = false;
 		asked->ids[use->side] = journal_convert_id(ledger->journal,
 												   JOURNAL_FROM_ID + use->side,
 												   ledger->accounts.id.type,
 												   use->value);
 	}
-	progress_end(&progress);
+	ask_end(ledger, &progress);
 }
 
 /* Check what is asked for by each transfer, now that its accounts are known. */
@@ -211,21 +241,21 @@ ask_take_requests(Ledger *ledger, const LedgerColumn *ids)
 		return;
 	Assert(ledger->journal != NULL);
 	uses = ALLOC_ARRAY(Use, ledger->ntransfers);
-	ledger_progress(ledger, &progress);
+	ask_begin(ledger, &progress, WORK_REQUEST_ID);
 	for (int i = 0; i < ledger->ntransfers; i++)
 	{
 		Asked *asked = &ledger->transfers[i].asked;
 
-		if (ids->nulls[i])
+		if (ids->nulls[i] || ledger->transfers[i].fate != TRANSFER_OK)
 			continue;
-		progress.number = i;
+		ask_go_on(ledger, &progress, i);
 		asked->has_request = true;
 		asked->request = requests_convert_id(ledger->journal,
 											 TextDatumGetCString(
 												 ids->values[i]));
 		uses[nuses++] = (Use){.value = asked->request, .transfer = i};
 	}
-	progress_end(&progress);
+	ask_end(ledger, &progress);
 
 	ledger->nrequests = ask_number_uses(ledger, uses, nuses,
 										ask_compare_requests);
@@ -407,31 +437,32 @@ static void
 ask_take_columns(Ledger *ledger, Jsonb **objects)
 {
 	int n = ledger->ntransfers;
+	const Jsonb *last = NULL;
+	const ColumnValues *columns = NULL;
 	Progress progress;
 
 	if (objects == NULL)
 		return;
-	ledger_progress(ledger, &progress);
+	ask_begin(ledger, &progress, WORK_COLUMNS);
 	for (int i = 0; i < n; i++)
 	{
-		Asked *asked = &ledger->transfers[i].asked;
+		Transfer *transfer = &ledger->transfers[i];
+		bool shared = i + 1 < n && objects[i] == objects[i + 1];
 
-		if (objects[i] == NULL)
+		if (objects[i] == NULL || transfer->fate != TRANSFER_OK)
 			continue;
 		Assert(ledger->journal != NULL);
-		if (i > 0 && objects[i] == objects[i - 1])
+		if (objects[i] != last)
 		{
-			asked->columns = ledger->transfers[i - 1].asked.columns;
-			continue;
+			CHECK_FOR_INTERRUPTS();
+			ask_go_on(ledger, &progress, shared ? PROGRESS_NONE : i);
+			columns = own_columns_read(ledger->journal, objects[i],
+									   ledger->scratch);
+			last = objects[i];
 		}
-		CHECK_FOR_INTERRUPTS();
-		progress.number = i + 1 < n && objects[i] == objects[i + 1]
-							  ? PROGRESS_NONE
-							  : i;
-		asked->columns = own_columns_read(ledger->journal, objects[i],
-										  ledger->scratch);
+		transfer->asked.columns = columns;
 	}
-	progress_end(&progress);
+	ask_end(ledger, &progress);
 }
 
 /* ----------
@@ -453,6 +484,10 @@ ledger_ask(Ledger *ledger, const LedgerInput *input)
 	Assert(input->amounts.values != NULL || n == 0);
 	ledger->ntransfers = n;
 	ledger->transfers = ALLOC_ARRAY0(Transfer, n);
+	ledger->work = input->work != NULL ? input->work : &ledger->own_work;
+	ledger->reasons = input->reasons;
+	for (int i = 0; i < n && input->fates != NULL; i++)
+		ledger->transfers[i].fate = input->fates[i];
 	ledger->uses = ALLOC_ARRAY(Use, NUM_SIDES * (Size) n);
 	ask_take_ids(ledger, input, PAYER);
 	ask_take_ids(ledger, input, PAYEE);

@@ -440,6 +440,7 @@ ledger_run(Ledger *ledger, bool report)
 	int nmoved;
 
 	ledger->report = report;
+	ledger->work->kind = WORK_RUN;
 	if (ledger->journal != NULL)
 		ledger_claim(ledger);
 	/* Now, before the accounts are locked.  Of a single one more is told. */
@@ -476,6 +477,7 @@ ledger_run(Ledger *ledger, bool report)
 		ledger->access->show(ledger);
 		told_flush_replays(ledger);
 	}
+	ledger->work->kind = WORK_OTHER;
 }
 
 /*
@@ -549,6 +551,8 @@ ledger_result(const Ledger *ledger, int i, LedgerResult *result)
 	Assert(i >= 0 && i < ledger->ntransfers);
 	memset(result, 0, sizeof(LedgerResult));
 	result->status = transfer->status;
+	if (transfer->fate != TRANSFER_OK && transfer->status == transfer->fate)
+		result->reason = ledger->reasons[i];
 	if (transfer->status == TRANSFER_REPLAYED &&
 		transfer->request->booked == NULL)
 	{

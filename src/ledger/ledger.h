@@ -46,6 +46,22 @@ typedef struct LedgerColumn
 #define LEDGER_KIND_DEFAULT (-1) /* a reversal if it names an entry */
 #define LEDGER_KIND_INVALID (-2)
 
+/* What a call is at, so that it is known what an error is about. */
+typedef enum LedgerWorkKind
+{
+	WORK_OTHER, /* the call as a whole */
+	WORK_ID,
+	WORK_REQUEST_ID,
+	WORK_COLUMNS,
+	WORK_RUN
+} LedgerWorkKind;
+
+typedef struct LedgerWork
+{
+	LedgerWorkKind kind;
+	int transfer; /* of what is asked for by one; -1 if it is by several */
+} LedgerWork;
+
 /* The transfers that are asked for. */
 typedef struct LedgerInput
 {
@@ -61,6 +77,11 @@ typedef struct LedgerInput
 	LedgerColumn beyond;	  /* boolean: it may take more; NULL: false */
 	Jsonb **details;		  /* NULL for none, as are its elements */
 	Jsonb **columns;		  /* the same: objects; one may stand for several */
+
+	/* For refusals.c, else NULL */
+	const TransferStatus *fates; /* TRANSFER_OK, or not to be tried */
+	const char *const *reasons;	 /* why not, or NULL */
+	LedgerWork *work;			 /* kept up to date */
 } LedgerInput;
 
 /* The outcome of a transfer. */
@@ -72,6 +93,7 @@ typedef struct LedgerResult
 	Numeric available; /* of the payer's; NULL if it is not known, too */
 	bool has_entry;
 	int64 entry;
+	const char *reason; /* of a refusal, or NULL */
 } LedgerResult;
 
 /* Open the tables; the memory context is the ledger's until ledger_close(). */

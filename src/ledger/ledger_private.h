@@ -112,6 +112,7 @@ typedef struct Transfer
 	bool final;					 /* of a post: nothing stays on hold */
 	bool beyond;				 /* the same: it may take more than is held */
 	bool kind_invalid;			 /* it is of no kind that can be asked for */
+	TransferStatus fate;		 /* TRANSFER_OK, or it is not tried */
 	TransferStatus asked_status; /* of what is asked for, by itself */
 	TransferStatus status;
 	Moved moved;			   /* if it was applied */
@@ -161,6 +162,9 @@ struct Ledger
 	bool many;
 	bool report;
 	const AccountAccess *access;
+	LedgerWork *work;			/* what is done now, for refusals.c */
+	LedgerWork own_work;		/* if nobody wants to know */
+	const char *const *reasons; /* of transfers that are not tried, or NULL */
 
 	int ntransfers;
 	Transfer *transfers;

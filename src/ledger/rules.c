@@ -472,6 +472,8 @@ static const struct
 } status_infos[] = {
 	[TRANSFER_OK] = {"ok", TELLS_NOTHING},
 	[TRANSFER_REPLAYED] = {"replayed", TELLS_NOTHING},
+	[TRANSFER_ID_INVALID] = {"invalid_id", TELLS_NOTHING},
+	[TRANSFER_REQUEST_ID_INVALID] = {"invalid_request_id", TELLS_NOTHING},
 	[TRANSFER_KIND_INVALID] = {"invalid_kind", TELLS_NOTHING},
 	[TRANSFER_REQUEST_DIFFERS] = {"request_mismatch", TELLS_NOTHING},
 	[TRANSFER_ENTRY_NOT_FOUND] = {"entry_not_found", TELLS_OF_OTHERS},
@@ -508,7 +510,9 @@ static const struct
 	[TRANSFER_FROM_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYER},
 	[TRANSFER_TO_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYEE},
 	[TRANSFER_HELD_OUT_OF_RANGE] = {"limit_exceeded", TELLS_OF_PAYER},
+	[TRANSFER_REFUSED] = {"refused", TELLS_NOTHING},
 	[TRANSFER_CHAIN_FAILED] = {"chain_failed", TELLS_NOTHING},
+	[TRANSFER_LEFT_OUT] = {"left_out", TELLS_NOTHING},
 };
 
 StaticAssertDecl(lengthof(status_infos) == NUM_TRANSFER_STATUSES,

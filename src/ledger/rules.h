@@ -22,6 +22,8 @@ typedef enum TransferStatus
 {
 	TRANSFER_OK,
 	TRANSFER_REPLAYED,
+	TRANSFER_ID_INVALID, /* known before it is tried; so is the next one */
+	TRANSFER_REQUEST_ID_INVALID,
 	TRANSFER_KIND_INVALID,
 	TRANSFER_REQUEST_DIFFERS,
 	TRANSFER_ENTRY_NOT_FOUND,
@@ -58,10 +60,12 @@ typedef enum TransferStatus
 	TRANSFER_FROM_OUT_OF_RANGE,
 	TRANSFER_TO_OUT_OF_RANGE,
 	TRANSFER_HELD_OUT_OF_RANGE,
-	TRANSFER_CHAIN_FAILED
+	TRANSFER_REFUSED, /* by code of the user's */
+	TRANSFER_CHAIN_FAILED,
+	TRANSFER_LEFT_OUT /* it is not tried, nor has it failed */
 } TransferStatus;
 
-#define NUM_TRANSFER_STATUSES (TRANSFER_CHAIN_FAILED + 1)
+#define NUM_TRANSFER_STATUSES (TRANSFER_LEFT_OUT + 1)
 
 /*
  * Whose rows a status tells of, from the least to the most.  What is booked

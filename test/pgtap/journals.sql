@@ -30,7 +30,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree journals", :racefree, :pgtap;
 
-SELECT plan(167);
+SELECT plan(169);
 
 -- ---------------------------------------------------------------------------
 -- The functions
@@ -78,7 +78,7 @@ INSERT INTO contract VALUES
  ' final boolean[] DEFAULT NULL::boolean[], beyond boolean[] DEFAULT NULL::boolean[],'
  ' OUT ordinality bigint, OUT status text, OUT amount numeric,'
  ' OUT from_balance numeric, OUT from_available numeric, OUT to_balance numeric,'
- ' OUT entry_id bigint'),
+ ' OUT entry_id bigint, OUT detail text'),
 ('hold_transfer',
  'anyelement,anycompatible,anycompatible,numeric,regclass,timestamptz,racefree_request,jsonb,jsonb,numeric,name[],boolean,name,name',
  'v',
@@ -283,6 +283,25 @@ SELECT results_eq(
 		on_error => 'report', journal => 'journal')$$,
 	$$VALUES ('ok'), ('replayed'), ('request_mismatch')$$,
 	'a request happens once in a batch, too');
+ALTER TABLE account ADD CONSTRAINT not_13 CHECK (balance <> 13);
+SELECT results_eq(
+	$$SELECT status, left(detail, 5)
+	  FROM transfer_many(NULL::account, ARRAY['1', 'x', '1', '1', '1'], ARRAY['2', '2', '2', '2', '3'],
+		ARRAY[0.01, 1, 13 - (SELECT balance FROM account WHERE id = 2) - 0.01, 1, 0.02],
+		ARRAY[NULL, NULL, NULL, 'no', NULL], journal => 'journal',
+		min_balance => '-Infinity', on_error => 'report')$$,
+	$$VALUES ('ok', NULL), ('invalid_id', '22P02'), ('refused', '23514'),
+			 ('invalid_request_id', '22P02'), ('ok', NULL)$$,
+	'transfers that are refused do not fail the others');
+SELECT results_eq(
+	$$SELECT status
+	  FROM transfer_many(NULL::account, ARRAY[2, 1], ARRAY[1, 2],
+		ARRAY[0.03, 13 - (SELECT balance FROM account WHERE id = 2) + 0.03],
+		chains => ARRAY[1, 1],
+		min_balance => '-Infinity', on_error => 'report')$$,
+	$$VALUES ('chain_failed'), ('refused')$$,
+	'nor is a part of their chain made');
+ALTER TABLE account DROP CONSTRAINT not_13;
 SELECT throws_ok(
 	$$SELECT transfer_many(NULL::account, ARRAY[1, 1], ARRAY[2, 2], ARRAY[1, 1000])$$,
 	'RF001');
