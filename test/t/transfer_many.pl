@@ -6,6 +6,8 @@
 # single calls of transfer() and reverse_transfer(), after the same as a batch of
 # one that is rolled back: all must come to what the model says.
 #
+# Some journals refuse an amount that is a multiple of 13, and some ids are none.
+#
 # A group of cases has its own accounts and journal, which carry over from one
 # case to the next.
 #
@@ -42,6 +44,10 @@ CREATE EXTENSION racefree;
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS
 	'BEGIN RETURN NULL; END';
 ));
+
+# What is shown of a batch's results.
+my $many_columns =
+  q(ordinality, status, amount, from_balance, from_available, to_balance, entry_id, left(detail, 5));
 
 # How often each status was expected: a test that never gets there is none.
 my %seen;
@@ -128,6 +134,36 @@ sub same_amount
 	return $option->{up_to}
 	  ? $entry->{amount} <= $amount->{units}
 	  : $entry->{amount} == $amount->{units};
+}
+
+# What is known before a transfer is tried.
+sub known
+{
+	my ($call) = @_;
+
+	return failure('invalid_id', '22P02') if $call->{bad_id};
+	return failure('invalid_request_id', '22P02') if $call->{bad_request};
+	return failure('refused', '23514') if $call->{refused};
+	return undef;
+}
+
+# Does a CHECK of the journal refuse it?
+sub refuses
+{
+	my ($state, $amount) = @_;
+	return $state->{refuses} && $amount <= 1_000_000 && $amount % 13 == 0;
+}
+
+# The first call of a batch whose entry is refused.
+sub first_refused
+{
+	my ($state, @results) = @_;
+	return first
+	{
+		$results[$_]{status} eq 'ok'
+		  && refuses($state, $results[$_]{entry}{amount})
+	}
+	0 .. $#results;
 }
 
 sub transfer
@@ -254,6 +290,24 @@ sub move
 sub transfer_many
 {
 	my ($state, $calls, $option) = @_;
+	my @calls = map { {%$_} } @$calls;
+
+	while (1)
+	{
+		my ($new, $outcome) = transfer_all($state, \@calls, $option);
+		return ($new, $outcome) if $outcome->{error};
+		my $i = first_refused($state, @{ $outcome->{results} });
+		return ($new, $outcome) unless defined $i;
+		return ($state, { error => '23514', number => $i + 1 })
+		  if $option->{on_error} eq 'raise';
+		$calls[$i]{refused} = 1;
+	}
+	return;
+}
+
+sub transfer_all
+{
+	my ($state, $calls, $option) = @_;
 	my %culprit;
 
   AGAIN:
@@ -266,7 +320,8 @@ sub transfer_many
 		next if defined $chain && $culprit{$chain};
 
 		my $result = $results[$i] =
-		  defined $call->{entry}
+		    known($call) ? known($call)
+		  : defined $call->{entry}
 		  ? reverse_transfer($new, $call, $option)
 		  : transfer($new, $call, $option);
 		next unless $result->{code};
@@ -284,7 +339,7 @@ sub transfer_many
 		my $call = $calls->[$i];
 		my $culprit = defined $call->{chain} && $culprit{ $call->{chain} }
 		  or next;
-		my $entry = booked($state, $call->{request});
+		my $entry = known($call) ? undef : booked($state, $call->{request});
 		$results[$i] =
 			$culprit->{number} == $i ? $culprit
 		  : $entry && same_request($call, $entry, $option)
@@ -410,6 +465,7 @@ sub new_group
 	}
 
 	my $journal = chance(0.9) ? "journal_$number" : undef;
+	$state{refuses} = $journal && $number % 4 == 2;
 	random_rules(\%state, @accounts) if $journal && $number % 2;
 
 	my $group = {
@@ -526,6 +582,10 @@ sub definition
 	  . rule_arguments($state)
 	  . ") IS NULL;\n"
 	  if $group->{journal};
+	$sql .=
+	    "ALTER TABLE $group->{journal} ADD CHECK (amount * 10^$group->{scale}::numeric > 1000000"
+	  . " OR amount * 10^$group->{scale}::numeric % 13 <> 0);\n"
+	  if $state->{refuses};
 	return $sql;
 }
 
@@ -771,11 +831,18 @@ sub many_sql
 	  account_texts($group, map { @$_{ 'from', 'to' } } @$calls);
 	my %sql = %{ $option->{sql} };
 
+	for my $i (grep { $calls->[$_]{bad_id} } 0 .. $#$calls)
+	{
+		$type = 'text';
+		$texts[ 2 * $i + between(0, 1) ] = 'none';
+	}
+
 	$sql{on_error} = "'$option->{on_error}'"
 	  if $option->{on_error} ne 'raise' || chance(0.5);
-	$sql{request_ids} =
-	  array_of('text', map { request_text($group, $_->{request}) } @$calls)
-	  if any { defined $_->{request} } @$calls;
+	$sql{request_ids} = array_of('text',
+		map { $_->{bad_request} ? 'none' : request_text($group, $_->{request}) }
+		  @$calls)
+	  if any { $_->{bad_request} || defined $_->{request} } @$calls;
 	$sql{chains} = array_of('integer', map { $_->{chain} } @$calls)
 	  if any { defined $_->{chain} } @$calls;
 	$sql{entry_ids} =
@@ -809,6 +876,22 @@ sub literal
 	return defined $text && $text ne 'NULL' ? "'$text'" : 'NULL';
 }
 
+# An id that is none; an entry's accounts are not named.
+sub random_nonsense
+{
+	my ($group, $call) = @_;
+
+	if ($group->{id_type} ne 'text' && !defined $call->{entry} && chance(0.5))
+	{
+		$call->{bad_id} = 1;
+	}
+	elsif ($group->{journal} && $group->{request_type} ne 'text')
+	{
+		$call->{bad_request} = 1;
+	}
+	return;
+}
+
 sub random_batch
 {
 	my ($group) = @_;
@@ -818,6 +901,8 @@ sub random_batch
 	  1 .. between(chance(0.02) ? 0 : 1, 12);
 	my $chaining =
 	  one_of(('none') x 4, ('contiguous', 'interleaved') x 2, 'one');
+	# With chains, which one is the first that is refused is not so simple.
+	$chaining = one_of('none', 'none', 'one') if $group->{state}{refuses};
 
 	# What is no failure is rare in an unlucky batch, and raise ends with that.
 	@calls = splice @calls, 0, 3
@@ -827,6 +912,8 @@ sub random_batch
 	for my $call (@calls)
 	{
 		$call = {%$call};
+		random_nonsense($group, $call)
+		  if $odd && $option->{on_error} eq 'report' && chance(0.05);
 		delete $call->{chain};
 		$chain = between(-1, 2)
 		  if $chaining ne 'one'
@@ -848,7 +935,7 @@ sub random_batch
 	$group->{state} = $new;
 	return {
 		kind => 'batch',
-		sql => "SELECT 'r', * FROM "
+		sql => "SELECT 'r', $many_columns FROM "
 		  . many_sql($group, \@calls, $option) . ";\n",
 		expected => [ many_lines($group, $outcome) ]
 	};
@@ -856,6 +943,19 @@ sub random_batch
 
 my $single_columns =
   q('s', amount, replayed, (from_account).id, (from_account).balance::numeric, (to_account).id, (to_account).balance::numeric, entry->>'id', entry->>'from_balance', entry->>'to_balance');
+
+# What a call on its own comes to.
+sub alone
+{
+	my ($group, $transfer, $call, $option) = @_;
+	my $new = snapshot($group->{state});
+	my $result = $transfer->($new, $call, $option);
+
+	return failure('refused', '23514')
+	  if $result->{status} eq 'ok' && refuses($new, $result->{entry}{amount});
+	$group->{state} = $new;
+	return $result;
+}
 
 # The same call as a batch of one, which is rolled back, and on its own.
 sub random_single
@@ -873,8 +973,7 @@ sub random_single
 	$option->{on_error} = 'report';
 	my ($new, $outcome) = transfer_many($group->{state}, [$call], $option);
 	my @many = many_lines($group, $outcome, 1);
-	my $result = transfer($new = snapshot($group->{state}), $call, $option);
-	$group->{state} = $new;
+	my $result = alone($group, \&transfer, $call, $option);
 
 	$sql{request_id} = literal(request_text($group, $call->{request}))
 	  if defined $call->{request};
@@ -888,7 +987,7 @@ sub random_single
 	return {
 		kind => 'single',
 		sql =>
-		  "BEGIN;\nSELECT 'u', * FROM $many;\nROLLBACK;\nSELECT $single_columns FROM $single;\n",
+		  "BEGIN;\nSELECT 'u', $many_columns FROM $many;\nROLLBACK;\nSELECT $single_columns FROM $single;\n",
 		expected => [ @many, single_lines($group, $result) ]
 	};
 }
@@ -945,13 +1044,11 @@ sub random_reversal
 		  transfer_many($group->{state}, [$call], $option);
 		@many = many_lines($group, $outcome, 1);
 		$many =
-		  "BEGIN;\nSELECT 'u', * FROM "
+		  "BEGIN;\nSELECT 'u', $many_columns FROM "
 		  . many_sql($group, [$call], $option)
 		  . ";\nROLLBACK;\n";
 	}
-	my $result =
-	  reverse_transfer(my $new = snapshot($group->{state}), $call, $option);
-	$group->{state} = $new;
+	my $result = alone($group, \&reverse_transfer, $call, $option);
 
 	my $id = entry_sql($group, $call->{entry});
 	return {
@@ -1001,7 +1098,10 @@ sub many_lines
 				$result->{status} eq 'ok' ? $entry->{from_balance} : '',
 				$entry->{to_balance},
 				entry_name($group, $number, $result, $undone))
-			: ('', '', '', '', ''));
+			: ('', '', '', '', ''),
+			$result->{status} =~ /^(?:refused|invalid_(?:request_)?id)$/
+			? $result->{code}
+			: '');
 	}
 	return @lines;
 }
@@ -1070,7 +1170,7 @@ sub got_lines
 			push @lines, "error $1";
 			$error = $_;
 		}
-		elsif (/^CONTEXT:\s+transfer (\d+)$/)
+		elsif (/^(?:CONTEXT:\s+)?transfer (\d+)$/)
 		{
 			$lines[-1] .= " in $1";
 		}
@@ -1078,7 +1178,7 @@ sub got_lines
 		{
 			push @lines, got_line($group, split /\|/, $_, -1);
 		}
-		elsif (!/^(?:DETAIL|HINT|LOCATION|CONTEXT|\s)/)
+		elsif (!/^(?:DETAIL|HINT|LOCATION|CONTEXT|[A-Z]+ NAME:|\s)/)
 		{
 			push @lines, "unexpected: $_";
 		}
@@ -1301,6 +1401,8 @@ my @never = grep { !$seen{$_} } (
 		'invalid_balance', 'insufficient_funds', 'limit_exceeded'),
 	'single: entry_missing',
 	map({ ($_, "single: $_") } 'entry_not_found', 'over_reversed'),
+	'refused', 'single: refused', 'invalid_id', 'invalid_request_id',
+	'raise: 23514',
 	'chain_failed',
 	'replayed in a failed chain',
 	map({ "raise: $_" } 'RF001' .. 'RF008', '22004', '22023'));
