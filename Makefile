@@ -8,7 +8,7 @@
 
 CHECKS = check-assert check-sanitize check-valgrind check-discard check-sqlsmith
 PACKAGES = dist deb rpm images
-TASKS = help demo demo-web psql test matrix check-upgrade $(CHECKS) fuzz bench format format-check layer-check $(PACKAGES)
+TASKS = help demo demo-web psql test matrix check-upgrade $(CHECKS) fuzz soak bench format format-check layer-check $(PACKAGES)
 
 MODULE_big = racefree
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
@@ -87,6 +87,9 @@ help:
 	@echo 'make fuzz               random calls, for a minute'
 	@echo '     FUZZ_SECONDS=600                      or longer'
 	@echo '     FUZZ_SEED=n                           the same cases as another run'
+	@echo 'make soak               everything at once, with kills and crashes, for ten minutes'
+	@echo '     SOAK_SECONDS=60                       or shorter'
+	@echo '     SOAK_SEED=n                           the same calls as in another run'
 	@echo 'make bench              speed, side by side with the plain ways'
 	@echo '     CLIENTS=node                          of this client'
 	@echo
@@ -121,6 +124,9 @@ check-upgrade:
 
 fuzz:
 	@test/fuzz/run
+
+soak:
+	@test/soak/run
 
 bench:
 	@test/bench

@@ -219,7 +219,7 @@ inside()
 	local name
 
 	for name in LD_LIBRARY_PATH NODE_PATH PYTHON CI SOAK PAGER PROVE_FLAGS PG_TEST_EXTRA PGCTLTIMEOUT ASAN_OPTIONS UBSAN_OPTIONS \
-		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}" "${!FUZZ_@}"; do
+		"${!RACEFREE_@}" BENCH "${!BENCH_@}" "${!DEMO_@}" "${!FUZZ_@}" "${!SOAK_@}"; do
 		[ -z "${!name:-}" ] || clean+=("$name=${!name}")
 	done
 	${become[@]+"${become[@]}"} env -i "${clean[@]}" "$@"
