@@ -90,7 +90,9 @@ help:
 	@echo 'make soak               everything at once, with kills and crashes, for ten minutes'
 	@echo '     SOAK_SECONDS=60                       or shorter'
 	@echo '     SOAK_SEED=n                           the same calls as in another run'
-	@echo 'make bench              speed, side by side with the plain ways'
+	@echo 'make bench              speed, side by side with other ways: tables and plots in bench/results/'
+	@echo '     QUICK=1                               only to see that it works; results in tmp_check/bench/'
+	@echo '     BENCH="transfer memory"               single benchmarks instead, or all: bench/README.md'
 	@echo '     CLIENTS=node                          of this client'
 	@echo
 	@echo 'make dist               the archive of a release: dist/racefree-X.Y.Z.zip'

@@ -36,7 +36,7 @@ LANGUAGE sql AS $$
 $$;
 
 -- A journal of these accounts, which has been in use for a while.
-CREATE PROCEDURE bench.fresh_journal()
+CREATE PROCEDURE bench.fresh_journal(entries integer DEFAULT 100000)
 LANGUAGE plpgsql AS $$
 DECLARE
     number integer := (SELECT count(*) FROM bench.accounts);
@@ -46,7 +46,7 @@ BEGIN
                                from_balance, to_balance, created_at)
     SELECT gen_random_uuid(), 1 + i % number, 1 + (i + 1 + i / number) % number,
            1.00, 9999999.00, 10000001.00, clock_timestamp()
-    FROM generate_series(1, 100000) i;
+    FROM generate_series(1, entries) i;
 END
 $$;
 

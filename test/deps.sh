@@ -17,6 +17,7 @@
 #   pgxn     PGXN's client
 #   rpm      rpmbuild, and what unpacks its packages
 #   images   buildah
+#   plot     gnuplot, and a Perl for the report of the benchmarks
 #   node     Node.js with pg, and a TypeScript compiler
 #   django   a Python that has Django and psycopg2; mypy; the source of that
 #            Django, which has tests of its own; what "web" needs, and a Chromium
@@ -180,6 +181,12 @@ check_pgxn()
 check_images()
 {
 	have buildah || lack "buildah"
+}
+
+check_plot()
+{
+	have gnuplot || lack "gnuplot" || return
+	have perl || lack "perl"
 }
 
 check_rpm()
@@ -371,6 +378,9 @@ missing_packages()
 				;;
 			images)
 				packages+=(buildah)
+				;;
+			plot)
+				packages+=(gnuplot-nox perl)
 				;;
 			node)
 				packages+=(nodejs)

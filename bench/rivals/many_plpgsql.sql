@@ -1,0 +1,1 @@
+SELECT count(replayed) FROM (SELECT unnest(bench.some_accounts(:size, 1)) AS a, unnest(bench.some_accounts(:size, 2)) AS b OFFSET 0) AS s, LATERAL bench.plpgsql_transfer_journal(a, b, 1.00, gen_random_uuid());

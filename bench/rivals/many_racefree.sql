@@ -1,0 +1,1 @@
+SELECT count(*) FROM transfer_many(NULL::bench.accounts, bench.some_accounts(:size, 1), bench.some_accounts(:size, 2), array_fill(1.00, ARRAY[:size::integer]), request_ids => bench.some_requests(:size)::text[], journal => 'bench.journal');

@@ -1,0 +1,1 @@
+SELECT count(amount) FROM (SELECT unnest(bench.some_accounts(:size, 1)) AS a, unnest(bench.some_accounts(:size, 2)) AS b OFFSET 0) AS s, LATERAL transfer(NULL::bench.accounts, a, b, 1.00, journal => 'bench.journal', request_id => gen_random_uuid()::text);
