@@ -19,6 +19,7 @@
 
 #include "api/arguments.h"
 #include "base/compat.h"
+#include "ledger/beside.h"
 #include "ledger/guarded.h"
 #include "ledger/guarded_tree.h"
 #include "ledger/holds.h"
@@ -350,6 +351,8 @@ choose_holds(const Journal *journal, const GuardRules *before,
 
 	if (other || forgets_held_column(journal, before, rules))
 		check_no_hold_is_open(journal, old);
+	if (rules->values[GUARD_HELD_COLUMN] != NULL)
+		beside_check_held(journal->table);
 	if (given->given[GUARD_HOLDS] && new != NULL)
 		check_holds_table(journal, new);
 	if (rules->values[GUARD_HELD_COLUMN] != NULL && new == NULL)

@@ -30,6 +30,7 @@
 #include "ledger/holds.h"
 #include "ledger/journal.h"
 #include "ledger/journal_rules.h"
+#include "ledger/place.h"
 #include "ledger/request_ids.h"
 #include "run/run.h"
 #include "table/columns.h"
@@ -87,7 +88,15 @@ typedef struct JournalForm
 	bool unique_id; /* true if the column can have a unique index */
 	bool unique_request;
 	const char *partition_by; /* NULL for none */
+	bool placed;			  /* it is put somewhere before it is referenced */
 } JournalForm;
+
+/* A reference as CREATE TABLE has it, unless it is added later. */
+static const char *
+in_table(const JournalForm *form, const char *reference)
+{
+	return form->placed ? "" : reference;
+}
 
 /*
  * CREATE TABLE schema.journal (...) [ PARTITION BY ... ]
@@ -110,8 +119,8 @@ table_command(const JournalForm *form)
 					 form->unique_id ? " PRIMARY KEY" : "", form->request_type,
 					 form->unique_request ? " UNIQUE" : "");
 	appendStringInfo(&command, "from_id %s NOT NULL%s, to_id %s NOT NULL%s, ",
-					 form->id_type, form->accounts_reference, form->id_type,
-					 form->accounts_reference);
+					 form->id_type, in_table(form, form->accounts_reference),
+					 form->id_type, in_table(form, form->accounts_reference));
 	appendStringInfoString(&command,
 						   "amount pg_catalog.numeric NOT NULL"
 						   " CHECK (amount OPERATOR(pg_catalog.>) 0), "
@@ -128,7 +137,8 @@ table_command(const JournalForm *form)
 					 "details pg_catalog.jsonb, "
 					 "created_at pg_catalog.timestamptz NOT NULL"
 					 " DEFAULT pg_catalog.clock_timestamp())",
-					 form->entries_reference, form->entries_reference);
+					 in_table(form, form->entries_reference),
+					 in_table(form, form->entries_reference));
 	if (form->partition_by != NULL)
 		appendStringInfo(&command, " PARTITION BY %s", form->partition_by);
 	return command.data;
@@ -150,6 +160,24 @@ create_indexes(const JournalForm *form)
 	for (int i = 0; i < lengthof(sparse); i++)
 		run_command(psprintf("CREATE INDEX ON %s (%s) WHERE %s IS NOT NULL",
 							 name, sparse[i], sparse[i]));
+}
+
+/* Add references to the table, one by one. */
+static void
+add_references(const JournalForm *form)
+{
+	static const char *const columns[] = {"from_id", "to_id", "reverses",
+										  "settles"};
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		const char *reference = i < 2 ? form->accounts_reference
+									  : form->entries_reference;
+
+		if (reference[0] != '\0')
+			run_command(psprintf("ALTER TABLE %s ADD FOREIGN KEY (%s)%s",
+								 form->name, columns[i], reference));
+	}
 }
 
 /* ----------
@@ -334,6 +362,21 @@ read_journal_args(JournalArgs *args, FunctionCallInfo fcinfo)
 	read_rules(args, fcinfo);
 }
 
+/* Check what the journal is to be like beside these accounts. */
+static void
+check_place(const JournalArgs *args)
+{
+	PlaceWishes wishes = {
+		.foreign_keys = args->foreign_keys,
+		.partitions = args->partition_by != NULL,
+		.holds = args->rules.values[GUARD_HELD_COLUMN] != NULL,
+		.guarded = args->guarded,
+	};
+
+	if (place_is_chosen(args->accounts.table))
+		place_check(args->accounts.table, &wishes);
+}
+
 /* The journal's name, quoted and schema-qualified. */
 static char *
 new_journal_name(const JournalArgs *args)
@@ -366,6 +409,7 @@ choose_form(const JournalArgs *args, JournalForm *form)
 	form->unique_request = true;
 	form->accounts_reference = "";
 	form->entries_reference = "";
+	form->placed = place_is_chosen(accounts);
 	if (args->foreign_keys)
 	{
 		form->accounts_reference = id_reference(accounts, id_attnum);
@@ -398,7 +442,11 @@ make_journal(JournalArgs *args, const JournalForm *form, Oid caller)
 											args->accounts.id.attnum,
 											args->accounts.balance.attnum, NULL,
 											&args->rules));
-	return relid;
+	if (!form->placed)
+		return relid;
+	place_table(args->accounts.table, form->name);
+	add_references(form);
+	return get_relname_relid(args->journal->relname, args->schema);
 }
 
 /*
@@ -435,6 +483,7 @@ create_journal(PG_FUNCTION_ARGS)
 	Oid journal;
 
 	read_journal_args(&args, fcinfo);
+	check_place(&args);
 	choose_form(&args, &form);
 	run_begin();
 	journal = make_journal(&args, &form, fcinfo->flinfo->fn_oid);

@@ -27,6 +27,7 @@
 #include "keys/keylock.h"
 #include "run/run.h"
 #include "table/columns.h"
+#include "table/promises.h"
 #include "table/target.h"
 #include "table/values.h"
 
@@ -232,6 +233,7 @@ key_guard(PG_FUNCTION_ARGS)
 						trigger->tg_trigger->tgname,
 						RelationGetRelationName(trigger->tg_relation))));
 	key = guarded_columns(target, trigger->tg_trigger);
+	promises_check_key_guard(target, key, trigger->tg_trigger->tgname);
 	read_guarded_key(target, row, key);
 	if (!update || !keeps_key(target, trigger->tg_trigtuple, key))
 		guard_key(target, key, trigger);

@@ -24,6 +24,7 @@
 #include "keys/keylock.h"
 #include "table/json.h"
 #include "table/privileges.h"
+#include "table/promises.h"
 
 PG_FUNCTION_INFO_V1(lock_keys);
 
@@ -101,6 +102,7 @@ add_locks_of_table(KeyLockList *list, const char *name, JsonbValue *keys)
 	/* A role that may not insert must not be able to block others. */
 	target = target_open(row_type_of_name(name), AccessShareLock);
 	privileges_check(target, ACL_SELECT | ACL_INSERT);
+	promises_check_key_lock(target);
 	target_hold_root(target);
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "racefree keys",

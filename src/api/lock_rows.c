@@ -30,6 +30,7 @@
 #include "base/errors.h"
 #include "run/run.h"
 #include "table/ids.h"
+#include "table/promises.h"
 #include "table/target.h"
 #include "table/values.h"
 
@@ -267,6 +268,7 @@ lock_rows(PG_FUNCTION_ARGS)
 				arguments_get_name(fcinfo, ARG_ID_COLUMN));
 	check_id_type(&call);
 	read_ids(&call, PG_GETARG_ARRAYTYPE_P(ARG_IDS));
+	promises_check_row_locks(call.target, call.id.attnum, call.nids);
 
 	lock_rows_by_id(&call);
 	return_locked_rows(fcinfo, &call);

@@ -34,6 +34,7 @@
 #include "table/indexes.h"
 #include "table/json.h"
 #include "table/privileges.h"
+#include "table/promises.h"
 #include "table/target.h"
 #include "table/traits.h"
 #include "table/values.h"
@@ -110,6 +111,7 @@ look_for_row(Upsert *upsert, View view)
 static bool
 lock_row(Upsert *upsert)
 {
+	promises_check_row_lock(upsert->target, upsert->key);
 	return keep_only_row(upsert, run_lock(upsert->target, upsert->key));
 }
 
@@ -129,6 +131,7 @@ set_row(Upsert *upsert)
 static bool
 look_and_lock_row(Upsert *upsert)
 {
+	promises_check_row_lock(upsert->target, upsert->key);
 	for (int i = 0; i < LOCK_ATTEMPTS; i++)
 	{
 		if (!look_for_row(upsert, VIEW_OWN))
@@ -383,6 +386,7 @@ lock_key(Upsert *upsert)
 {
 	KeyLock lock;
 
+	promises_check_key(upsert->target, upsert->key);
 	target_hold_root(upsert->target);
 	lock = keylock_of(upsert->target, upsert->key);
 	keylock_acquire(&lock, 1);

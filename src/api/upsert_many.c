@@ -42,6 +42,7 @@
 #include "run/run.h"
 #include "table/indexes.h"
 #include "table/privileges.h"
+#include "table/promises.h"
 #include "table/target.h"
 #include "table/traits.h"
 
@@ -765,6 +766,7 @@ upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 	arguments_require(fcinfo, ARG_KEY, "key");
 	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, ARG_TARGET),
 							  update ? RowExclusiveLock : AccessShareLock);
+	promises_check_batch(call.target, function);
 	call.groups = groups_parse(call.target, PG_GETARG_JSONB_P(ARG_ROWS),
 							   PG_GETARG_ARRAYTYPE_P(ARG_KEY), update);
 	run_begin();

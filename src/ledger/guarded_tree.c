@@ -27,6 +27,7 @@
 
 #include "base/compat.h"
 #include "base/locks.h"
+#include "ledger/beside.h"
 #include "ledger/guard.h"
 #include "ledger/guard_tree.h"
 #include "ledger/guarded_arguments.h"
@@ -402,6 +403,21 @@ guard_holds(Oid relid, List *tables, const GuardedNames *names,
 					 qualified_name(relid), function));
 }
 
+/* Check that each of the tables can have guards. */
+static void
+check_all_can_be_guarded(const List *tables)
+{
+	ListCell *lc;
+
+	foreach(lc, tables)
+	{
+		Relation rel = table_open(lfirst_oid(lc), NoLock);
+
+		beside_check_guarded(rel);
+		table_close(rel, NoLock);
+	}
+}
+
 /* The table of holds, and all below it, locked; none if nothing can be held. */
 static List *
 lock_owned_holds(const GuardedNames *names, LOCKMODE lockmode)
@@ -424,6 +440,8 @@ guarded_tree_begin(const GuardedNames *names, Oid caller)
 	ListCell *lc;
 
 	check_has_columns(names);
+	check_all_can_be_guarded(accounts);
+	check_all_can_be_guarded(journals);
 	foreach(lc, accounts)
 		guard_balances(lfirst_oid(lc), accounts, names,
 					   extension_function(caller, "balance_guard"));

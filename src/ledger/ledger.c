@@ -35,6 +35,7 @@
 #include "base/compat.h"
 #include "base/early_release.h"
 #include "base/errors.h"
+#include "ledger/beside.h"
 #include "ledger/guarded.h"
 #include "ledger/journal_rules.h"
 #include "ledger/ledger_private.h"
@@ -113,6 +114,8 @@ ledger_open(const LedgerArgs *args)
 	accounts_set_match(&ledger->accounts, args->must_match);
 	ledger_check_batch(ledger);
 	ledger_open_journal(ledger, args);
+	beside_check(&ledger->accounts, ledger->journal, ledger->holds,
+				 ledger->many);
 	ledger->guarded = guarded_check(&ledger->accounts, ledger->journal,
 									ledger->holds);
 	rules_resolve(&ledger->rules, &ledger->accounts,
@@ -464,7 +467,12 @@ ledger_run(Ledger *ledger, bool report)
 			told_flush_failures(ledger);
 	}
 	nmoved = ledger_choose_moved(ledger);
-	if (nmoved > 0)
+
+	/*
+	 * Citus tells other nodes to commit when this server has committed.  Were
+	 * that not on disk yet, a crash could undo it here, and not there.
+	 */
+	if (nmoved > 0 && !spread_is_known())
 		early_release_allow();
 	if (!sound)
 		ledger->access->store(ledger);

@@ -33,6 +33,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "keys/keylock.h"
+#include "ledger/beside.h"
 #include "ledger/request_ids.h"
 #include "ledger/requests.h"
 #include "table/ids.h"
@@ -207,6 +208,7 @@ requests_claim(const Journal *journal, Claim *claim)
 	/* A single request that was booked needs no lock, nor INSERT privilege. */
 	if (claim->alone && requests_find(journal, claim, VIEW_OWN) > 0)
 		return;
+	beside_check_claim(journal, claim);
 	if (nkeys == 0 && !claim->alone)
 		return;
 	/*

@@ -268,12 +268,14 @@ plan_check_no_instead_rule(Relation rel, CmdType command)
 /*
  * Return true if the statement's plan is made when it is prepared, once for all
  * values: if it is to go by an index.  Not for tables of which each child has a
- * plan of its own, and those with row security, which core plans as it sees fit.
+ * plan of its own, and those with row security, which core plans as it sees fit,
+ * nor for those of Citus, which finds the shard of a value when it plans.
  */
 bool
 plan_is_made_in_advance(const Target *target, const StatementSpec *spec)
 {
-	return spec->by_index && traits_is_simple(target);
+	return spec->by_index && traits_is_simple(target) &&
+		   target_spread(target)->kind == SPREAD_NOT;
 }
 
 /* Prepare a statement.  This is the only place that does. */

@@ -69,6 +69,17 @@ run_command(const char *command)
 			 SPI_result_code_string(result), command);
 }
 
+/* Run a query for what it does, and not for its rows. */
+void
+run_query_for_effect(const char *query)
+{
+	int result = SPI_execute(query, false, 0);
+
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "SPI returned %s for \"%s\"",
+			 SPI_result_code_string(result), query);
+}
+
 /* ----------
  * Snapshots
  * ----------

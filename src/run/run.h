@@ -72,6 +72,8 @@ extern void run_end(void);
 
 /* Run a utility command, such as CREATE TABLE. */
 extern void run_command(const char *command);
+/* Run a query for what it does, and not for its rows. */
+extern void run_query_for_effect(const char *query);
 
 /* Snapshots, for views */
 

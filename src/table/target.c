@@ -71,6 +71,8 @@ typedef struct TargetInfo
 	int own_triggers;		 /* of OwnTrigger: what rows fire */
 	Oid lock_root;			 /* table under which keys are locked */
 	bool several_parents;	 /* that table has more than one */
+	Spread spread;			 /* what Citus makes of it */
+	Spread shard_of;		 /* and of the table that it is a shard of */
 	slist_head kept;		 /* what other rooms keep, of TargetKept */
 } TargetInfo;
 
@@ -558,6 +560,8 @@ target_build(Relation rel)
 	target_look_at_columns(info, RelationGetDescr(rel));
 	info->insert_code = usercode_on_insert(rel);
 	info->own_triggers = own_triggers_fired(rel);
+	info->spread = spread_of(rel);
+	info->shard_of = spread_of_shard(rel);
 	/* Nothing can fail from here on: keep it for the session. */
 	MemoryContextSetParent(context, CacheMemoryContext);
 	return info;
@@ -718,6 +722,20 @@ bool
 target_fires(const Target *target, OwnTrigger which)
 {
 	return (target->info->own_triggers & which) != 0;
+}
+
+/* What Citus makes of the table. */
+const Spread *
+target_spread(const Target *target)
+{
+	return &target->info->spread;
+}
+
+/* What Citus makes of the table that this one is a shard of. */
+const Spread *
+target_shard_of(const Target *target)
+{
+	return &target->info->shard_of;
 }
 
 /* Return true if any column is of a domain. */

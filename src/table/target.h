@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "table/own_triggers.h"
+#include "table/spread.h"
 
 /* A call's handle on an open and locked table. */
 typedef struct Target Target;
@@ -75,6 +76,10 @@ extern bool target_has_domains(const Target *target);
 extern bool target_runs_user_code_on_insert(const Target *target);
 /* True if rows fire a trigger of our own. */
 extern bool target_fires(const Target *target, OwnTrigger which);
+/* What Citus makes of it; SPREAD_NOT, most likely. */
+extern const Spread *target_spread(const Target *target);
+/* The same of the table that it is a shard of, if it is one. */
+extern const Spread *target_shard_of(const Target *target);
 /* The order of magnitude of the table's size. */
 extern int target_size(const Target *target);
 

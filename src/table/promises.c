@@ -1,0 +1,179 @@
+/*-------------------------------------------------------------------------
+ *
+ * promises.c
+ *	  What can be promised of a table that Citus manages.
+ *
+ * A key lock is in this server's memory.  It keeps a key unique if every
+ * session that asks for the key asks here, and if a row is visible by the time
+ * the lock is released.  Neither is so for rows on other nodes: sessions may be
+ * connected to any of them, and after a commit in two phases a row can stay
+ * invisible until Citus recovers the transaction.  At REPEATABLE READ, what
+ * other nodes show is older than the lock, too.  There, a unique index decides
+ * which row is the one; without it, we refuse.
+ *
+ * What is checked here costs one comparison where Citus knows nothing of the
+ * table.
+ *
+ * Copyright (c) 2026, the racefree developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "table/indexes.h"
+#include "table/promises.h"
+
+static const char *
+promises_table_name(const Target *target)
+{
+	return RelationGetRelationName(target_relation(target));
+}
+
+/*
+ * Return true if a statement on the table is run by this session itself, in its
+ * own transaction and with its own snapshots: so it is for tables of which
+ * Citus knows nothing, and on the coordinator for those that are local to it.
+ */
+bool
+promises_at_home(const Target *target)
+{
+	SpreadKind kind = target_spread(target)->kind;
+
+	return kind == SPREAD_NOT ||
+		   (kind == SPREAD_LOCAL && spread_on_coordinator());
+}
+
+/* Check that one row at most is created with the key, whoever asks. */
+void
+promises_check_key(const Target *target, const ColumnValues *key)
+{
+	if (promises_at_home(target) ||
+		indexes_unique_key(target, key->ncolumns, key->attnums, key->nulls))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot keep the key unique in table \"%s\", which Citus "
+					"distributes",
+					promises_table_name(target)),
+			 errdetail("Its rows are on other nodes, where no lock of this "
+					   "session is seen, and no unique index covers the key %s.",
+					   values_describe(target, key)),
+			 target_spread(target)->kind == SPREAD_LOCAL
+				 ? errhint("Create a unique index on columns of the key, or "
+						   "connect to the coordinator.")
+				 : errhint("Create a unique index on columns of the key.")));
+}
+
+/* Check that key locks of this table are seen wherever they are asked for. */
+void
+promises_check_key_lock(const Target *target)
+{
+	if (promises_at_home(target))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot lock keys of table \"%s\", which Citus distributes",
+					promises_table_name(target)),
+			 errdetail("Sessions on other nodes would not see the locks."),
+			 target_spread(target)->kind == SPREAD_LOCAL
+				 ? errhint("Connect to the coordinator.")
+				 : 0));
+}
+
+/* Return true if the column by which the table is distributed is among these. */
+static bool
+promises_has_column(const Spread *spread, int ncolumns,
+					const AttrNumber *attnums)
+{
+	for (int i = 0; i < ncolumns; i++)
+	{
+		if (attnums[i] == spread->column)
+			return true;
+	}
+	return false;
+}
+
+/* The name of the column by which the table is distributed. */
+static const char *
+promises_column_name(const Target *target, const Spread *spread)
+{
+	return NameStr(target_column(target, spread->column)->attname);
+}
+
+/* Check that the row with the key can be locked: Citus must know its shard. */
+void
+promises_check_row_lock(const Target *target, const ColumnValues *key)
+{
+	const Spread *spread = target_spread(target);
+
+	if (spread->kind != SPREAD_BY_COLUMN ||
+		promises_has_column(spread, key->ncolumns, key->attnums))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot lock a row of table \"%s\" without its column "
+					"\"%s\"",
+					promises_table_name(target),
+					promises_column_name(target, spread)),
+			 errdetail("Citus distributes the table by that column."),
+			 errhint("Have the column in the key.")));
+}
+
+/*
+ * Check that rows, found by a column, can be locked in order by one statement:
+ * Citus locks those of one shard only.
+ */
+void
+promises_check_row_locks(const Target *target, AttrNumber attnum, int nrows)
+{
+	const Spread *spread = target_spread(target);
+
+	if (spread->kind != SPREAD_BY_COLUMN ||
+		(nrows <= 1 && attnum == spread->column))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot lock rows of table \"%s\" in order, since they "
+					"are on several nodes",
+					promises_table_name(target)),
+			 errdetail("Citus distributes the table by column \"%s\".",
+					   promises_column_name(target, spread)),
+			 errhint("Lock them one by one, each by a SELECT that names a value "
+					 "of that column, in the order of the primary key.")));
+}
+
+/* Check that a function can work on many rows of the table at once. */
+void
+promises_check_batch(const Target *target, const char *function)
+{
+	if (target_spread(target)->kind == SPREAD_NOT)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s cannot work on table \"%s\", which Citus manages",
+					function, promises_table_name(target)),
+			 errhint("Call the function for one at a time.")));
+}
+
+/*
+ * Check that a trigger sees all rows that have the same key as one: on a shard,
+ * rows of other shards are not there, so none of them may have the key.
+ */
+void
+promises_check_key_guard(const Target *target, const ColumnValues *key,
+						 const char *trigger)
+{
+	const Spread *whole = target_shard_of(target);
+
+	if (whole->kind != SPREAD_BY_COLUMN ||
+		promises_has_column(whole, key->ncolumns, key->attnums))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("trigger \"%s\" cannot guard a key over all shards of its "
+					"table",
+					trigger),
+			 errhint("Let it guard column \"%s\", by which Citus distributes "
+					 "the table, too.",
+					 promises_column_name(target, whole))));
+}
