@@ -274,12 +274,13 @@ CREATE FUNCTION create_journal(
     must_match name[] DEFAULT NULL,
     opening numeric DEFAULT NULL,
     held_column name DEFAULT NULL,
-    guarded boolean DEFAULT false)
+    guarded boolean DEFAULT false,
+    distribute_by name DEFAULT NULL)
 RETURNS regclass
 AS 'MODULE_PATHNAME', 'create_journal'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric, name, boolean) IS
+COMMENT ON FUNCTION create_journal(text, anyelement, name, regtype, boolean, name, text, name, name, name, name[], numeric, name, boolean, name) IS
 'create an append-only table that transfers between these accounts are booked in, by its rules';
 
 CREATE FUNCTION alter_journal(journal regclass, rules jsonb)

@@ -54,7 +54,8 @@ enum
 	ARG_MUST_MATCH,
 	ARG_OPENING,
 	ARG_HELD_COLUMN,
-	ARG_GUARDED
+	ARG_GUARDED,
+	ARG_DISTRIBUTE_BY
 };
 
 /* ----------
@@ -275,6 +276,7 @@ typedef struct JournalArgs
 	const char *partition_by;
 	GuardRules rules;
 	bool guarded;
+	const char *distribute_by; /* NULL for none */
 } JournalArgs;
 
 /* Open the table of accounts, and find their columns. */
@@ -354,6 +356,7 @@ read_journal_args(JournalArgs *args, FunctionCallInfo fcinfo)
 	args->request_type = read_request_type(fcinfo);
 	args->foreign_keys = PG_GETARG_BOOL(ARG_FOREIGN_KEYS);
 	args->guarded = PG_GETARG_BOOL(ARG_GUARDED);
+	args->distribute_by = arguments_get_name(fcinfo, ARG_DISTRIBUTE_BY);
 	args->partition_by = arguments_get_text(fcinfo, ARG_PARTITION_BY);
 	args->journal = makeRangeVarFromNameList(
 		textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_JOURNAL)));
@@ -371,10 +374,10 @@ check_place(const JournalArgs *args)
 		.partitions = args->partition_by != NULL,
 		.holds = args->rules.values[GUARD_HELD_COLUMN] != NULL,
 		.guarded = args->guarded,
+		.distribute_by = args->distribute_by,
 	};
 
-	if (place_is_chosen(args->accounts.table))
-		place_check(args->accounts.table, &wishes);
+	place_check(args->accounts.table, &wishes);
 }
 
 /* The journal's name, quoted and schema-qualified. */
@@ -405,7 +408,8 @@ choose_form(const JournalArgs *args, JournalForm *form)
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
 												  FORMAT_TYPE_FORCE_QUALIFY);
 	form->partition_by = args->partition_by;
-	form->unique_id = true;
+	/* Citus keeps only the column unique by which it distributes. */
+	form->unique_id = args->distribute_by == NULL;
 	form->unique_request = true;
 	form->accounts_reference = "";
 	form->entries_reference = "";
@@ -444,7 +448,7 @@ make_journal(JournalArgs *args, const JournalForm *form, Oid caller)
 											&args->rules));
 	if (!form->placed)
 		return relid;
-	place_table(args->accounts.table, form->name);
+	place_table(args->accounts.table, form->name, args->distribute_by);
 	add_references(form);
 	return get_relname_relid(args->journal->relname, args->schema);
 }
@@ -471,7 +475,7 @@ check_journal(const JournalArgs *args, Oid relid, GuardedNames *names)
  *				  balance_column name, partition_by text,
  *				  min_balance_column name, max_balance_column name,
  *				  closed_column name, must_match name[], opening numeric,
- *				  held_column name, guarded boolean)
+ *				  held_column name, guarded boolean, distribute_by name)
  *				  RETURNS regclass
  */
 Datum

@@ -19,16 +19,19 @@ typedef struct PlaceWishes
 	bool partitions;
 	bool holds;
 	bool guarded;
+	const char *distribute_by; /* the column; or NULL */
 } PlaceWishes;
 
 /* Return true if Citus manages the accounts, and so is to manage a journal. */
 extern bool place_is_chosen(const Target *accounts);
-/* Check that a journal beside these accounts can have what it is to have. */
+/* Check that the journal can have what it is to have beside these accounts. */
 extern void place_check(const Target *accounts, const PlaceWishes *wishes);
 /*
- * Put a table, which is not open, where it belongs.  Its name is quoted and
- * schema-qualified.  Its OID may become another one.
+ * Put a table, which is not open, where it belongs, or distribute it by a
+ * column.  Its name is quoted and schema-qualified.  Its OID may become another
+ * one.
  */
-extern void place_table(const Target *accounts, const char *name);
+extern void place_table(const Target *accounts, const char *name,
+						const char *distribute_by);
 
 #endif /* RACEFREE_PLACE_H */

@@ -115,7 +115,7 @@ INSERT INTO contract VALUES
  'accounts anyelement, journal regclass, max_count integer DEFAULT 1000,'
  ' id_column name DEFAULT NULL::name, balance_column name DEFAULT ''balance''::name,'
  ' columns jsonb DEFAULT NULL::jsonb'),
-('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric,name,boolean', 'v',
+('create_journal', 'text,anyelement,name,regtype,boolean,name,text,name,name,name,name[],numeric,name,boolean,name', 'v',
  'journal text, accounts anyelement, id_column name DEFAULT NULL::name,'
  ' request_id_type regtype DEFAULT ''uuid''::regtype,'
  ' foreign_keys boolean DEFAULT true,'
@@ -126,7 +126,7 @@ INSERT INTO contract VALUES
  ' closed_column name DEFAULT NULL::name,'
  ' must_match name[] DEFAULT NULL::name[], opening numeric DEFAULT NULL::numeric,'
  ' held_column name DEFAULT NULL::name,'
- ' guarded boolean DEFAULT false'),
+ ' guarded boolean DEFAULT false, distribute_by name DEFAULT NULL::name'),
 ('alter_journal', 'regclass,jsonb', 'v', 'journal regclass, rules jsonb'),
 ('guard_journal', 'regclass', 'v', 'journal regclass'),
 ('journal_guard', '', 'v', ''),

@@ -417,10 +417,12 @@ SELECT transfer(NULL::hashed, $from, $to, 1, journal => 'hashed_journal', reques
 like($err, qr/PREPARE TRANSACTION/, 'accounts and entry are committed in two phases');
 
 # By request_id, for all nodes.
-on_coordinator(q(
-CREATE TABLE by_request (id bigint GENERATED ALWAYS AS IDENTITY, request_id text NOT NULL UNIQUE,
-	from_id integer NOT NULL, to_id integer NOT NULL, amount numeric NOT NULL, reverses bigint)),
-	"SELECT create_distributed_table('by_request', 'request_id')",
+refused($coordinator, "SELECT create_journal('x', NULL::hashed, foreign_keys => false, distribute_by => 'id')",
+	'cannot be distributed by column "id"', 'create_journal distributes by request_id only');
+refused($coordinator, "SELECT create_journal('x', NULL::copied, distribute_by => 'request_id')",
+	'cannot have foreign keys to accounts', 'and without foreign keys');
+on_coordinator(
+	"SELECT create_journal('by_request', NULL::hashed, request_id_type => 'text', foreign_keys => false, distribute_by => 'request_id')",
 	'CREATE TABLE by_id (id bigint PRIMARY KEY, request_id text, from_id integer, to_id integer, amount numeric)',
 	"SELECT create_distributed_table('by_id', 'id')");
 for my $node ($coordinator, $workers[0])
@@ -429,6 +431,8 @@ for my $node ($coordinator, $workers[0])
 		'a transfer without a request cannot be booked', 'a journal by request_id wants requests');
 	refused($node, "SELECT transfer(NULL::hashed, 1, 2, 1, journal => 'by_id', request_id => 'r')",
 		$not_unique, 'request ids must be unique in all of a journal');
+	($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nDELETE FROM by_request");
+	like($err, qr/55000/, 'a journal by request_id is guarded') if $node->safe_psql('postgres', 'SELECT count(*) FROM by_request');
 	refused($node, "SELECT reverse_transfer(NULL::hashed, 'by_request', 1)",
 		'cannot be reversed here', 'no reversals in a journal by request_id');
 }
