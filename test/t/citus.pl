@@ -82,6 +82,18 @@ sub refused
 	return;
 }
 
+# Start psql on a node.  What it is to do is in its arguments: IPC::Run would not
+# write to it before it is waited for.
+sub start_psql
+{
+	my ($node, $result, @arguments) = @_;
+	my $in = '';
+
+	return IPC::Run::start(
+		[ 'psql', '-XqAt', '-d', $node->connstr('postgres'), @arguments ],
+		\$in, \$result->{out}, \$result->{err}, IPC::Run::timeout($timeout));
+}
+
 # Run scripts, one on each node, at the same time; return what they wrote.
 sub at_once
 {
@@ -90,15 +102,14 @@ sub at_once
 
 	for my $n (0 .. $#scripts)
 	{
-		my ($in, $out, $err) = ($scripts[$n], '', '');
+		my $file = PostgreSQL::Test::Utils::tempdir_short() . "/$n.sql";
 
-		push @results, [ \$out, \$err ];
-		push @runs, IPC::Run::start(
-			[ 'psql', '-XqAt', '-d', $nodes[$n]->connstr('postgres') ],
-			\$in, \$out, \$err, IPC::Run::timeout($timeout));
+		append_to_file($file, $scripts[$n]);
+		push @results, { out => '', err => '' };
+		push @runs, start_psql($nodes[$n], $results[-1], '-f', $file);
 	}
 	$_->finish for @runs;
-	return map { [ ${ $_->[0] }, ${ $_->[1] } ] } @results;
+	return @results;
 }
 
 # ---------------------------------------------------------------------------
@@ -225,9 +236,9 @@ for my $table ('by_key', 'everywhere', 'one_node', 'here')
 	my $script = join '',
 	  map { qq(SELECT created FROM get_or_create(NULL::$table, '{"k": $_}');\n) } 100 .. 99 + $calls;
 	my @results = at_once(($script) x 3);
-	my $created = () = join('', map { $_->[0] } @results) =~ /^t$/mg;
+	my $created = () = join('', map { $_->{out} } @results) =~ /^t$/mg;
 
-	is(join('', map { $_->[1] } @results), '', "three nodes get rows of $table without errors");
+	is(join('', map { $_->{err} } @results), '', "three nodes get rows of $table without errors");
 	is($created, $calls, "each row of $table was created by one of them");
 	is( $coordinator->safe_psql(
 			'postgres', "SELECT count(*), count(DISTINCT k) FROM $table WHERE k >= 100"),
@@ -262,6 +273,24 @@ COMMIT;
 	is($coordinator->safe_psql('postgres', "SELECT count(*) FROM $table WHERE k = 50"), 1,
 		"REPEATABLE READ makes no second row of $table");
 }
+
+# A row of a transaction that was prepared, and whose COMMIT PREPARED got lost, is
+# not visible until Citus recovers the transaction.  Who asks for it waits.
+my ($shard, $port) = split /\|/, $coordinator->safe_psql('postgres', q(
+SELECT shard_name, nodeport FROM citus_shards
+	WHERE shardid = get_shard_id_for_distribution_column('by_key', 70)));
+my ($owner) = grep { $_->port == $port } @nodes;
+
+$owner->safe_psql('postgres', "SET citus.enable_manual_changes_to_shards = on;
+BEGIN; INSERT INTO $shard VALUES (70, 'prepared'); PREPARE TRANSACTION 'stuck'");
+my $asked = { out => '', err => '' };
+my $waiting = start_psql($coordinator, $asked, '-c',
+	q(SELECT created, (object).v FROM get_or_create(NULL::by_key, '{"k": 70}')));
+$owner->poll_query_until('postgres', 'SELECT count(*) > 0 FROM pg_locks WHERE NOT granted')
+  or die 'get_or_create does not wait';
+$owner->safe_psql('postgres', "COMMIT PREPARED 'stuck'");
+$waiting->finish;
+is($asked->{out} . $asked->{err}, "f|prepared\n", 'who asks for a row that was prepared waits, and gets it');
 
 # ---------------------------------------------------------------------------
 # key_guard() on shards.
