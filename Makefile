@@ -16,7 +16,7 @@ PGFILEDESC = "racefree - get_or_create, update_or_create and transfer without ra
 
 EXTENSION = racefree
 DATA = $(sort $(wildcard racefree--*.sql))
-DOCS = $(wildcard README.md CHANGELOG.md doc/*.md)
+DOCS = $(wildcard README.md CHANGELOG.md doc/*.md doc/*/*.md)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=racefree

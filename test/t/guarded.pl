@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the racefree developers
 
-# A guarded journal: what the README says of it, and that it stays guarded where
+# A guarded journal: what its page says of it, and that it stays guarded where
 # it is restored from a dump or replicated to.
 
 use strict;
@@ -14,15 +14,15 @@ $node->init(allows_streaming => 'logical');
 $node->start;
 
 # ---------------------------------------------------------------------------
-# The README's example, as it stands there
+# The page's example, as it stands there
 
-my ($section) = slurp_file('README.md') =~ /^#### Guarded journals\n(.*?)^### /ms;
-my ($accounts, $end, $pay) = $section =~ /^```sql\n(.*?)^```/msg;
+my ($section) = slurp_file('doc/reference/rules.md') =~ /^## Guarded journals\n(.*)/ms;
+my ($accounts, undef, $end, $pay) = $section =~ /^```sql\n(.*?)^```/msg;
 
-like($accounts, qr/guarded => true/, 'the README shows how to guard');
+like($accounts, qr/guarded => true/, 'it shows how to guard');
 like($pay, qr/SECURITY DEFINER.*session_user/s, 'and the other way');
-$node->safe_psql('postgres', 'CREATE EXTENSION racefree; CREATE ROLE teller LOGIN; CREATE ROLE ann LOGIN; CREATE ROLE bob LOGIN');
-$node->safe_psql('postgres', $_) for $accounts, $pay;
+$node->safe_psql('postgres', $_)
+  for 'CREATE EXTENSION racefree', $accounts, $pay, 'ALTER ROLE teller LOGIN; ALTER ROLE ann LOGIN; ALTER ROLE bob LOGIN';
 
 sub answers
 {

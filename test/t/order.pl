@@ -4,7 +4,7 @@
 # and batches, by primary key and by other columns, with keys, accounts and
 # rows in any order, one call in a transaction or several behind lock_keys()
 # and lock_rows(), and plain statements of others.  Each pair runs in several
-# sessions at once.  Only those pairs may deadlock that the README names under
+# sessions at once.  Only those pairs may deadlock that doc/guarantees.md names under
 # "What is not guaranteed".  At the end, pairs of each of these names run, and
 # the test tells which of them did deadlock.
 #
@@ -1199,9 +1199,9 @@ for my $family (@account_families)
 }
 
 # ---------------------------------------------------------------------------
-# What the README names
+# What the documentation names
 
-my %readme = (
+my %named = (
 	rows_first => 'rows before keys, or keys that were not declared',
 	weaker_mode => 'rows declared in a weaker mode than is needed later',
 	rows_not_declared => 'keys declared, but not the rows that are found by other columns, too',
@@ -1219,8 +1219,8 @@ my %readme = (
 	new_rows => 'rows that appear, or are replaced, while a call waits for others',
 	others => 'statements of others that lock several rows or tables, or change ids');
 
-my $manual = slurp_file('README.md') =~ s/\s+/ /gr;
-like($manual, qr/ - \Q$_\E/, "the README names: $_") for sort values %readme;
+my $manual = slurp_file('doc/guarantees.md') =~ s/\s+/ /gr;
+like($manual, qr/ - \Q$_\E/, "doc/guarantees.md names: $_") for sort values %named;
 
 # The name of two calls that may deadlock, or nothing.
 sub name_of
@@ -1636,14 +1636,14 @@ for my $pair (@may_deadlock)
 
 	next if $only && $text !~ /$only/;
 	my ($wrong, $deadlocks) = run_pair($family, $one, $two, $name, 'read committed');
-	ok($wrong eq '', "$family->{table}: $readme{$name}") or diag "$text$wrong";
+	ok($wrong eq '', "$family->{table}: $named{$name}") or diag "$text$wrong";
 	note substr($text, 0, 1000), "$deadlocks deadlocks";
 }
 
-for my $name (sort keys %readme)
+for my $name (sort keys %named)
 {
 	my @seen = @{ $deadlocks{$name} // [] };
-	note sprintf 'may deadlock: %s: %d pairs, %d of them did, %d times', $readme{$name},
+	note sprintf 'may deadlock: %s: %d pairs, %d of them did, %d times', $named{$name},
 	  scalar @seen, scalar(grep { $_ } @seen), sum0 @seen;
 }
 

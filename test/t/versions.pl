@@ -79,7 +79,7 @@ is(found($cluster, qr/^ +version: "(.*)"$/m), $version, 'so has the cluster that
 like(content('doc/upgrading.md'), qr/^### \Q$version\E$/m, 'doc/upgrading.md says what the version asks for');
 
 # Archives and images, by name, in whatever file.
-for my $file ('README.md', 'CONTRIBUTING.md', $spec, $cluster, glob 'doc/*.md')
+for my $file ('README.md', 'CONTRIBUTING.md', $spec, $cluster, glob 'doc/*.md doc/*/*.md')
 {
 	# That one tells of another release.
 	next if $file eq 'doc/releasing.md';
@@ -128,6 +128,7 @@ is(found($spec, qr/^URL:\s+(.*)$/m), $meta->{resources}{homepage}, 'the spec nam
 is(found('debian/control.in', qr/^Homepage: (.*)$/m), $meta->{resources}{homepage}, 'so does debian/control.in');
 is(found('debian/control.in', qr/^Maintainer: (.*)$/m), $meta->{maintainer}, 'and the same maintainer');
 ok(-e $provided->{docfile}, 'META.json names a document that there is');
+is_deeply($meta->{x_documentation}, [ 'README.md', sort(glob 'doc/*.md doc/*/*.md') ], 'and lists all pages');
 
 like(content('LICENSE'), qr/^PostgreSQL License$/m, 'LICENSE names itself');
 is($meta->{license}, 'postgresql', 'so does META.json');
