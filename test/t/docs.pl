@@ -385,6 +385,8 @@ for my $function (split /\n/, $functions)
 
 my ($errors) = prose('doc/errors.md') =~ /^## Statuses\n(.*?)^## /ms;
 my %statuses = map { ($_ => 1) } slurp_file('src/ledger/rules.c') =~ /\[TRANSFER_\w+\] = \{"(\w+)"/g;
+# While a batch is tried, not in what it returns.
+delete $statuses{left_out};
 is_deeply([ sort($errors =~ /^### (\w+)$/mg) ], [ sort keys %statuses ], 'each status has a heading');
 
 check_page($_) for @pages;
