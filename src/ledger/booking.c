@@ -326,21 +326,12 @@ booking_run_guarded(const Booking *booking, const BookedColumns *booked,
 					const ColumnValues *result)
 {
 	ExpectedEntries expected = {.booking = booking, .booked = booked};
-	Writes writes;
 	RowSet set;
 
 	if (!guarded_entries(booking->journal))
 		return booking_run(booking, rows, data, result);
-	writes_begin(&writes, booking->journal->table, booking_expects, &expected);
-	PG_TRY();
-	{
-		set = booking_run(booking, rows, data, result);
-	}
-	PG_FINALLY();
-	{
-		writes_end(&writes);
-	}
-	PG_END_TRY();
+	WRITES_EXPECT(booking->journal->table, booking_expects, &expected,
+				  set = booking_run(booking, rows, data, result));
 	return set;
 }
 

@@ -132,23 +132,14 @@ by_row_add(Ledger *ledger, Party *party, Numeric change, AddBound bound,
 	ExpectedRow expected = {.accounts = accounts,
 							.account = &party->account,
 							.change = change};
-	Writes writes;
 	RowSet set;
 
 	if (!ledger->guarded)
 		return run_add(accounts->table, &key, accounts->balance.attnum, value,
 					   bound, limit);
-	writes_begin(&writes, accounts->table, by_row_expects, &expected);
-	PG_TRY();
-	{
-		set = run_add(accounts->table, &key, accounts->balance.attnum, value,
-					  bound, limit);
-	}
-	PG_FINALLY();
-	{
-		writes_end(&writes);
-	}
-	PG_END_TRY();
+	WRITES_EXPECT(accounts->table, by_row_expects, &expected,
+				  set = run_add(accounts->table, &key, accounts->balance.attnum,
+								value, bound, limit));
 	return set;
 }
 
@@ -163,7 +154,6 @@ by_row_set(Ledger *ledger, Party *party, Numeric balance)
 							.account = &party->account,
 							.balance = balance,
 							.held = party->due_held};
-	Writes writes;
 	RowSet set;
 
 	values_set(data, 0, accounts->balance.attnum,
@@ -173,16 +163,8 @@ by_row_set(Ledger *ledger, Party *party, Numeric balance)
 	values_sort(data);
 	if (!ledger->guarded)
 		return run_update(accounts->table, &key, data);
-	writes_begin(&writes, accounts->table, by_row_expects, &expected);
-	PG_TRY();
-	{
-		set = run_update(accounts->table, &key, data);
-	}
-	PG_FINALLY();
-	{
-		writes_end(&writes);
-	}
-	PG_END_TRY();
+	WRITES_EXPECT(accounts->table, by_row_expects, &expected,
+				  set = run_update(accounts->table, &key, data));
 	return set;
 }
 

@@ -311,24 +311,15 @@ by_set_update(Ledger *ledger, Rows *rows)
 	ColumnValues result = {.ncolumns = data.ncolumns, .attnums = read};
 	ColumnValues *key = by_set_key(accounts);
 	ExpectedRows expected = {.ledger = ledger};
-	Writes writes;
 	RowSet set;
 
 	if (!ledger->guarded)
 		return run_rows_update(accounts->table, rows, key, &data, NULL, &result,
 							   NULL, NULL);
 	expected.once = ALLOC_ARRAY0(WrittenOnce, ledger->nparties);
-	writes_begin(&writes, accounts->table, by_set_expects, &expected);
-	PG_TRY();
-	{
-		set = run_rows_update(accounts->table, rows, key, &data, NULL, &result,
-							  NULL, NULL);
-	}
-	PG_FINALLY();
-	{
-		writes_end(&writes);
-	}
-	PG_END_TRY();
+	WRITES_EXPECT(accounts->table, by_set_expects, &expected,
+				  set = run_rows_update(accounts->table, rows, key, &data, NULL,
+										&result, NULL, NULL));
 	pfree(expected.once);
 	return set;
 }

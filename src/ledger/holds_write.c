@@ -168,7 +168,6 @@ holds_run(const HoldsWrite *write, bool deletes)
 {
 	const Target *table = write->holds->table;
 	ExpectedHolds expected = {.write = write, .deletes = deletes};
-	Writes writes;
 
 	Assert(write->n > 0);
 	if (!target_fires(table, OWN_HOLD_GUARD))
@@ -177,16 +176,7 @@ holds_run(const HoldsWrite *write, bool deletes)
 		return;
 	}
 	expected.expected = holds_expected_rows(write);
-	writes_begin(&writes, table, holds_expect, &expected);
-	PG_TRY();
-	{
-		write->run(write);
-	}
-	PG_FINALLY();
-	{
-		writes_end(&writes);
-	}
-	PG_END_TRY();
+	WRITES_EXPECT(table, holds_expect, &expected, write->run(write));
 	pfree(expected.expected);
 }
 

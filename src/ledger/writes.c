@@ -51,8 +51,8 @@
 static const Writes *writes_now = NULL;
 
 /*
- * Begin to expect what the next verb writes.  The caller calls writes_end() in
- * a PG_FINALLY block, and runs no other verb before.
+ * Begin to expect what the next verb writes.  WRITES_EXPECT() calls
+ * writes_end() in a PG_FINALLY block, and runs no other verb before.
  */
 void
 writes_begin(Writes *writes, const Target *table, WritesExpected expected,

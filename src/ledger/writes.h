@@ -46,7 +46,28 @@ typedef struct WrittenOnce
 
 /* For who writes */
 
-/* Begin to expect what the next verb writes; PG_FINALLY ends it. */
+/*
+ * Run the statement, which calls one verb, and expect meanwhile what it writes.
+ * An error ends the expectation, too.
+ */
+#define WRITES_EXPECT(table, expected, arg, statement)      \
+	do                                                      \
+	{                                                       \
+		Writes writes_;                                     \
+                                                            \
+		writes_begin(&writes_, (table), (expected), (arg)); \
+		PG_TRY();                                           \
+		{                                                   \
+			statement;                                      \
+		}                                                   \
+		PG_FINALLY();                                       \
+		{                                                   \
+			writes_end(&writes_);                           \
+		}                                                   \
+		PG_END_TRY();                                       \
+	} while (0)
+
+/* For WRITES_EXPECT() */
 extern void writes_begin(Writes *writes, const Target *table,
 						 WritesExpected expected, void *arg);
 extern void writes_end(const Writes *writes);
