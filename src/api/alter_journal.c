@@ -90,7 +90,7 @@ read_match(const JsonbValue *value)
 			error_rule_value(GUARD_MUST_MATCH);
 		names = lappend(names, json_string(&element));
 	}
-	return journal_rules_print_match(names);
+	return guard_arguments_print_names(names);
 }
 
 /* A value, which is not null, as the rule has it. */

@@ -307,7 +307,7 @@ read_must_match(ArrayType *array)
 			error_null_element("must_match");
 		names = lappend(names, NameStr(*DatumGetName(elements[i])));
 	}
-	return journal_rules_print_match(names);
+	return guard_arguments_print_names(names);
 }
 
 /* Read the rules, and check the columns that they name. */

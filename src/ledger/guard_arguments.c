@@ -259,6 +259,22 @@ append_guard_argument(StringInfo arguments, GuardKey key, const char *value)
 						 psprintf("%s=%s", guard_key_names[key], value)));
 }
 
+/* Names as a list of quoted names; NULL if there are none. */
+char *
+guard_arguments_print_names(List *names)
+{
+	StringInfoData list;
+	ListCell *lc;
+
+	if (names == NIL)
+		return NULL;
+	initStringInfo(&list);
+	foreach(lc, names)
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+						 quote_identifier(lfirst(lc)));
+	return list.data;
+}
+
 /* A table's name, quoted and schema-qualified. */
 const char *
 guard_arguments_table(Relation rel)

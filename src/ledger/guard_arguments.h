@@ -89,6 +89,8 @@ extern char *guard_arguments_change(const Guard *guard,
 									const GuardRules *rules);
 /* Those of the journal's own guard that name accounts; empty if none do. */
 extern char *guard_arguments_of(const Target *journal);
+/* Names as a list of quoted names; NULL if there are none. */
+extern char *guard_arguments_print_names(List *names);
 /* A table's name, quoted and schema-qualified. */
 extern const char *guard_arguments_table(Relation rel);
 /* A column's name, not quoted. */

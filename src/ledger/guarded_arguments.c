@@ -78,20 +78,6 @@ guarded_arguments_read(const Trigger *trigger, Relation rel,
 	guard->journal = lsecond(names);
 }
 
-/* Names as a list of quoted names. */
-char *
-guarded_arguments_print_names(List *names)
-{
-	StringInfoData list;
-	ListCell *lc;
-
-	initStringInfo(&list);
-	foreach(lc, names)
-		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
-						 quote_identifier(lfirst(lc)));
-	return list.data;
-}
-
 /* Return true if both lists have the same names in the same order. */
 bool
 guarded_arguments_same_names(List *a, List *b)

@@ -37,8 +37,6 @@ extern bool guarded_arguments_names_journal(const BalanceGuard *guard,
 
 /* Lists of names */
 
-/* Names as a list of quoted names. */
-extern char *guarded_arguments_print_names(List *names);
 /* Return true if both lists have the same names in the same order. */
 extern bool guarded_arguments_same_names(List *a, List *b);
 /* Return true if the name is one of the list. */

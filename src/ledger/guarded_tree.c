@@ -331,13 +331,14 @@ check_has_columns(const GuardedNames *names)
 static char *
 balance_guard_arguments(const GuardedNames *names)
 {
-	return psprintf(
-		"%s, %s, %s",
-		quote_literal_cstr(
-			psprintf("journal=%s", qualified_name(names->journal))),
-		quote_literal_cstr(psprintf("id_column=%s", names->id_column)),
-		quote_literal_cstr(psprintf("columns=%s", guarded_arguments_print_names(
-													  names->columns))));
+	return psprintf("%s, %s, %s",
+					quote_literal_cstr(
+						psprintf("journal=%s", qualified_name(names->journal))),
+					quote_literal_cstr(
+						psprintf("id_column=%s", names->id_column)),
+					quote_literal_cstr(
+						psprintf("columns=%s",
+								 guard_arguments_print_names(names->columns))));
 }
 
 /* Guard the rows of a table of accounts, unless it is. */

@@ -145,14 +145,6 @@ holds_error_gone(const Journal *journal, const char *name)
 														GUARD_HOLDS))))));
 }
 
-/* Return true if an integer of the one type can be one of the other. */
-static bool
-holds_are_integers(Oid a, Oid b)
-{
-	return (a == INT2OID || a == INT4OID || a == INT8OID) &&
-		   (b == INT2OID || b == INT4OID || b == INT8OID);
-}
-
 /* Return true if the column, which is of a base type, has a type that suits. */
 static bool
 holds_type_suits(const Holds *holds, HoldsColumn column, Oid wanted)
@@ -163,7 +155,7 @@ holds_type_suits(const Holds *holds, HoldsColumn column, Oid wanted)
 	if (OidIsValid(holds_columns[column].type))
 		return type == wanted &&
 			   !columns_has_length(holds->table, holds->columns[column]);
-	return type == wanted || holds_are_integers(type, wanted) ||
+	return type == wanted || (ids_is_integer(type) && ids_is_integer(wanted)) ||
 		   IsBinaryCoercible(type, wanted);
 }
 

@@ -81,13 +81,6 @@ journal_check_id_collation(const Journal *journal, JournalColumn column,
 						   "equal in it may differ in the other.")));
 }
 
-/* Return true for the types of integers, which the journal may mix. */
-static bool
-journal_is_integer(Oid type)
-{
-	return type == INT2OID || type == INT4OID || type == INT8OID;
-}
-
 /* Check that a column can hold the accounts' ids. */
 static void
 journal_check_id_column(const Journal *journal, JournalColumn column,
@@ -97,7 +90,7 @@ journal_check_id_column(const Journal *journal, JournalColumn column,
 	Oid id_base = accounts->id.type;
 	Oid id_type = target_column(accounts->table, accounts->id.attnum)->atttypid;
 
-	if (journal_is_integer(type) && journal_is_integer(id_base))
+	if (ids_is_integer(type) && ids_is_integer(id_base))
 		return;
 	if ((type != id_base && !IsBinaryCoercible(id_base, type)) ||
 		columns_type(journal->table, journal->columns[column], 0)->eq_opr !=
@@ -180,8 +173,8 @@ journal_convert_id(const Journal *journal, JournalColumn column, Oid type,
 	int64 number;
 
 	Assert(column == JOURNAL_FROM_ID || column == JOURNAL_TO_ID);
-	if (type == column_type || !journal_is_integer(type) ||
-		!journal_is_integer(column_type))
+	if (type == column_type || !ids_is_integer(type) ||
+		!ids_is_integer(column_type))
 		return ids_convert(type, column_type, id);
 	number = DatumGetInt64(ids_convert(type, INT8OID, id));
 	if (!journal_integer_to_column(journal, column, number, &value))

@@ -311,7 +311,7 @@ integer_check(Journal *journal, JournalColumn column)
 {
 	Oid type = journal->types[column];
 
-	if (type != INT2OID && type != INT4OID && type != INT8OID)
+	if (!ids_is_integer(type))
 		journal_column_error_type(journal, column,
 								  "smallint, integer or bigint");
 }

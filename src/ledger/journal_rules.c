@@ -314,22 +314,6 @@ journal_rules_opening(const Journal *journal)
  * ----------
  */
 
-/* Names as a list of quoted names; NULL if there are none. */
-char *
-journal_rules_print_match(List *names)
-{
-	StringInfoData list;
-	ListCell *lc;
-
-	if (names == NIL)
-		return NULL;
-	initStringInfo(&list);
-	foreach(lc, names)
-		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
-						 quote_identifier(lfirst(lc)));
-	return list.data;
-}
-
 /* Report an error unless each account can begin with that balance. */
 void
 journal_rules_check_opening(Numeric opening)

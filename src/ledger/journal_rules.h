@@ -27,8 +27,6 @@ extern Numeric journal_rules_opening(const Journal *journal);
 
 /* Rules that are given: values as a guard's arguments have them */
 
-/* The names of columns that must match; NULL if there are none. */
-extern char *journal_rules_print_match(List *names);
 /* Report an error unless a balance to begin with is finite. */
 extern void journal_rules_check_opening(Numeric opening);
 /* The balance to begin with, which is checked. */

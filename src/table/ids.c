@@ -265,6 +265,13 @@ ids_from_text(Oid type, char *text)
 	return id;
 }
 
+/* Return true for the types of integers, which tables that refer to ids may mix. */
+bool
+ids_is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
 /*
  * An id as a value of the id column's base type: as it is if the types agree,
  * else by its text form, so that ids from drivers that send text work.

@@ -39,6 +39,8 @@ extern ArrayType *ids_make_array(const IdColumn *id, Datum *ids, int nids);
 
 /* Converting ids */
 
+/* True for the types of integers, which tables that refer to ids may mix. */
+extern bool ids_is_integer(Oid type);
 /* An id of type "from" as a value of type "to". */
 extern Datum ids_convert(Oid from, Oid to, Datum id);
 /* True for the types that keep all that an id's text says. */
