@@ -2,7 +2,7 @@
  *
  * ledger_private.h
  *	  What the parts of the engine share: ledger.c, ask.c, apply.c,
- *	  reversals.c, settle.c, by_row.c, by_set.c and told.c.
+ *	  reversals.c, settle.c, settle_write.c, by_row.c, by_set.c and told.c.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -256,6 +256,9 @@ extern TransferStatus settle_check_expiry(const Ledger *ledger,
 pg_noreturn extern void settle_raise(const Ledger *ledger,
 									 const Transfer *transfer,
 									 TransferStatus status);
+
+/* settle_write.c */
+
 /* Let a payer's holds that have expired go; false if there is none to let go. */
 extern bool settle_lapse(Ledger *ledger, Party *payer,
 						 const ColumnValues *columns);
