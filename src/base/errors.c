@@ -73,6 +73,14 @@ error_not_trigger(const char *function)
 					function)));
 }
 
+/* Report that a trigger fires at another time than its function can be of use. */
+void
+error_trigger_event(const char *trigger, const char *event)
+{
+	ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					errmsg("trigger \"%s\" must be %s", trigger, event)));
+}
+
 /* ----------
  * Tables, columns and types
  * ----------

@@ -44,6 +44,9 @@ pg_noreturn extern void error_element_count(const char *argument, int nelements,
 pg_noreturn extern void error_needs_journal(const char *argument);
 /* A trigger function was called in another way. */
 pg_noreturn extern void error_not_trigger(const char *function);
+/* A trigger must fire at such events instead. */
+pg_noreturn extern void error_trigger_event(const char *trigger,
+											const char *event);
 
 /* Tables, columns and types */
 

@@ -42,6 +42,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/compat.h"
+#include "base/errors.h"
 #include "ledger/guarded.h"
 #include "ledger/guarded_arguments.h"
 #include "ledger/writes.h"
@@ -470,11 +471,8 @@ guarded_check_account(TriggerData *trigger, FmgrInfo *flinfo)
 		error_guarded_truncate(rel);
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_AFTER(trigger->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" must be AFTER ... FOR EACH ROW, or "
-						"BEFORE TRUNCATE",
-						trigger->tg_trigger->tgname)));
+		error_trigger_event(trigger->tg_trigger->tgname,
+							"AFTER ... FOR EACH ROW, or BEFORE TRUNCATE");
 	fired = get_fired_guard(trigger, flinfo);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		check_updated(fired, rel, trigger->tg_trigtuple, trigger->tg_newtuple);
@@ -504,10 +502,8 @@ guarded_check_entry(const TriggerData *trigger)
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("trigger \"%s\" must be AFTER INSERT ... FOR "
-							   "EACH ROW",
-							   trigger->tg_trigger->tgname)));
+		error_trigger_event(trigger->tg_trigger->tgname,
+							"AFTER INSERT ... FOR EACH ROW");
 	writer = writes_judge(&row);
 	if (writer == WRITTEN_OVER)
 		error_written_over(row.rel);
@@ -549,11 +545,8 @@ guarded_check_hold(const TriggerData *trigger)
 	if (TRIGGER_FIRED_BY_TRUNCATE(event))
 		error_guarded_hold(row.rel);
 	if (!TRIGGER_FIRED_FOR_ROW(event) || !TRIGGER_FIRED_AFTER(event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" must be AFTER ... FOR EACH ROW, or "
-						"BEFORE TRUNCATE",
-						trigger->tg_trigger->tgname)));
+		error_trigger_event(trigger->tg_trigger->tgname,
+							"AFTER ... FOR EACH ROW, or BEFORE TRUNCATE");
 	if (TRIGGER_FIRED_BY_INSERT(event))
 		row.after = trigger->tg_trigtuple;
 	else
