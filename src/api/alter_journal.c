@@ -14,6 +14,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
@@ -416,8 +417,15 @@ alter_journal(PG_FUNCTION_ARGS)
 	arguments_require(fcinfo, ARG_JOURNAL, "journal");
 	arguments_require(fcinfo, ARG_RULES, "rules");
 	read_given_rules(PG_GETARG_JSONB_P(ARG_RULES), &given);
-	journal_open(&journal, PG_GETARG_OID(ARG_JOURNAL), AccessShareLock);
 	check_owner(PG_GETARG_OID(ARG_JOURNAL));
+
+	/*
+	 * Calls for one journal come one after the other.  If both had the journal
+	 * open, the one that has locked the accounts could not lock the journal
+	 * against all others, who wait for the accounts.  Transfers do not wait.
+	 */
+	LockRelationOid(PG_GETARG_OID(ARG_JOURNAL), ShareUpdateExclusiveLock);
+	journal_open(&journal, PG_GETARG_OID(ARG_JOURNAL), AccessShareLock);
 	journal_check_is_whole(&journal);
 	/* What is guarded follows the rules. */
 	given.begin |= !given.end && guarded_entries(&journal);
