@@ -16,7 +16,11 @@ PGFILEDESC = "racefree - get_or_create, update_or_create and transfer without ra
 
 EXTENSION = racefree
 DATA = $(sort $(wildcard racefree--*.sql))
-DOCS = $(wildcard README.md CHANGELOG.md doc/*.md doc/*/*.md)
+DOCS = $(wildcard README.md CHANGELOG.md)
+# PGXS would install these into one folder, where no link of a page to another
+# one leads anywhere.
+PAGES = $(wildcard CONTRIBUTING.md LICENSE doc/*.md doc/*/*.md bench/*.md \
+	bench/results/*.md bench/results/*.svg clients/*/README.md examples/*.sql)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=racefree
@@ -53,6 +57,25 @@ include $(PGXS)
 
 # Not among the documents of all extensions.
 docmoduledir := racefree
+
+# Without DOCS, a package has documents of its own.
+ifneq ($(DOCS),)
+install: install-pages
+uninstall: uninstall-pages
+endif
+
+pages_folder = $(DESTDIR)$(docdir)/$(docmoduledir)
+
+install-pages: installdirs
+	for page in $(PAGES); do \
+		$(MKDIR_P) "$(pages_folder)/$$(dirname $$page)" && \
+		$(INSTALL_DATA) "$$page" "$(pages_folder)/$$page" || exit; \
+	done
+
+uninstall-pages:
+	cd "$(pages_folder)" && rm -f $(PAGES)
+
+.PHONY: install-pages uninstall-pages
 
 # PGXS knows nothing about our headers.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h)

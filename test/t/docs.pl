@@ -357,10 +357,15 @@ for my $page (@linking)
 cmp_ok(scalar(my @lines = split /^/, slurp_file('README.md')),
 	'<=', $longest_readme, "README.md has no more than $longest_readme lines");
 
-# Installed, they are in one folder.
-my %names;
-push @{ $names{ $_ =~ s,.*/,,r } }, $_ for @pages;
-is_deeply([ grep { @$_ > 1 } values %names ], [], 'no two pages have one name');
+# Where these were installed from this checkout.  Packages have their own way.
+SKIP:
+{
+	my $installed = `pg_config --docdir` =~ s/\s+\z//r . '/racefree';
+
+	skip 'the documents are not installed', 1 unless -e "$installed/README.md";
+	is_deeply([ grep { !-e "$installed/$_" } @pages, glob 'bench/results/*.svg' ],
+		[], 'pages are installed so that their links lead somewhere');
+}
 
 for my $page (grep { m,^doc/, } @pages)
 {
