@@ -36,6 +36,7 @@ use Fuzz::World;
 my @functions = qw(
   get_or_create update_or_create get_or_create_many update_or_create_many
   lock_keys lock_rows key_guard transfer reverse_transfer transfer_many
+  hold_transfer post_transfer void_transfer expire_holds
   create_journal alter_journal guard_journal balance_at verify_journal);
 
 my $seconds = $ENV{FUZZ_SECONDS} || 60;

@@ -190,9 +190,12 @@ sub a_call
 		\&lock_rows, \&guarded);
 	my @money = (\&transfer, \&transfer, \&transfer_many, \&transfer_many);
 	my @books = (\&reverse_transfer, \&reverse_transfer, \&journal_calls);
+	my @holds = ((\&hold_transfer) x 5, (\&settle_hold) x 4, \&expire_holds);
 
 	push @kinds, @money, @money if $world->{accounts};
 	push @kinds, @books if $world->{journal};
+	# Without that rule, they are refused.
+	push @kinds, @holds if $world->{journal} && ($world->{journal}{holds} || chance(0.05));
 	return pick(@kinds)->($world);
 }
 
@@ -203,7 +206,10 @@ sub race
 	my $makers = pick(
 		[ \&upsert ], [ \&upsert, \&upsert_many ], [ \&lock_keys ],
 		$world->{accounts} ? [ \&transfer, \&transfer_many ] : (),
-		$world->{journal} ? [ \&transfer, \&reverse_transfer ] : ());
+		$world->{journal} ? [ \&transfer, \&reverse_transfer ] : (),
+		$world->{journal} && $world->{journal}{holds}
+		? [ \&transfer, \&hold_transfer, \&settle_hold, \&expire_holds ]
+		: ());
 	my $call = pick(@$makers)->($world);
 	my $same = chance(0.5);
 
@@ -689,6 +695,8 @@ sub transfer_many
 		}
 		push @options, 'entry_ids => ARRAY[' . join(', ', @entries) . ']::bigint[]';
 	}
+	push @options, kinds($world, \@from, \@to, \@amounts)
+	  if $world->{journal} && $world->{journal}{holds} && chance(0.5) && !grep { /entry_ids/ } @options;
 	push @options, columns_option($world, scalar @from);
 	push @options, 'id_column => ' . literal($column) if $column;
 	push @options, 'request_ids => ARRAY[' . join(', ', map { literal($_) } @requests) . ']::text[]'
@@ -757,6 +765,119 @@ sub reverse_transfer
 		sql => "SELECT $moved FROM public.reverse_transfer(NULL::f.a, 'f.j', ($entry)::bigint"
 		  . reversal_options($world, $request) . ')'
 	};
+}
+
+# ---------------------------------------------------------------------------
+# Holds
+
+# Mostly a time that does not come.
+sub expiry
+{
+	return pick("'infinity'", "'2100-01-01'", "now() + '1 hour'", "clock_timestamp() + '5 ms'",
+		chance(0.2) ? pick("'2000-01-01'", 'now()', "'-infinity'") : 'NULL');
+}
+
+# The id of a hold that there may be, open or not.
+sub hold_id
+{
+	my ($world) = @_;
+	my $n = int(rand(3));
+
+	return pick('NULL', '999', '-1', '1') if chance(0.05) || !$world->{journal}{holds};
+	my $any = "(SELECT coalesce(min(id), 1) + $n FROM f.j)";
+	return $any if chance(0.2);
+	return "coalesce((SELECT entry_id FROM f.j_holds ORDER BY entry_id OFFSET $n LIMIT 1), $any)";
+}
+
+sub hold_transfer
+{
+	my ($world) = @_;
+	my $column = id_column($world);
+	my $request = request($world);
+	my ($from, $to) = map { literal(account($world, $column)) } 1 .. 2;
+	my @options = grep { !/journal|max_balance/ } money_options($world);
+
+	push @options, columns_option($world);
+	push @options, 'expires_at => ' . expiry() if chance(0.6);
+	push @options, 'id_column => ' . literal($column) if $column;
+	push @options, 'request_id => ' . literal($request) if defined $request;
+	return {
+		kind => 'call',
+		fn => 'hold_transfer',
+		request => [$request],
+		repeat => defined $request,
+		sql => "SELECT $moved FROM public.hold_transfer(NULL::f.a, $from, $to, "
+		  . amount() . ", 'f.j'" . join('', map { ", $_" } @options) . ')'
+	};
+}
+
+# Post it or void it.
+sub settle_hold
+{
+	my ($world) = @_;
+	my $column = id_column($world);
+	my $request = request($world);
+	my $fn = pick('post_transfer', 'post_transfer', 'void_transfer');
+	my $keep = $fn eq 'post_transfer' ? qr/_balance|details/ : qr/balance_column|details/;
+	my @options = grep { /$keep/ } money_options($world);
+
+	push @options, columns_option($world);
+	push @options, 'amount => ' . amount() if $fn eq 'post_transfer' && chance(0.5);
+	push @options, 'final => ' . pick('true', 'false', 'NULL') if $fn eq 'post_transfer' && chance(0.5);
+	push @options, 'beyond => ' . pick('true', 'false', 'NULL') if $fn eq 'post_transfer' && chance(0.3);
+	push @options, 'id_column => ' . literal($column) if $column;
+	push @options, 'request_id => ' . literal($request) if defined $request;
+	return {
+		kind => 'call',
+		fn => $fn,
+		request => [$request],
+		sql => "SELECT $moved FROM public.$fn(NULL::f.a, 'f.j', (" . hold_id($world) . ')::bigint'
+		  . join('', map { ", $_" } @options) . ')'
+	};
+}
+
+sub expire_holds
+{
+	my ($world) = @_;
+	my $column = id_column($world);
+	my @options = columns_option($world);
+
+	push @options, 'max_count => ' . pick(1, 2, 1000, 0, 'NULL') if chance(0.3);
+	push @options, 'id_column => ' . literal($column) if $column;
+	return {
+		kind => 'call',
+		fn => 'expire_holds',
+		sql => "SELECT 'done ' || public.expire_holds(NULL::f.a, 'f.j'" . join('', map { ", $_" } @options) . ')'
+	};
+}
+
+# The arguments that make some of a batch holds, or settle them.
+sub kinds
+{
+	my ($world, $from, $to, $amounts) = @_;
+	my (@kinds, @entries, @expires, @final, @beyond);
+
+	for my $i (0 .. $#$from)
+	{
+		my $kind = pick('NULL', "'transfer'", "'hold'", "'hold'", "'post'", "'void'");
+		my $settles = $kind =~ /post|void/;
+
+		$kind = "'x'" if chance(0.01);
+		push @kinds, $kind;
+		push @entries, $settles ? hold_id($world) : 'NULL';
+		push @expires, $kind =~ /hold/ ? expiry() : 'NULL';
+		push @final, pick('NULL', 'true', 'false');
+		push @beyond, pick('NULL', 'NULL', 'true', 'false');
+		next unless $settles;
+		($from->[$i], $to->[$i]) = (undef, undef) if chance(0.98);
+		$amounts->[$i] = 'NULL' if $kind =~ /void/ ? chance(0.98) : chance(0.5);
+	}
+	return (
+		'kinds => ARRAY[' . join(', ', @kinds) . ']::text[]',
+		'entry_ids => ARRAY[' . join(', ', @entries) . ']::bigint[]',
+		'expires_at => ARRAY[' . join(', ', @expires) . ']::timestamptz[]',
+		'final => ARRAY[' . join(', ', @final) . ']::boolean[]',
+		'beyond => ARRAY[' . join(', ', @beyond) . ']::boolean[]');
 }
 
 # Rules for alter_journal(): mostly ones that a journal can have.

@@ -156,9 +156,12 @@ END $$',
 BEGIN
 	RETURN CASE WHEN hashtext(NEW::text) % 3 <> 0 THEN NEW END;
 END $$',
+		# Planned each time: what the server keeps of the row's type is of no use
+		# after ALTER TABLE in the same transaction.
 		'CREATE FUNCTION f.rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	RETURN jsonb_populate_record(NEW, TG_ARGV[0]::jsonb);
+	EXECUTE \'SELECT (jsonb_populate_record($1, $2)).*\' INTO NEW USING NEW, TG_ARGV[0]::jsonb;
+	RETURN NEW;
 END $$',
 		'CREATE FUNCTION f.recurse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -452,10 +455,11 @@ sub accounts
 	$a->{money} = $money;
 	$a->{form} = $form;
 	make_type($world, $_) for $type, $money;
+	my $held = 'held ' . ($money eq 'f.positive' ? 'numeric' : $money) . ' NOT NULL DEFAULT 0';
 	my @columns = (
 		'id ' . Fuzz::Types::sql_name($type) . ($form eq 'plain' && chance(0.9) ? ' PRIMARY KEY' : ''),
 		'code text', "balance $money", 'currency text', 'frozen boolean',
-		'opening numeric', 'dropped text');
+		'opening numeric', 'dropped text', $held);
 	push @columns, 'twice numeric GENERATED ALWAYS AS (balance::numeric * 2) STORED'
 	  if chance(0.1) && $money ne 'money';
 	push @columns, 'CHECK (balance::numeric <= 100000)' if chance(0.2);
@@ -568,6 +572,8 @@ sub journal
 			"max_balance_column => 'opening'", "min_balance_column => 'opening'");
 		# What transfers do must be told from what all else does.
 		push @arguments, 'guarded => true' if chance(0.2);
+		$j->{holds} = chance(0.5);
+		push @arguments, "held_column => 'held'" if $j->{holds};
 		setup($world,
 			'SELECT public.create_journal(' . join(', ', @arguments) . ')');
 		setup($world, 'CREATE TABLE f.j1 PARTITION OF f.j DEFAULT',
@@ -626,6 +632,7 @@ sub journal
 	}
 	$j->{has} = { map { $_ => 1 } @{ $j->{columns} } };
 	push @{ $world->{tables} }, 'f.j';
+	push @{ $world->{tables} }, 'f.j_holds' if $j->{holds};
 
 	# Columns that only calls give values for.
 	my %own = (
@@ -637,13 +644,22 @@ sub journal
 	setup($world, map { "ALTER TABLE f.j ADD $_ $own{$_}" } @{ $j->{own} });
 
 	# Every transfer of the case is booked here, so the entries explain the
-	# balances.
+	# balances, and the open holds what is held of them.
+	my $moves = $j->{holds} ? " AND kind NOT IN ('hold', 'void', 'expiry')" : '';
 	push @{ $world->{problems} },
 	  [ 'EXISTS (SELECT FROM f.a AS a WHERE balance::numeric - opening IS DISTINCT FROM'
-		  . ' coalesce((SELECT sum(amount::numeric) FROM f.j WHERE to_id = a.' . $by . '), 0)'
-		  . ' - coalesce((SELECT sum(amount::numeric) FROM f.j WHERE from_id = a.' . $by . '), 0)'
+		  . " coalesce((SELECT sum(amount::numeric) FROM f.j WHERE to_id = a.$by$moves), 0)"
+		  . " - coalesce((SELECT sum(amount::numeric) FROM f.j WHERE from_id = a.$by$moves), 0)"
 		  . ' AND balance IS NOT NULL)',
 		'the entries do not explain the balances' ];
+	push @{ $world->{problems} },
+	  [ 'EXISTS (SELECT FROM f.a AS a WHERE held::numeric IS DISTINCT FROM'
+		  . ' coalesce((SELECT sum(amount) FROM f.j_holds WHERE from_id = a.' . $by . '), 0))',
+		'the open holds do not explain what is held' ],
+	  [ "EXISTS (SELECT FROM f.j_holds AS o WHERE amount <= 0 OR amount <> (SELECT amount FROM f.j WHERE id = o.entry_id AND kind = 'hold')"
+		  . ' - coalesce((SELECT sum(amount) FROM f.j WHERE settles = o.entry_id), 0))',
+		'the entries do not explain what is left of a hold' ]
+	  if $j->{holds};
 	push @{ $world->{problems} },
 	  [ 'EXISTS (SELECT FROM f.j WHERE request_id IS NOT NULL GROUP BY request_id HAVING count(*) > 1)',
 		'a request was booked twice' ]
@@ -654,10 +670,11 @@ sub journal
 		'more was reversed than moved' ]
 	  if $j->{has}{reverses} && $j->{has}{id};
 	push @{ $world->{problems} },
-	  [ 'EXISTS (SELECT FROM f.a JOIN f.j ON a.' . $by . ' IN (j.from_id, j.to_id) WHERE a.frozen)',
+	  [ "EXISTS (SELECT FROM f.a JOIN f.j ON a.$by = j.from_id OR (a.$by = j.to_id$moves) WHERE a.frozen)",
 		'an entry names a frozen account' ]
 	  if $a->{frozen};
 	setup($world, 'GRANT SELECT ON f.j TO fuzz_columns');
+	setup($world, 'GRANT DELETE ON f.j_holds TO fuzz_writer, fuzz_tenant') if $j->{holds};
 	return $j;
 }
 
