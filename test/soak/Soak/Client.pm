@@ -217,7 +217,11 @@ sub alone
 	{
 		$self->believe($call, $result);
 	}
-	elsif ($result->{state} eq 'gone' || $passes{ $result->{state} } && chance(0.5))
+	elsif ($result->{state} eq 'gone')
+	{
+		$self->ask_again($call);
+	}
+	elsif ($passes{ $result->{state} } && ($call->{may_be_booked} || chance(0.5)))
 	{
 		push @{ $self->{pending} }, $call if $call->{requests};
 	}
@@ -270,7 +274,7 @@ sub transaction
 	# Without its BEGIN, if that was canceled, each call was committed.
 	if (!@results || $results[0]{state} ne '00000')
 	{
-		push @{ $self->{pending} }, grep { $_ && $_->{requests} } @calls;
+		$self->ask_again(grep { $_ } @calls);
 		return;
 	}
 	my %undone = map { ($_ => 1) } @undone;
@@ -280,7 +284,7 @@ sub transaction
 	{
 		# Finished now, if it was not; how is seen when it is asked for again.
 		$self->connect if $failed && !$self->finish_prepared;
-		push @{ $self->{pending} }, grep { $_ && $_->{requests} } @calls;
+		$self->ask_again(grep { $_ } @calls);
 	}
 	elsif ($failed || $end ne 'COMMIT')
 	{
@@ -350,6 +354,19 @@ sub believe
 		{
 			$self->tell('request', $call->{journal}, @fields);
 		}
+	}
+	return;
+}
+
+# What may have been committed: only a result, or a refusal, tells.
+sub ask_again
+{
+	my ($self, @calls) = @_;
+
+	for my $call (grep { $_->{requests} } @calls)
+	{
+		$call->{may_be_booked} = 1;
+		push @{ $self->{pending} }, $call;
 	}
 	return;
 }
