@@ -263,7 +263,10 @@ sub transaction
 		next if $call->{role};
 		my $undo = chance(0.2);
 
-		push @statements, $undo ? ('SAVEPOINT s', $call->{sql}, 'ROLLBACK TO s') : $call->{sql};
+		# Of its own name: if it cannot be set, nothing else is gone back to.
+		my $mark = 's' . @statements;
+
+		push @statements, $undo ? ("SAVEPOINT $mark", $call->{sql}, "ROLLBACK TO $mark") : $call->{sql};
 		push @calls, $undo ? (undef, $call, undef) : $call;
 		push @{ $undo ? \@undone : \@kept }, $#calls - ($undo ? 1 : 0);
 	}
