@@ -82,14 +82,4 @@ SELECT replayed FROM transfer(NULL::acct, 1, 2, 1, journal => 'own', request_id 
 SELECT replayed FROM transfer(NULL::acct, 1, 2, 1, journal => 'own', request_id => 7::bigint);
 SELECT status FROM transfer_many(NULL::acct, '{1,1}'::integer[], '{2,2}', '{1,1}', ARRAY[7, 8], journal => 'own');
 
--- An amount's type is numeric: what is no number, or not exact, needs a cast.
-SELECT amount FROM transfer(NULL::acct, 1, 2, 1::smallint);
-SELECT amount FROM transfer(NULL::acct, 1, 2, '1.5');
-\set VERBOSITY sqlstate
-SELECT amount FROM transfer(NULL::acct, 1, 2, 1.5::double precision);
-SELECT amount FROM transfer_many(NULL::acct, '{1}'::integer[], '{2}', '{1}'::text[]);
-\set VERBOSITY default
-SELECT amount FROM transfer(NULL::acct, 1, 2, 1.5::double precision::numeric);
-SELECT amount FROM transfer_many(NULL::acct, '{1}'::integer[], '{2}', '{1}'::text[]::numeric[]);
-
 DROP SCHEMA rc CASCADE;
