@@ -71,6 +71,16 @@
 #define function_reads_any_type(oid) false
 #endif
 
+/* PostgreSQL 17 can be given the memory for what reads JSON. */
+#if PG_VERSION_NUM >= 170000
+#define json_lexer(text, length, encoding) \
+	makeJsonLexContextCstringLen(NULL, text, length, encoding, false)
+#else
+#define json_lexer(text, length, encoding)                                   \
+	makeJsonLexContextCstringLen(unconstify(char *, text), length, encoding, \
+								 false)
+#endif
+
 /*
  * A place where tests hold a session, in servers that have injection points:
  * PostgreSQL 17 and later, if built with --enable-injection-points.  Elsewhere

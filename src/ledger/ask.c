@@ -18,6 +18,7 @@
 
 #include "ledger/ledger_private.h"
 #include "ledger/own_columns.h"
+#include "table/json.h"
 
 /* ----------
  * Values that transfers share
@@ -443,7 +444,7 @@ ask_take_columns(Ledger *ledger, Jsonb **objects)
 
 	if (objects == NULL)
 		return;
-	ask_begin(ledger, &progress, WORK_COLUMNS);
+	ask_begin(ledger, &progress, WORK_JSON);
 	for (int i = 0; i < n; i++)
 	{
 		Transfer *transfer = &ledger->transfers[i];
@@ -461,6 +462,38 @@ ask_take_columns(Ledger *ledger, Jsonb **objects)
 			last = objects[i];
 		}
 		transfer->asked.columns = columns;
+	}
+	ask_end(ledger, &progress);
+}
+
+/*
+ * The details, which may be JSON of any kind.  As above, an error in what
+ * transfers share is not one of theirs.
+ */
+static void
+ask_take_details(Ledger *ledger, Jsonb **details)
+{
+	int n = ledger->ntransfers;
+	const Jsonb *last = NULL;
+	Progress progress;
+
+	if (details == NULL)
+		return;
+	ask_begin(ledger, &progress, WORK_JSON);
+	for (int i = 0; i < n; i++)
+	{
+		Transfer *transfer = &ledger->transfers[i];
+		bool shared = i + 1 < n && details[i] == details[i + 1];
+
+		if (details[i] == NULL || transfer->fate != TRANSFER_OK)
+			continue;
+		if (details[i] != last)
+		{
+			ask_go_on(ledger, &progress, shared ? PROGRESS_NONE : i);
+			json_check_encoded_once(details[i], "details");
+			last = details[i];
+		}
+		transfer->asked.details = details[i];
 	}
 	ask_end(ledger, &progress);
 }
@@ -497,8 +530,6 @@ ledger_ask(Ledger *ledger, const LedgerInput *input)
 
 		if (!input->amounts.nulls[i])
 			asked->amount = DatumGetNumeric(input->amounts.values[i]);
-		if (input->details != NULL)
-			asked->details = input->details[i];
 	}
 	ask_take_requests(ledger, &input->request_ids);
 	ask_take_chains(ledger, &input->chains);
@@ -507,5 +538,6 @@ ledger_ask(Ledger *ledger, const LedgerInput *input)
 	ask_take_holds(ledger, &input->entry_ids);
 	if (ledger->journal != NULL)
 		ask_set_journal_ids(ledger);
+	ask_take_details(ledger, input->details);
 	ask_take_columns(ledger, input->columns);
 }

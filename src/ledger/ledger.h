@@ -52,7 +52,7 @@ typedef enum LedgerWorkKind
 	WORK_OTHER, /* the call as a whole */
 	WORK_ID,
 	WORK_REQUEST_ID,
-	WORK_COLUMNS,
+	WORK_JSON, /* details, and values for the journal's own columns */
 	WORK_RUN
 } LedgerWorkKind;
 

@@ -102,7 +102,7 @@ refusals_is_refusal(const Refusals *refusals, const ErrorData *error)
 {
 	if (refusals->work.kind == WORK_OTHER)
 		return false;
-	if (refusals->work.kind == WORK_COLUMNS && refusals->work.transfer < 0)
+	if (refusals->work.kind == WORK_JSON && refusals->work.transfer < 0)
 		return false;
 	if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
 		return refusals->policies;
@@ -230,7 +230,7 @@ refusals_note_known(Refusals *refusals, const ErrorData *error)
 		case WORK_REQUEST_ID:
 			refusals_note(refusals, i, TRANSFER_REQUEST_ID_INVALID, error);
 			return true;
-		case WORK_COLUMNS:
+		case WORK_JSON:
 			refusals_note(refusals, i, TRANSFER_REFUSED, error);
 			return true;
 		default:

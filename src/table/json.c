@@ -19,12 +19,15 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
 #include "table/columns.h"
 #include "table/json.h"
 
@@ -187,16 +190,47 @@ json_populate(const Target *target, Jsonb *object)
 	return row;
 }
 
-/* Return true if the string seems to hold a JSON object or array. */
+/*
+ * Return true if the value is a string that holds a JSON object or array, which
+ * is what becomes of either when it is encoded twice.  A string that only begins
+ * like one is text.
+ */
 static bool
-json_string_holds_json(const JsonbValue *string)
+json_is_encoded_twice(const JsonbValue *value)
 {
-	const char *c = string->val.string.val;
-	const char *end = c + string->val.string.len;
+	const char *c;
+	const char *end;
 
+	if (value->type != jbvString)
+		return false;
+	c = value->val.string.val;
+	end = c + value->val.string.len;
 	while (c < end && (*c == ' ' || *c == '\t' || *c == '\n' || *c == '\r'))
 		c++;
-	return c < end && (*c == '{' || *c == '[');
+	if (c == end || (*c != '{' && *c != '['))
+		return false;
+	return pg_parse_json(json_lexer(c, end - c, GetDatabaseEncoding()),
+						 &nullSemAction) == JSON_SUCCESS;
+}
+
+/*
+ * Report an error if JSON that may be of any kind was encoded twice: it would be
+ * stored as a string, of which no field can be asked for.
+ */
+void
+json_check_encoded_once(Jsonb *json, const char *argument)
+{
+	JsonbValue scalar;
+
+	if (JsonbExtractScalar(&json->root, &scalar) &&
+		json_is_encoded_twice(&scalar))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must not be a string that holds JSON",
+						argument),
+				 json_errdetail_found_value(&scalar),
+				 errhint("Give the object or array itself.  A string that is "
+						 "meant to hold JSON can be given in an object.")));
 }
 
 /* Add a detail that says what kind of JSON an element or field is. */
@@ -208,7 +242,7 @@ json_errdetail_found_value(JsonbValue *value)
 	if (value->type == jbvBinary &&
 		JsonbExtractScalar(value->val.binary.data, &scalar))
 		value = &scalar;
-	if (value->type == jbvString && json_string_holds_json(value))
+	if (json_is_encoded_twice(value))
 		return errdetail("It is a JSON string that holds JSON, as if that had "
 						 "been encoded twice.");
 	return errdetail("It is a JSON %s.", JsonbTypeName(value));

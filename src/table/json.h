@@ -26,6 +26,8 @@ extern void json_convert_apart(const Target *target, Jsonb *object,
 /* A row of the table as a JSON object. */
 extern Datum json_from_row(const Target *target, Datum row);
 
+/* Report an error if JSON of any kind is a string that holds JSON. */
+extern void json_check_encoded_once(Jsonb *json, const char *argument);
 /* For ereport() where another kind of JSON is wanted: the detail says what it is. */
 extern int json_errdetail_found(Jsonb *json);
 /* The same of an element or field. */
