@@ -3,16 +3,17 @@
 // How many transfers a second from many accounts to one hot one, by 64 callers
 // at once, each booked in a journal, durable: with this client's batches, with
 // single calls of transfer(), and with the statements that one would write
-// without racefree.
+// without racefree.  The statements of all ways are prepared, and all request ids
+// are made the same way.
 //
 //   BENCH_ROUNDS=5 BENCH_SECONDS=3 bench/run
 //
 // All ways take turns, as often as there are rounds.  What is shown is the
 // median of the rounds, of ratios the median of those of each round.
 
-const { randomUUID } = require('node:crypto');
 const { Pool } = require('pg');
 const racefree = require('..');
+const { makeRequestId } = require('../lib/ids');
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
 const seconds = Number(process.env.BENCH_SECONDS ?? 3);
@@ -48,7 +49,8 @@ const ways = {
 
     return (from) => rf.transfer({ from, to: hot, amount: 1 });
   },
-  'single calls': (pool) => (from) => pool.query({ text: single, values: [from, hot, 1, randomUUID()] }),
+  'single calls': (pool) => (from) =>
+    pool.query({ name: 'single', text: single, values: [from, hot, 1, makeRequestId()] }),
   // The payer first: so the hot row is locked for as short as can be.
   'five statements': (pool) => (from) => five(pool, from),
 };
@@ -58,13 +60,14 @@ async function five(pool, from) {
 
   try {
     await client.query('BEGIN');
-    const payer = await client.query({ text: pay, values: [from, 1] });
+    const payer = await client.query({ name: 'pay', text: pay, values: [from, 1] });
     if (payer.rowCount === 0) throw new Error('insufficient funds');
-    const payee = await client.query({ text: receive, values: [hot, 1] });
+    const payee = await client.query({ name: 'receive', text: receive, values: [hot, 1] });
 
     await client.query({
+      name: 'book',
       text: book,
-      values: [randomUUID(), from, hot, 1, payer.rows[0].balance, payee.rows[0].balance],
+      values: [makeRequestId(), from, hot, 1, payer.rows[0].balance, payee.rows[0].balance],
     });
     await client.query('COMMIT');
   } finally {

@@ -7,6 +7,7 @@ const { UNSENT, LOST, AGAIN, ALL, failureOf, isServers, isFinal } = require('./f
 const { ConnectionLost, RacefreeError, fromServer } = require('./errors');
 
 const ATTEMPTS = 10;
+const unprepared = new Set(['26000', '42P05']);
 const moved = new Set(['42883', '3F000', '42P01', '42725']);
 
 // "ask" sends items and returns an answer for each, which may be an error.
@@ -41,6 +42,9 @@ function deliverer({ server, ask, unsupported, repeatable, stats }) {
       if (error instanceof RacefreeError)
         return rejectAll(items, () => new error.constructor(error.message, error));
       if (isServers(error) && moved.has(error.code)) server.forget();
+
+      // Nothing was done: a pooler gives each transaction a session of its choice.
+      if (isServers(error) && unprepared.has(error.code) && server.unname()) continue;
 
       const failure = failureOf(error);
 

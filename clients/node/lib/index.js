@@ -166,22 +166,35 @@ class Racefree {
 
   // -------------------------------------------------------------------------
 
-  async #book(kind, call, { client } = {}) {
-    transfers.checkGiven(kind, call);
+  // Where so much is called, one promise for each call is enough.
+  #book(kind, call, { client } = {}) {
+    try {
+      transfers.checkGiven(kind, call);
 
-    const scope = this.#scopeOf(kind, call);
-    const item = transfers.readItem(kind, call, scope, this.#options.requestIds);
-    const ask = async (items, extension, session) => {
-      const { rows } = await this.#server.query(transfers.statement(scope, items, extension), session);
+      const scope = this.#scopeOf(kind, call);
+      const item = transfers.readItem(kind, call, scope, this.#options.requestIds);
 
-      return transfers.answers(rows, items);
-    };
+      if (client !== undefined) return this.#bookAlone(item, scope, client);
+      return this.#enqueue(item, scope.key, async (items, extension) => {
+        const { rows } = await this.#server.repeat(transfers.statement(scope, items, extension));
 
-    if (client === undefined) return this.#enqueue(item, scope.key, ask);
+        return transfers.answers(rows, items);
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #bookAlone(item, scope, client) {
     return this.#direct(
       client,
       async (extension) => {
-        const answer = transfers.unsupported(item, extension) ?? (await ask([item], extension, client))[0];
+        const unsupported = transfers.unsupported(item, extension);
+
+        if (unsupported) throw unsupported;
+
+        const { rows } = await this.#server.query(transfers.statement(scope, [item], extension), client);
+        const [answer] = transfers.answers(rows, [item]);
 
         if (answer instanceof Error) throw answer;
         return answer;

@@ -2,6 +2,7 @@
 
 // The server, as far as it can be reached, and the extension in it.
 
+const { createHash } = require('node:crypto');
 const { quoteName } = require('./names');
 const { NotSupported } = require('./errors');
 
@@ -20,6 +21,9 @@ SELECT n.nspname AS schema,
  WHERE e.extname OPERATOR(pg_catalog.=) 'racefree'
  GROUP BY n.nspname`;
 
+// Those that are remembered; there are as many as scopes and kinds of items.
+const NAMES = 1000;
+
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const jitter = (milliseconds) => milliseconds * (0.5 + Math.random());
 
@@ -28,6 +32,8 @@ class Server {
   #retryFor;
   #extension;
   #lostSince;
+  // The names of prepared statements by their texts, if there can be any.
+  #names = new Map();
 
   constructor(pool, retryFor) {
     this.#pool = pool;
@@ -40,6 +46,34 @@ class Server {
 
   query(query, client = this.#pool) {
     return client.query(query);
+  }
+
+  // A statement that comes again and again, which a session parses once.  Who
+  // knows no names sends the text each time.
+  repeat(query) {
+    return this.query(this.#names ? { name: this.#nameOf(query.text), ...query } : query);
+  }
+
+  // The same text always has the same name, and no other one has it: sessions
+  // may be shared.
+  #nameOf(text) {
+    let name = this.#names.get(text);
+
+    if (name === undefined) {
+      name = `racefree_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+      if (this.#names.size >= NAMES) this.#names.clear();
+      this.#names.set(text, name);
+    }
+    return name;
+  }
+
+  // After an error that says that a statement has another session than it was
+  // prepared in.  Returns whether names were used until then.
+  unname() {
+    const named = this.#names !== undefined;
+
+    this.#names = undefined;
+    return named;
   }
 
   // Where the extension is and what it can do, looked up once.

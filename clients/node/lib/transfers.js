@@ -3,7 +3,8 @@
 // Transfers, holds, posts, voids and reversals: from what a caller gives to
 // one call of transfer_many, and back.
 
-const { randomUUID } = require('node:crypto');
+const arrays = require('./arrays');
+const { makeRequestId } = require('./ids');
 const { quoteName, quoteTable } = require('./names');
 const values = require('./values');
 const { InvalidArgument, NotSupported, fromStatus } = require('./errors');
@@ -111,25 +112,31 @@ function readScope(kind, call, options) {
 }
 
 function readItem(kind, call, scope, requestIds) {
-  const item = { kind, weight: 1, uncertain: false };
-  const given = (what, read) => (call[what] === undefined ? undefined : read(call[what], what));
+  const { from, to, amount, entryId, expiresAt, final, beyond, details, columns, requestId } = call;
+  const item = {
+    kind,
+    sql: kinds[kind].sql,
+    weight: 1,
+    uncertain: false,
+    from: from === undefined ? from : values.scalar(from, 'from'),
+    to: to === undefined ? to : values.scalar(to, 'to'),
+    amount: amount === undefined ? amount : values.number(amount, 'amount'),
+    entryId: entryId === undefined ? entryId : values.entryId(entryId),
+    expiresAt: expiresAt === undefined ? expiresAt : values.moment(expiresAt, 'expiresAt'),
+    final: final === undefined ? final : values.flag(final, 'final'),
+    beyond: beyond === undefined ? beyond : values.flag(beyond, 'beyond'),
+    details: details === undefined ? details : values.json(details, 'details'),
+    columns: columns === undefined ? columns : values.json(values.object(columns, 'columns'), 'columns'),
+    requestId: requestId === undefined ? requestId : values.requestId(requestId),
+    settle: undefined,
+  };
 
-  item.from = given('from', values.scalar);
-  item.to = given('to', values.scalar);
-  item.amount = given('amount', values.number);
-  item.entryId = given('entryId', values.entryId);
-  item.expiresAt = given('expiresAt', values.moment);
-  item.final = given('final', values.flag);
-  item.beyond = given('beyond', values.flag);
-  item.details = given('details', values.json);
-  item.columns = given('columns', (value, what) => values.json(values.object(value, what), what));
-  item.requestId = given('requestId', values.requestId);
   if (!scope.hasJournal) {
     if (kind !== 'transfer') throw new InvalidArgument(`${kind} needs a journal`);
     for (const what of ['requestId', 'details', 'columns'])
       if (item[what] !== undefined) throw new InvalidArgument(`${what} needs a journal`);
   } else if (item.requestId === undefined && requestIds) {
-    item.requestId = requestIds === true ? randomUUID() : values.requestId(requestIds());
+    item.requestId = requestIds === true ? makeRequestId() : values.requestId(requestIds());
   }
   // Of a reversal, the entry is locked besides the request.
   if (kind === 'reverse') item.weight = 2;
@@ -148,69 +155,80 @@ function unsupported(item, extension) {
   return undefined;
 }
 
+// The text depends on the scope, and on what any of the transfers has.  The
+// result is one row, in which each column is an array with all transfers.
 function statement(scope, items, extension) {
   const parameters = [];
   const parameter = (type, value) => `$${parameters.push(value)}::pg_catalog.${type}`;
   const has = (field) => items.some((item) => item[field] !== undefined);
-  const column = (field) => items.map((item) => item[field] ?? null);
+  const column = (type, field) => parameter(type, arrays.write(items, field));
   const list = (field) => `[${items.map((item) => item[field] ?? 'null').join(',')}]`;
   const call = [
     `accounts => NULL::${scope.accounts}`,
-    `from_ids => ${parameter('text[]', column('from'))}`,
-    `to_ids => ${parameter('text[]', column('to'))}`,
-    `amounts => ${parameter('numeric[]', column('amount'))}`,
+    `from_ids => ${column('text[]', 'from')}`,
+    `to_ids => ${column('text[]', 'to')}`,
+    `amounts => ${column('numeric[]', 'amount')}`,
     "on_error => 'report'",
   ];
 
   for (const { argument, type, field } of itemColumns)
-    if (has(field)) call.push(`${argument} => ${parameter(type, column(field))}`);
+    if (has(field)) call.push(`${argument} => ${column(type, field)}`);
   for (const field of ['details', 'columns'])
     if (has(field)) call.push(`${field} => ${parameter('jsonb', list(field))}`);
   for (const { argument, type, value } of scope.parameters)
     call.push(`${argument} => ${parameter(type, value)}`);
-  if (items.some(isOfHolds))
-    call.push(
-      `kinds => ${parameter(
-        'text[]',
-        items.map(({ kind }) => kinds[kind].sql),
-      )}`,
-    );
+  if (items.some(isOfHolds)) call.push(`kinds => ${column('text[]', 'sql')}`);
 
+  const result = ['ordinality', 'status', 'amount', 'from_balance', 'to_balance', 'entry_id']
+    .concat(extension.available ? ['from_available'] : [])
+    .map((name) => `pg_catalog.array_agg(t.${name})::pg_catalog.text AS ${name}`);
+
+  if (extension.detail)
+    result.push(
+      'pg_catalog.json_object_agg(t.ordinality, t.detail) FILTER (WHERE t.detail IS NOT NULL)::pg_catalog.text AS detail',
+    );
   return {
-    text:
-      `SELECT t.ordinality::pg_catalog.int4 AS ordinality, t.status, t.amount::pg_catalog.text AS amount, ` +
-      `t.from_balance::pg_catalog.text AS from_balance, t.to_balance::pg_catalog.text AS to_balance, ` +
-      `t.entry_id::pg_catalog.text AS entry_id` +
-      (extension.available ? ', t.from_available::pg_catalog.text AS from_available' : '') +
-      (extension.detail ? ', t.detail::pg_catalog.text AS detail' : '') +
-      ` FROM ${extension.schema}.transfer_many(${call.join(', ')}) AS t`,
+    text: `SELECT ${result.join(', ')} FROM ${extension.schema}.transfer_many(${call.join(', ')}) AS t`,
     values: parameters,
   };
 }
 
-function answer(row, item) {
-  if (row.status !== 'ok' && row.status !== 'replayed')
-    return fromStatus(row.status, row.detail, item.requestId);
+// The answer to an item, which is at that place of the columns.
+function answer(columns, i, item, detail) {
+  const status = columns.status[i];
+
+  if (status !== 'ok' && status !== 'replayed') return fromStatus(status, detail, item.requestId);
 
   const result = {
-    amount: row.amount,
-    fromBalance: row.from_balance,
-    toBalance: row.to_balance,
-    entryId: row.entry_id,
+    amount: columns.amount[i],
+    fromBalance: columns.from_balance[i],
+    toBalance: columns.to_balance[i],
+    entryId: columns.entry_id[i],
     requestId: item.requestId ?? null,
-    replayed: row.status === 'replayed',
+    replayed: status === 'replayed',
   };
 
-  if (row.from_available !== undefined) result.fromAvailable = row.from_available;
+  if (columns.from_available !== undefined) result.fromAvailable = columns.from_available[i];
   return result;
 }
 
 function answers(rows, items) {
+  const { detail, ...row } = rows[0] ?? { ordinality: null };
+  const details = detail ? JSON.parse(detail) : {};
+  const columns = {};
   const result = new Array(items.length);
 
-  for (const row of rows) result[row.ordinality - 1] = answer(row, items[row.ordinality - 1]);
-  if (rows.length !== items.length || result.includes(undefined))
-    throw new Error(`the server answered ${rows.length} of ${items.length} transfers`);
+  for (const name in row) columns[name] = arrays.read(row[name]);
+
+  const { ordinality } = columns;
+
+  for (let i = 0; i < ordinality.length; i++) {
+    const number = ordinality[i];
+
+    result[number - 1] = answer(columns, i, items[number - 1], details[number]);
+  }
+  if (ordinality.length !== items.length || result.includes(undefined))
+    throw new Error(`the server answered ${ordinality.length} of ${items.length} transfers`);
   return result;
 }
 

@@ -6,7 +6,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 const racefree = require('..');
-const { unhandled } = require('./help');
+const { elements, batchRow, unhandled } = require('./help');
 
 const { ConnectionLost, Refused, QueryCanceled, QueueFull, Closed, RacefreeError, RequestMismatch } =
   racefree;
@@ -23,28 +23,20 @@ function pool(answers = []) {
 
   return {
     batches,
-    async query({ text, values }) {
+    async query({ text, values, name }) {
       await new Promise(setImmediate);
       if (text.includes('pg_extension'))
         return { rows: [{ schema: 'public', kinds: false, available: false, detail: false }] };
 
-      const ids = /request_ids => \$4/.test(text) ? values[3] : [];
+      const from = elements(values[0]);
+      const ids = /request_ids => \$4/.test(text) ? elements(values[3]) : [];
 
-      batches.push({ from: values[0], ids });
+      batches.push({ from, ids, text, name });
       let answer = answers.shift();
 
-      if (typeof answer === 'function') answer = answer(values);
+      if (typeof answer === 'function') answer = answer(from);
       if (answer instanceof Error) throw answer;
-      return {
-        rows: values[0].map((_, i) => ({
-          ordinality: i + 1,
-          status: answer?.[i] ?? 'ok',
-          amount: '1',
-          from_balance: '0',
-          to_balance: '1',
-          entry_id: '1',
-        })),
-      };
+      return { rows: [batchRow(from.map((_, i) => answer?.[i] ?? 'ok'))] };
     },
   };
 }
@@ -163,7 +155,7 @@ test('each status is an error, with its SQLSTATE', async () => {
 });
 
 test('one that the server refuses does not fail the others, and their order stays', async () => {
-  const refuse = ([from]) => (from.includes('13') || from.includes('40') ? raised('23514') : undefined);
+  const refuse = (from) => (from.includes('13') || from.includes('40') ? raised('23514') : undefined);
   const p = pool(Array.from({ length: 100 }, () => refuse));
   const rf = racefree(p, scope);
   const results = await Promise.allSettled(Array.from({ length: 64 }, (_, i) => rf.transfer(call(i))));
@@ -223,6 +215,58 @@ test('an answer that is no answer, and an error of no known kind, leave it uncer
   await assert.rejects(
     racefree(pool([new Error('Cannot use a pool after calling end on the pool')]), scope).transfer(call()),
     (e) => e instanceof ConnectionLost && !e.uncertain,
+  );
+});
+
+test('a statement is prepared once, by the same name for the same text', async () => {
+  const p = pool();
+  const rf = racefree(p, scope);
+
+  await rf.transfer(call(1));
+  await Promise.all([rf.transfer(call(2)), rf.transfer(call(3))]);
+  await rf.transfer({ ...call(4), details: {} });
+  await rf.transfer({ ...call(5), minBalance: 1 });
+  await rf.transfer({ ...call(6), minBalance: 2 });
+
+  const names = p.batches.map(({ name }) => name);
+
+  for (const name of names) assert.match(name, /^racefree_[0-9a-f]{32}$/);
+  assert.deepEqual(
+    names.map((name) => names.indexOf(name)),
+    [0, 0, 2, 3, 3],
+  );
+  assert.deepEqual(
+    p.batches.map(({ text }) => p.batches.findIndex((other) => other.text === text)),
+    [0, 0, 2, 3, 3],
+  );
+  // In a transaction of the caller's, which an error would end, nothing is.
+  await rf.transfer(call(7), { client: p });
+  assert.equal(p.batches[5].name, undefined);
+});
+
+test('behind a pooler that knows no prepared statements, the text is sent each time', async () => {
+  for (const code of ['26000', '42P05']) {
+    const p = pool([undefined, raised(code)]);
+    const rf = racefree(p, { ...scope, requestIds: false });
+
+    await rf.transfer(call(1));
+    await Promise.all([rf.transfer(call(2)), rf.transfer(call(3))]);
+    await rf.transfer(call(4));
+    assert.deepEqual(
+      p.batches.map(({ from, name }) => [...from, name !== undefined]),
+      [
+        ['1', true],
+        ['2', '3', true],
+        ['2', '3', false],
+        ['4', false],
+      ],
+    );
+    assert.equal(rf.stats().refused, 0);
+  }
+  // Without a name, it is an error like others.
+  await assert.rejects(
+    racefree(pool([raised('26000'), raised('26000')]), scope).transfer(call()),
+    (e) => e instanceof RacefreeError && e.code === '26000' && !e.uncertain,
   );
 });
 

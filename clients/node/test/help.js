@@ -233,6 +233,23 @@ class Proxy {
   }
 }
 
+// The elements of an array as the client sends it, where nothing is quoted.
+const elements = (text) => text.slice(1, -1).split(',');
+
+// The row with which a server answers a batch, of these statuses.
+function batchRow(statuses) {
+  const array = (of) => `{${statuses.map(of).join(',')}}`;
+
+  return {
+    ordinality: array((_, i) => i + 1),
+    status: array((status) => status),
+    amount: array(() => '1'),
+    from_balance: array(() => '0'),
+    to_balance: array(() => '1'),
+    entry_id: array(() => '1'),
+  };
+}
+
 // Whatever happens, no rejection may go unhandled.
 const unhandled = [];
 
@@ -250,5 +267,7 @@ module.exports = {
   noServer,
   Cluster,
   Proxy,
+  elements,
+  batchRow,
   unhandled,
 };

@@ -463,6 +463,79 @@ test('the extension: none, in another schema, moved while in use', async () => {
   }
 });
 
+test('ids of any characters', async () => {
+  await pool.query('CREATE TABLE odd (id text PRIMARY KEY, balance numeric NOT NULL)');
+
+  const ids = ['', ' ', 'NULL', 'null', '"', '\\', 'a,b', '{}', '\n', 'ü\u{1f4b0}', "'; --", '$1', 'a"\\b'];
+
+  await pool.query('INSERT INTO odd SELECT unnest($1::text[]), 10', [ids]);
+  await pool.query("SELECT create_journal('public.oddly', NULL::odd, request_id_type => 'text')");
+
+  const odd = racefree(pool, { accounts: 'odd', journal: 'oddly' });
+  const all = await Promise.all(
+    ids.map((id, i) =>
+      odd.transfer({
+        from: id,
+        to: ids[(i + 1) % ids.length],
+        amount: ' 2.50 ',
+        requestId: `for ${i} ${id}`,
+        details: { id },
+      }),
+    ),
+  );
+
+  for (const [i, { entryId, requestId }] of all.entries())
+    assert.deepEqual(
+      await pool
+        .query('SELECT from_id, to_id, request_id, details FROM oddly WHERE id = $1', [entryId])
+        .then(({ rows }) => Object.values(rows[0])),
+      [ids[i], ids[(i + 1) % ids.length], requestId, { id: ids[i] }],
+    );
+  // What the server says of a refusal is any text, too.
+  await pool.query(`ALTER TABLE odd ADD CONSTRAINT "{"",\\}" CHECK (id <> 'NULL' OR balance = 10)`);
+  const [refused, booked] = await Promise.allSettled([
+    odd.transfer({ from: 'NULL', to: ' ', amount: 1 }),
+    odd.transfer({ from: 'null', to: ' ', amount: 1 }),
+  ]);
+
+  assert.ok(refused.reason instanceof Refused && refused.reason.message.includes('{",\\}'));
+  assert.equal(booked.status, 'fulfilled');
+});
+
+test('tables that are altered, and made anew, while their statements are prepared', async () => {
+  const one = open({ database: 'racefree_node_server', max: 1 });
+
+  try {
+    await pool.query('CREATE TABLE till (id int PRIMARY KEY, balance int NOT NULL)');
+    await pool.query('INSERT INTO till VALUES (1, 100), (2, 100)');
+
+    const tills = racefree(one, { accounts: 'till' });
+    const pay = () => tills.transfer({ from: 1, to: 2, amount: 1 }).then(({ fromBalance }) => fromBalance);
+
+    for (let i = 0; i < 10; i++) await pay();
+    assert.ok(
+      (await value(one, "SELECT count(*)::int FROM pg_prepared_statements WHERE name ~ '^racefree_'")) > 0,
+    );
+    await pool.query(
+      'ALTER TABLE till ALTER id TYPE bigint, ALTER balance TYPE numeric(12,2), ADD note text',
+    );
+    assert.equal(await pay(), '89.00');
+    await pool.query('ALTER TABLE till DROP COLUMN note');
+    assert.equal(await pay(), '88.00');
+    await pool.query('DROP TABLE till');
+    await assert.rejects(pay(), RacefreeError);
+    await pool.query('CREATE TABLE till (id text PRIMARY KEY, balance bigint NOT NULL)');
+    await pool.query("INSERT INTO till VALUES ('1', 100), ('2', 100)");
+    assert.equal(await pay(), '99');
+    // Somebody else's DISCARD ALL.
+    await one.query('DEALLOCATE ALL');
+    assert.equal(await pay(), '98');
+    assert.equal(tills.stats().lost, 0);
+  } finally {
+    await one.end();
+  }
+});
+
 test('a session set up in any way', async () => {
   const odd = open({
     database: 'racefree_node_server',

@@ -6,6 +6,9 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const racefree = require('..');
 const { quoteName, quoteTable } = require('../lib/names');
+const arrays = require('../lib/arrays');
+const { makeRequestId } = require('../lib/ids');
+const { elements, batchRow } = require('./help');
 
 const { InvalidArgument, NO_FLOOR } = racefree;
 
@@ -21,18 +24,10 @@ function recorder() {
       sent.push(query);
       if (query.text.includes('pg_extension'))
         return { rows: [{ schema: 'public', kinds: true, available: true, detail: true }] };
-      return {
-        rows: query.values[0].map((_, i) => ({
-          ordinality: i + 1,
-          status: 'ok',
-          amount: '1',
-          from_balance: '0',
-          to_balance: '1',
-          entry_id: '1',
-          from_available: '0',
-          detail: null,
-        })),
-      };
+
+      const row = batchRow(elements(query.values[0]).map(() => 'ok'));
+
+      return { rows: [{ ...row, from_available: row.to_balance, detail: null }] };
     },
   };
 }
@@ -73,8 +68,8 @@ test('floats are refused, whole numbers and what is exact are not', async () => 
   for (const amount of [1, 10n, '1.50', ' 1e3 ', '.5', '-1', { toString: () => '2.75' }])
     await rf.transfer({ from: 1, to: 2n, amount });
   assert.deepEqual(
-    pool.sent.slice(1).map(({ values }) => values[2][0]),
-    ['1', '10', '1.50', ' 1e3 ', '.5', '-1', '2.75'],
+    pool.sent.slice(1).map(({ values }) => values[2]),
+    ['{1}', '{10}', '{1.50}', '{" 1e3 "}', '{.5}', '{-1}', '{2.75}'],
   );
 });
 
@@ -123,6 +118,36 @@ test('options are checked when the client is made', () => {
     { accounts: 'account', journal: 7 },
   ])
     assert.throws(() => racefree(closed, bad), InvalidArgument, JSON.stringify(bad));
+});
+
+test('arrays are written as the server reads them', () => {
+  const write = (...list) =>
+    arrays.write(
+      list.map((one) => ({ one })),
+      'one',
+    );
+
+  assert.equal(write(), '{}');
+  assert.equal(write('a', undefined, 'NULL', 'null', 'nulls'), '{a,NULL,"NULL","null",nulls}');
+  assert.equal(write('', ' ', ',', '{', '}', 'ü'), '{""," ",",","{","}","ü"}');
+  assert.equal(write('"', '\\', 'a"b\\c', '\n'), '{"\\"","\\\\","a\\"b\\\\c","\n"}');
+  assert.deepEqual(arrays.read('{1,NULL,-2.50,NaN}'), ['1', null, '-2.50', 'NaN']);
+  assert.deepEqual(arrays.read('{NULL}'), [null]);
+  assert.deepEqual(arrays.read('{}'), []);
+  assert.deepEqual(arrays.read(null), []);
+});
+
+test('request ids are uuids of version 7, and all different', () => {
+  const begun = Date.now();
+  const ids = Array.from({ length: 10000 }, makeRequestId);
+
+  assert.equal(new Set(ids).size, ids.length);
+  for (const id of ids) {
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const time = parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+
+    assert.ok(time >= begun && time <= Date.now());
+  }
 });
 
 test('names are quoted, values are parameters', async () => {
@@ -177,13 +202,13 @@ test('what is held, posted, voided and reversed goes in one statement', async ()
   const { text, values } = pool.sent[1];
   const argument = (name) => values[Number(new RegExp(`\\b${name} => \\$(\\d+)::`).exec(text)[1]) - 1];
 
-  assert.deepEqual(argument('kinds'), ['transfer', 'hold', 'post', 'void', 'reversal']);
-  assert.deepEqual(argument('from_ids'), ['1', '1', null, null, null]);
-  assert.deepEqual(argument('amounts'), ['1', '2', '3', null, null]);
-  assert.deepEqual(argument('entry_ids'), [null, null, '7', '8', '9']);
-  assert.deepEqual(argument('expires_at'), [null, '2099-01-01', null, null, null]);
-  assert.deepEqual(argument('final'), [null, null, false, null, null]);
-  assert.deepEqual(argument('beyond'), [null, null, true, null, null]);
+  assert.equal(argument('kinds'), '{transfer,hold,post,void,reversal}');
+  assert.equal(argument('from_ids'), '{1,1,NULL,NULL,NULL}');
+  assert.equal(argument('amounts'), '{1,2,3,NULL,NULL}');
+  assert.equal(argument('entry_ids'), '{NULL,NULL,7,8,9}');
+  assert.equal(argument('expires_at'), '{NULL,2099-01-01,NULL,NULL,NULL}');
+  assert.equal(argument('final'), '{NULL,NULL,false,NULL,NULL}');
+  assert.equal(argument('beyond'), '{NULL,NULL,true,NULL,NULL}');
   assert.ok(!text.includes('request_ids'));
 });
 
