@@ -400,6 +400,14 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
 COMMENT ON FUNCTION lock_keys(jsonb) IS
 'take the key locks of several tables at once, in one order';
 
+CREATE FUNCTION lock_keys_here(keys jsonb)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'lock_keys_here'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT SECURITY INVOKER PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION lock_keys_here(jsonb) IS
+'take key locks on this node of Citus; the other functions call it where rows are';
+
 CREATE FUNCTION lock_rows(
     target anyelement,
     ids anycompatiblearray,

@@ -29,6 +29,7 @@
 #include "base/errors.h"
 #include "base/flush.h"
 #include "keys/keylock.h"
+#include "keys/routed.h"
 #include "run/arbiter.h"
 #include "run/run.h"
 #include "table/indexes.h"
@@ -380,13 +381,38 @@ values_of_new_row(Upsert *upsert)
 	return values;
 }
 
-/* Lock the key, so that no other session creates a row with it. */
+/*
+ * Lock the key where its row is to be, on another node.  Return false if the
+ * lock of this session is enough: where a unique index decides which row is the
+ * one, it spares nothing but useless INSERTs.
+ */
+static bool
+lock_key_elsewhere(Upsert *upsert, bool unless_unique)
+{
+	const ColumnValues *key = upsert->key;
+
+	promises_check_key(upsert->target, key);
+	if (promises_at_home(upsert->target) ||
+		!promises_key_is_routed(upsert->target, key) ||
+		(unless_unique && indexes_unique_key(upsert->target, key->ncolumns,
+											 key->attnums, key->nulls)))
+		return false;
+	routed_acquire_one(upsert->target, key);
+	return true;
+}
+
+/*
+ * Lock the key, so that no other session creates a row with it.  Over several
+ * nodes, a unique index does as well, if the caller says so.
+ */
 static void
-lock_key(Upsert *upsert)
+lock_key(Upsert *upsert, bool unless_unique)
 {
 	KeyLock lock;
 
-	promises_check_key(upsert->target, upsert->key);
+	if (target_spread(upsert->target)->kind != SPREAD_NOT &&
+		lock_key_elsewhere(upsert, unless_unique))
+		return;
 	target_hold_root(upsert->target);
 	lock = keylock_of(upsert->target, upsert->key);
 	keylock_acquire(&lock, 1);
@@ -406,7 +432,7 @@ create_row(Upsert *upsert)
 	json_convert(upsert->target, upsert->create_object, upsert->create);
 	values = values_of_new_row(upsert);
 	racefree_injection_point("racefree-upsert-looked");
-	lock_key(upsert);
+	lock_key(upsert, true);
 	racefree_injection_point("racefree-upsert-locked");
 
 	/*
@@ -444,7 +470,7 @@ update_or_create_row(Upsert *upsert)
 	{
 		privileges_check_writable(upsert->target, upsert->function);
 		privileges_check(upsert->target, ACL_SELECT | ACL_UPDATE);
-		lock_key(upsert);
+		lock_key(upsert, false);
 	}
 	return !update_row(upsert) && create_row(upsert);
 }

@@ -10,11 +10,11 @@
  * fails at that moment, accounts have changed and there is no entry, so the
  * request would be done again.  So both are Citus tables, or neither.
  *
- * A call looks for a request, and for reversals of an entry, under a lock that
- * others see only where statements are run by the session itself; see
- * promises.c.  A request can also be left to a unique index, which refuses a
- * second entry.  Reversals cannot: one that has been prepared, but not been
- * committed yet, would not be counted.
+ * A call looks for a request, and for reversals of an entry, under a lock where
+ * the journal is, which needs a key that leads to one shard; see promises.c.  A
+ * request can also be left to a unique index, which refuses a second entry.
+ * Reversals cannot: one that has been prepared, but not been committed yet, would
+ * not be counted.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -25,6 +25,7 @@
 #include "ledger/beside.h"
 #include "table/indexes.h"
 #include "table/promises.h"
+#include "table/shards.h"
 #include "table/spread.h"
 
 /* Return true if Citus manages the table. */
@@ -205,23 +206,47 @@ beside_check_unnamed(const Journal *journal)
 			 errhint("Give each transfer a request_id.")));
 }
 
+/* Report that what was reversed of an entry can be added up nowhere. */
+pg_noreturn static void
+beside_error_reversal(const Journal *journal)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("entries of journal \"%s\" cannot be reversed",
+					journal_table_name(journal)),
+			 errdetail("Its entries are in several places, so there is none to "
+					   "lock an id: more could be reversed than was moved."),
+			 errhint("Transfer the amount back, with a request_id of its "
+					 "own.")));
+}
+
+/* Report that it can be added up at READ COMMITTED only. */
+pg_noreturn static void
+beside_error_isolation(const Journal *journal)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("entries of journal \"%s\" cannot be reversed at this "
+					"isolation level",
+					journal_table_name(journal)),
+			 errdetail("The journal is on another node, which shows entries as "
+					   "they were before the id was locked: more could be "
+					   "reversed than was moved."),
+			 errhint("Use READ COMMITTED.")));
+}
+
 /* Check that what was reversed of an entry can be added up. */
 static void
 beside_check_reversal(const Journal *journal)
 {
-	if (promises_at_home(journal->table))
+	ColumnValues *key = journal_key(journal, JOURNAL_ID, (Datum) 0);
+
+	if (promises_at_home(journal->table) ||
+		promises_key_is_routed(journal->table, key))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("entries of journal \"%s\" cannot be reversed here",
-					journal_table_name(journal)),
-			 errdetail("The journal is on other nodes, where no lock of this "
-					   "session is seen: more could be reversed than was "
-					   "moved."),
-			 target_spread(journal->table)->kind == SPREAD_LOCAL
-				 ? errhint("Connect to the coordinator.")
-				 : errhint("Transfer the amount back, with a request_id of its "
-						   "own.")));
+	if (shards_are_one(journal->table, key))
+		beside_error_isolation(journal);
+	beside_error_reversal(journal);
 }
 
 /* Check that each request of the claim is booked once, whoever asks. */

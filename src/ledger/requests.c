@@ -33,11 +33,13 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "keys/keylock.h"
+#include "keys/routed.h"
 #include "ledger/beside.h"
 #include "ledger/request_ids.h"
 #include "ledger/requests.h"
 #include "table/ids.h"
 #include "table/privileges.h"
+#include "table/promises.h"
 #include "table/values.h"
 
 /* ----------
@@ -138,6 +140,45 @@ requests_check_readable(const Journal *journal)
 	pfree(columns);
 }
 
+/*
+ * Lock the keys of the requests and of the entries where the journal is, on other
+ * nodes.  Return false if the locks of this session are enough: what cannot be
+ * locked elsewhere has a unique index, which beside_check_claim() has checked.
+ * Even where there is one, these locks are of use: whoever makes the same request
+ * waits, and gets the replay instead of an error.
+ */
+static bool
+requests_lock_elsewhere(const Journal *journal, const Claim *claim)
+{
+	RoutedKey *keys;
+	int nkeys = 0;
+	Datum id;
+
+	if (promises_at_home(journal->table))
+		return false;
+	keys = MemoryContextAllocHuge(CurrentMemoryContext,
+								  sizeof(RoutedKey) * (claim->nrequests +
+													   claim->nreversed + 1));
+	for (int i = 0; i < claim->nrequests; i++)
+		keys[nkeys++].key = journal_key(journal, JOURNAL_REQUEST_ID,
+										claim->requests[i]);
+	for (int i = 0; i < claim->nreversed; i++)
+	{
+		/* What the column cannot hold is no entry's id. */
+		if (journal_integer_to_column(journal, JOURNAL_ID, claim->reversed[i],
+									  &id))
+			keys[nkeys++].key = journal_key(journal, JOURNAL_ID, id);
+	}
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (!promises_key_is_routed(journal->table, keys[i].key))
+			return false;
+		keys[i].target = journal->table;
+	}
+	routed_acquire(keys, nkeys);
+	return true;
+}
+
 /* Lock the keys of the requests and of the entries, in canonical order. */
 static void
 requests_lock(const Journal *journal, const Claim *claim)
@@ -145,6 +186,9 @@ requests_lock(const Journal *journal, const Claim *claim)
 	KeyLock *locks;
 	int nlocks = 0;
 
+	if (target_spread(journal->table)->kind != SPREAD_NOT &&
+		requests_lock_elsewhere(journal, claim))
+		return;
 	target_hold_root(journal->table);
 	locks = MemoryContextAllocHuge(CurrentMemoryContext,
 								   sizeof(KeyLock) * (claim->nrequests +

@@ -457,6 +457,38 @@ run_query_view(const Target *target, const struct SqlQuery *query,
 	return run_result(target, nrows, false, false);
 }
 
+/*
+ * Lock keys where the rows are that the column leads to.
+ *
+ * Citus begins a transaction on the other node if this statement is in a
+ * transaction block.  Otherwise the lock would end with the statement.  Alone in
+ * its transaction, a call is in no block; as several statements that a client
+ * sends at once are put into an implicit one, we do that for our own.  In an
+ * error's wake, the end of the transaction ends it, too.
+ */
+int32
+run_lock_keys(const Target *target, const ColumnValues *route, Datum keys)
+{
+	StatementSpec spec = {.kind = STMT_LOCK_KEYS, .key = route, .value = keys};
+	bool alone = !IsTransactionBlock();
+	int level = settings_begin();
+	bool isnull;
+	RowSet set;
+	int32 node;
+
+	settings_set("citus.select_opens_transaction_block", "on");
+	if (alone)
+		BeginImplicitTransactionBlock();
+	set = run_with_params(target, &spec, VIEW_OWN);
+	if (alone)
+		EndImplicitTransactionBlock();
+	settings_end(level);
+	node = set.nrows == 1 ? DatumGetInt32(rowset_position(&set, 0, 1, &isnull))
+						  : -1;
+	rowset_free(&set);
+	return node;
+}
+
 /* ----------
  * Many rows
  * ----------

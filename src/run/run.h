@@ -149,6 +149,15 @@ extern RowSet run_query_view(const Target *target, const struct SqlQuery *query,
 							 const AttrNumber *columns, Datum *values,
 							 View view, long limit);
 
+/* Keys of rows on other nodes */
+
+/*
+ * Run lock_keys_here() where the rows are that the column, if any, leads to, in
+ * the transaction of that node which is to write them.  Return what it returns.
+ */
+extern int32 run_lock_keys(const Target *target, const ColumnValues *route,
+						   Datum keys);
+
 /* Rows by their ids */
 
 /* Lock the rows whose id is in the array, in primary key order. */

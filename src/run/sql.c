@@ -14,9 +14,13 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_operator.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -90,6 +94,33 @@ sql_append_column(Statement *stmt, AttrNumber attnum, const char *prefix,
 {
 	appendStringInfo(&stmt->text, "%s%s%s", first ? "" : ", ", prefix,
 					 sql_column(stmt, attnum));
+}
+
+/*
+ * Append the name of a function of this extension, qualified and quoted.  When
+ * the extension is moved to another schema, plans that call its functions become
+ * invalid.
+ */
+void
+sql_append_function(Statement *stmt, const char *name)
+{
+	Relation rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	char *schema;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("racefree"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "could not find extension \"racefree\"");
+	schema = get_namespace_name(
+		((Form_pg_extension) GETSTRUCT(tuple))->extnamespace);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	sql_append(stmt, quote_qualified_identifier(schema, name));
 }
 
 /*

@@ -53,6 +53,8 @@ extern const char *sql_param(Statement *stmt, Oid type);
 extern void sql_append_table(Statement *stmt);
 /* A column's name, quoted. */
 extern const char *sql_column(const Statement *stmt, AttrNumber attnum);
+/* Append the name of a function of this extension, qualified and quoted. */
+extern void sql_append_function(Statement *stmt, const char *name);
 /* Append columns, each with the prefix; all live ones if "columns" is NULL. */
 extern void sql_append_columns(Statement *stmt, const ColumnValues *columns,
 							   const char *prefix);

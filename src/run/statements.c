@@ -330,6 +330,32 @@ build_xmins(Statement *stmt, const StatementSpec *spec)
 }
 
 /*
+ * SELECT schema.lock_keys_here($2), pg_catalog.count(*) FROM schema.table
+ *		WHERE a = $1 AND ctid OPERATOR(pg_catalog.=) '(0,1)'
+ *
+ * The table and the column lead Citus to a node, which runs all of this.  The
+ * aggregate sees to it that the function is called once, whatever rows there are;
+ * the last condition, that one row at most is read.  The planner, here or there,
+ * cannot tell that it does not matter.
+ */
+static void
+build_lock_keys(Statement *stmt, const StatementSpec *spec)
+{
+	int nroute = spec->key->ncolumns;
+
+	Assert(nroute <= 1);
+	sql_append(stmt, "SELECT ");
+	sql_append_function(stmt, "lock_keys_here");
+	appendStringInfo(&stmt->text, "($%d), pg_catalog.count(*) FROM ",
+					 nroute + 1);
+	sql_append_table(stmt);
+	append_where(stmt, spec->key);
+	sql_append(stmt, nroute > 0 ? " AND " : " WHERE ");
+	sql_append(stmt, "ctid OPERATOR(pg_catalog.=) '(0,1)'::pg_catalog.tid");
+	(void) sql_param(stmt, JSONBOID);
+}
+
+/*
  * SELECT b, c FROM schema.table [ ORDER BY a USING OPERATOR(schema.<) ]
  */
 static void
@@ -647,6 +673,8 @@ static const StatementInfo statement_kinds[] = {
 	[STMT_XMINS] = {"xmins", CMD_SELECT, build_xmins, STMT_TAKES_VALUE, 0},
 	[STMT_SUM] = {"sum", CMD_SELECT, build_sum, STMT_TAKES_KEY, 0},
 	[STMT_SCAN] = {"scan", CMD_SELECT, build_scan, 0, 0},
+	[STMT_LOCK_KEYS] = {"lock keys", CMD_SELECT, build_lock_keys,
+						STMT_TAKES_KEY | STMT_TAKES_VALUE, 0},
 	[STMT_QUERY] = {"query", CMD_SELECT, build_query, 0, 0},
 	[STMT_MANY_LOOK] = {"look many", CMD_SELECT, build_many_look, 0,
 						STMT_ROWS_AND_ONE},

@@ -34,6 +34,7 @@ typedef enum StatementKind
 	STMT_XMINS,			  /* SELECT xmin by ids */
 	STMT_SUM,			  /* SELECT the sum of a column by key */
 	STMT_SCAN,			  /* SELECT, in the order of the key */
+	STMT_LOCK_KEYS,		  /* SELECT that locks keys where their shard is */
 	STMT_QUERY,			  /* SELECT that another room writes; see sql.h */
 
 	/* Statements over many rows of values; see rows.h. */
@@ -61,7 +62,8 @@ typedef struct StatementSpec
 	StatementKind kind;
 	const ColumnValues *key;
 	const ColumnValues *data;
-	Datum value; /* STMT_ADD_*: the bound; STMT_LOCK_IDS, STMT_XMINS: ids */
+	Datum value; /* STMT_ADD_*: the bound; STMT_LOCK_IDS, STMT_XMINS: ids;
+					STMT_LOCK_KEYS: keys */
 	LockClauseStrength strength; /* STMT_LOCK_IDS */
 	LockWaitPolicy wait;		 /* STMT_LOCK_IDS */
 	const bool *partial;		 /* STMT_MANY_UPDATE: not given by every row */

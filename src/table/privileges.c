@@ -29,31 +29,38 @@ privileges_error(const Target *target)
 }
 
 /*
- * Check that the current user holds these privileges on the table: of SELECT
- * on all columns, of the others on one at least, as the statements of ours
- * that use them need it.
+ * Return true if the current user holds one privilege on the table: SELECT on
+ * all columns, others on one at least, as the statements of ours that use them
+ * need it.
  */
+static bool
+privileges_are_held(const Target *target, AclMode one)
+{
+	Oid relid = RelationGetRelid(target_relation(target));
+	AclMaskHow how = one == ACL_SELECT ? ACLMASK_ALL : ACLMASK_ANY;
+
+	return pg_class_aclcheck(relid, GetUserId(), one) == ACLCHECK_OK ||
+		   pg_attribute_aclcheck_all(relid, GetUserId(), one, how) ==
+			   ACLCHECK_OK;
+}
+
+/* Check that the current user holds these privileges on the table. */
 void
 privileges_check(const Target *target, AclMode mode)
 {
-	Oid relid = RelationGetRelid(target_relation(target));
-	Oid role = GetUserId();
-
 	/* One by one, since a mask would be satisfied by any of them. */
 	for (AclMode one = 1; one <= mode; one <<= 1)
 	{
-		AclResult result;
-
-		if ((mode & one) == 0)
-			continue;
-		result = pg_class_aclcheck(relid, role, one);
-		if (result != ACLCHECK_OK)
-			result = pg_attribute_aclcheck_all(relid, role, one,
-											   one == ACL_SELECT ? ACLMASK_ALL
-																 : ACLMASK_ANY);
-		if (result != ACLCHECK_OK)
+		if ((mode & one) != 0 && !privileges_are_held(target, one))
 			privileges_error(target);
 	}
+}
+
+/* Return true if the current user may UPDATE a column of the table at least. */
+bool
+privileges_may_update(const Target *target)
+{
+	return privileges_are_held(target, ACL_UPDATE);
 }
 
 /*

@@ -26,6 +26,8 @@ extern void privileges_check_insert(const Target *target, const AttrNumber *key,
 extern void privileges_check_select(const Target *target, int ncolumns,
 									const AttrNumber *columns);
 
+/* Return true if the user may UPDATE a column of the table at least. */
+extern bool privileges_may_update(const Target *target);
 /* Return true if the user may SELECT all of the table, system columns too. */
 extern bool privileges_may_select_all(const Target *target);
 

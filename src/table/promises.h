@@ -17,10 +17,14 @@
 
 /* Return true if a statement on the table is run by this session itself. */
 extern bool promises_at_home(const Target *target);
+/* Return true if a lock where the key's shard is keeps the key unique. */
+extern bool promises_key_is_routed(const Target *target,
+								   const ColumnValues *key);
 /* Check that one row at most is created with the key, whoever asks. */
 extern void promises_check_key(const Target *target, const ColumnValues *key);
-/* Check that key locks of this table are seen wherever they are asked for. */
-extern void promises_check_key_lock(const Target *target);
+/* Check that a lock of the key is seen wherever it is asked for. */
+extern void promises_check_key_lock(const Target *target,
+									const ColumnValues *key);
 /* Check that the row with the key can be locked. */
 extern void promises_check_row_lock(const Target *target,
 									const ColumnValues *key);

@@ -22,17 +22,23 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/primnodes.h"
+#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 
 #include "table/spread.h"
 
 /* Set when a catalog of Citus was found; a session has one database. */
 static bool spread_found_citus = false;
 
-/* The first row of a catalog of Citus that has a key. */
+/* A row of a catalog of Citus that has a key. */
 typedef struct SpreadRow
 {
 	Relation catalog;
@@ -67,6 +73,13 @@ spread_find(SpreadRow *row, const char *catalog, const char *index,
 								   column != NULL ? 1 : 0, &scan_key);
 	row->tuple = systable_getnext(row->scan);
 	return true;
+}
+
+/* Go on to the next row. */
+static void
+spread_next(SpreadRow *row)
+{
+	row->tuple = systable_getnext(row->scan);
 }
 
 /* The value of a column of the row; 0 if it is NULL. */
@@ -107,12 +120,17 @@ spread_column(Datum partkey)
 static Spread
 spread_read(const SpreadRow *row)
 {
-	Spread spread = {SPREAD_BY_COLUMN, InvalidAttrNumber, 0};
+	Spread spread = {.kind = SPREAD_BY_COLUMN};
+	char method = DatumGetChar(spread_get(row, "partmethod"));
+	char copies = DatumGetChar(spread_get(row, "repmodel"));
 
 	spread.together = DatumGetInt32(spread_get(row, "colocationid"));
-	if (DatumGetChar(spread_get(row, "partmethod")) != 'n')
+	if (method != 'n')
+	{
 		spread.column = spread_column(spread_get(row, "partkey"));
-	else if (DatumGetChar(spread_get(row, "repmodel")) == 't')
+		spread.one_copy = method == 'h' && copies == 's';
+	}
+	else if (copies == 't')
 		spread.kind = SPREAD_REFERENCE;
 	else
 		spread.kind = spread.together != 0 ? SPREAD_SINGLE : SPREAD_LOCAL;
@@ -123,7 +141,7 @@ spread_read(const SpreadRow *row)
 static Spread
 spread_of_table(Oid relid)
 {
-	Spread spread = {SPREAD_NOT, InvalidAttrNumber, 0};
+	Spread spread = {.kind = SPREAD_NOT};
 	SpreadRow row;
 
 	if (!spread_find(&row, "pg_dist_partition",
@@ -161,7 +179,7 @@ spread_shard_number(const char *name)
 Spread
 spread_of_shard(Relation rel)
 {
-	Spread spread = {SPREAD_NOT, InvalidAttrNumber, 0};
+	Spread spread = {.kind = SPREAD_NOT};
 	int64 number = spread_shard_number(RelationGetRelationName(rel));
 	Oid whole = InvalidOid;
 	SpreadRow row;
@@ -194,18 +212,143 @@ spread_is_known(void)
 	return spread_found_citus;
 }
 
+/* The number of this node, -1 without Citus. */
+int32
+spread_this_node(void)
+{
+	SpreadRow row;
+	int32 node = -1;
+
+	if (!spread_find(&row, "pg_dist_local_group", NULL, NULL, InvalidOid,
+					 (Datum) 0))
+		return node;
+	if (HeapTupleIsValid(row.tuple))
+		node = DatumGetInt32(spread_get(&row, "groupid"));
+	spread_end(&row);
+	return node;
+}
+
 /* Return true on the node that has the rows of local tables. */
 bool
 spread_on_coordinator(void)
 {
-	SpreadRow row;
-	bool coordinator;
+	return spread_this_node() == 0;
+}
 
-	if (!spread_find(&row, "pg_dist_local_group", NULL, NULL, InvalidOid,
-					 (Datum) 0))
-		return false;
-	coordinator = HeapTupleIsValid(row.tuple) &&
-				  DatumGetInt32(spread_get(&row, "groupid")) == 0;
+/* ----------
+ * Shards
+ * ----------
+ */
+
+/* The lowest hash of the shard's rows.  A shard that has all rows names none. */
+static int32
+spread_shard_from(const SpreadRow *row)
+{
+	Datum from = spread_get(row, "shardminvalue");
+
+	if (DatumGetPointer(from) == NULL)
+		return PG_INT32_MIN;
+	return pg_strtoint32(TextDatumGetCString(from));
+}
+
+/* qsort comparator: by hash. */
+static int
+spread_compare_shards(const void *a, const void *b)
+{
+	const Shard *left = a;
+	const Shard *right = b;
+
+	return left->from < right->from ? -1 : left->from > right->from;
+}
+
+/*
+ * The shards of a table, in the order of their hashes, in the current memory
+ * context.  Their hashes have no gap and no overlap.  When Citus splits a shard,
+ * it invalidates the table's relcache entry.
+ */
+Shard *
+spread_shards(Oid relid, int *n)
+{
+	int size = 32;
+	Shard *shards = palloc(sizeof(Shard) * size);
+	SpreadRow row;
+
+	*n = 0;
+	if (!spread_find(&row, "pg_dist_shard", "pg_dist_shard_logical_relid_index",
+					 "logicalrelid", F_OIDEQ, ObjectIdGetDatum(relid)))
+		return shards;
+	for (; HeapTupleIsValid(row.tuple); spread_next(&row))
+	{
+		if (*n == size)
+		{
+			size *= 2;
+			shards = repalloc(shards, sizeof(Shard) * size);
+		}
+		shards[*n].from = spread_shard_from(&row);
+		shards[(*n)++].number = DatumGetInt64(spread_get(&row, "shardid"));
+	}
 	spread_end(&row);
-	return coordinator;
+	qsort(shards, *n, sizeof(Shard), spread_compare_shards);
+	return shards;
+}
+
+/* Return true if the shard is on the node with that number. */
+bool
+spread_shard_is_on(int64 shard, int32 node)
+{
+	SpreadRow row;
+	bool found = false;
+
+	if (!spread_find(&row, "pg_dist_placement",
+					 "pg_dist_placement_shardid_index", "shardid", F_INT8EQ,
+					 Int64GetDatum(shard)))
+		return false;
+	for (; HeapTupleIsValid(row.tuple) && !found; spread_next(&row))
+		found = DatumGetInt32(spread_get(&row, "groupid")) == node;
+	spread_end(&row);
+	return found;
+}
+
+/* Call lock_shard_metadata(mode, ARRAY[shard]) of Citus. */
+static void
+spread_lock_shard(int64 shard, LOCKMODE mode)
+{
+	Oid types[] = {INT4OID, INT8ARRAYOID};
+	Oid function = LookupFuncName(list_make2(makeString("pg_catalog"),
+											 makeString("lock_shard_metadata")),
+								  lengthof(types), types, false);
+	Datum shards = OidInputFunctionCall(F_ARRAY_IN,
+										psprintf("{" INT64_FORMAT "}", shard),
+										INT8OID, -1);
+
+	(void) OidFunctionCall2(function, Int32GetDatum(mode), shards);
+}
+
+/*
+ * Keep a shard of the table where it is until the transaction ends, as Citus
+ * does for what it writes to the shard itself: a move waits on all nodes that
+ * have metadata, and so on this one, until the lock is free.
+ *
+ * Citus lets only the table's owner call the function.  So we do that in the
+ * owner's name, and nothing else: no code of the user's runs meanwhile.  The
+ * caller has checked that the current user may write to the table, whose writes
+ * take the same lock.
+ */
+void
+spread_pin_shard(Relation rel, int64 shard)
+{
+	ResourceOwner resources = CurrentResourceOwner;
+	Oid user;
+	int context;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   context | SECURITY_LOCAL_USERID_CHANGE);
+	/* See locks.c.  After an error, both are reset. */
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	spread_lock_shard(shard, ShareLock);
+	CurrentResourceOwner = resources;
+	SetUserIdAndSecContext(user, context);
+	/* Of a move that we have waited for. */
+	AcceptInvalidationMessages();
 }

@@ -28,7 +28,15 @@ typedef struct Spread
 	SpreadKind kind;
 	AttrNumber column; /* of SPREAD_BY_COLUMN */
 	int32 together;	   /* tables with the same number are beside each other */
+	bool one_copy;	   /* each row is on one node, by a hash of its column */
 } Spread;
+
+/* A shard of a table, which has the rows whose hash is not below "from". */
+typedef struct Shard
+{
+	int32 from;
+	int64 number; /* by which all nodes know it */
+} Shard;
 
 /* What Citus makes of an open table. */
 extern Spread spread_of(Relation rel);
@@ -38,5 +46,13 @@ extern Spread spread_of_shard(Relation rel);
 extern bool spread_is_known(void);
 /* Return true on the node that has the rows of SPREAD_LOCAL. */
 extern bool spread_on_coordinator(void);
+/* The number of this node, -1 without Citus. */
+extern int32 spread_this_node(void);
+/* The shards of a table, in the order of their hashes. */
+extern Shard *spread_shards(Oid relid, int *n);
+/* Return true if the shard is on the node with that number. */
+extern bool spread_shard_is_on(int64 shard, int32 node);
+/* Keep a shard of the table where it is until the transaction ends. */
+extern void spread_pin_shard(Relation rel, int64 shard);
 
 #endif /* RACEFREE_SPREAD_H */

@@ -9,108 +9,15 @@
 
 use strict;
 use warnings;
-use IPC::Run;
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib $FindBin::RealBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use Citus qw(start_citus on_coordinator gives refused fails start_psql at_once);
+
 my $calls = $ENV{RACEFREE_CALLS} || 60;
-my $timeout = $PostgreSQL::Test::Utils::timeout_default;
-
-my @nodes = map { PostgreSQL::Test::Cluster->new($_) }
-  ('coordinator', 'worker_1', 'worker_2');
-my ($coordinator, @workers) = @nodes;
-
-$coordinator->init;
-$coordinator->start;
-my $has_citus = $coordinator->safe_psql('postgres',
-	"SELECT count(*) FROM pg_available_extensions WHERE name = 'citus'");
-$coordinator->stop;
-plan skip_all => 'Citus is not among the extensions of this server'
-  unless $has_citus;
-
-for my $node (@nodes)
-{
-	$node->init if $node != $coordinator;
-	# Citus connects nodes by TCP, on this machine.
-	$node->append_conf(
-		'postgresql.conf', q(
-listen_addresses = '127.0.0.1'
-shared_preload_libraries = 'citus'
-citus.node_conninfo = 'sslmode=prefer'
-citus.shard_count = 8
-max_prepared_transactions = 100
-max_connections = 200
-));
-	$node->start;
-	$node->safe_psql('postgres', 'CREATE EXTENSION citus');
-}
-$coordinator->safe_psql(
-	'postgres', join ';',
-	"SELECT citus_set_coordinator_host('127.0.0.1', " . $coordinator->port . ')',
-	(map { "SELECT citus_add_node('127.0.0.1', " . $_->port . ')' } @workers),
-	'CREATE EXTENSION racefree');
-
-# Each statement by itself, as Citus wants it.
-sub on_coordinator
-{
-	my (@statements) = @_;
-
-	$coordinator->safe_psql('postgres', $_) for @statements;
-	return;
-}
-
-sub gives
-{
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($node, $query, $expected, $name) = @_;
-	my ($status, $out, $err) = $node->psql('postgres', $query);
-
-	is($out . ($err // ''), $expected, $node->name . ": $name");
-	return;
-}
-
-# Refused by us, not by Citus, so the message matters.
-sub refused
-{
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($node, $query, $message, $name) = @_;
-	my ($status, $out, $err) =
-	  $node->psql('postgres', "\\set VERBOSITY verbose\n$query");
-
-	like($err, qr/ERROR:  0A000: .*$message/, $node->name . ": $name");
-	return;
-}
-
-# Start psql on a node.  What it is to do is in its arguments: IPC::Run would not
-# write to it before it is waited for.
-sub start_psql
-{
-	my ($node, $result, @arguments) = @_;
-	my $in = '';
-
-	return IPC::Run::start(
-		[ 'psql', '-XqAt', '-d', $node->connstr('postgres'), @arguments ],
-		\$in, \$result->{out}, \$result->{err}, IPC::Run::timeout($timeout));
-}
-
-# Run scripts, one on each node, at the same time; return what they wrote.
-sub at_once
-{
-	my (@scripts) = @_;
-	my (@runs, @results);
-
-	for my $n (0 .. $#scripts)
-	{
-		my $file = PostgreSQL::Test::Utils::tempdir_short() . "/$n.sql";
-
-		append_to_file($file, $scripts[$n]);
-		push @results, { out => '', err => '' };
-		push @runs, start_psql($nodes[$n], $results[-1], '-f', $file);
-	}
-	$_->finish for @runs;
-	return @results;
-}
+my ($coordinator, @workers) = my @nodes = start_citus();
 
 # ---------------------------------------------------------------------------
 # Tables of each kind.
@@ -154,7 +61,7 @@ for my $node ($coordinator, $workers[0])
 		gives($node, "SELECT update_or_create(NULL::$table, $key, '{}')",
 			qq[("($k,c)",f)], "update_or_create locks a row of $table");
 	}
-	for my $table ('by_key_bare', 'everywhere_bare', 'one_node_bare', 'by_other')
+	for my $table ('everywhere_bare', 'by_other')
 	{
 		refused($node, "SELECT get_or_create(NULL::$table, $key)", $not_unique,
 			"get_or_create does not create a row of $table");
@@ -169,22 +76,23 @@ for my $node ($coordinator, $workers[0])
 				"$function\\(\\) cannot work on table", "$function refuses $table");
 		}
 	}
-	for my $table ('by_key', 'by_key_bare', 'everywhere', 'one_node')
+	for my $table ('by_key', 'by_key_bare', 'one_node', 'one_node_bare', 'here', 'here_bare')
+	{
+		gives($node, "SELECT lock_keys('{\"$table\": [{\"k\": 1}, {\"k\": 2}]}')", '',
+			"lock_keys locks keys of $table");
+	}
+	for my $table ('by_other', 'everywhere')
 	{
 		refused($node, "SELECT lock_keys('{\"$table\": [{\"k\": 1}]}')",
 			'cannot lock keys of table', "lock_keys refuses $table");
 	}
 }
-gives($coordinator, q(SELECT get_or_create(NULL::here_bare, '{"k": 1}')), '("(1,)",t)',
-	'get_or_create creates a row of here_bare');
-refused($workers[0], q(SELECT get_or_create(NULL::here_bare, '{"k": 2}')), $not_unique,
-	'get_or_create does not create a row of here_bare');
-gives($coordinator, q(SELECT lock_keys('{"here_bare": [{"k": 1}]}')), '',
-	'lock_keys locks keys of here_bare');
-refused($workers[0], q(SELECT lock_keys('{"here_bare": [{"k": 1}]}')), 'cannot lock keys',
-	'lock_keys refuses here_bare');
+refused($coordinator, q(SELECT get_or_create(NULL::by_key_bare, '{"k": null}')), $not_unique,
+	'get_or_create does not create a row without a value in the distribution column');
 
 # A row that is there is found in any table.
+is($coordinator->safe_psql('postgres', 'SELECT count(*) FROM everywhere_bare'), 0,
+	'what was refused has written nothing');
 on_coordinator(map { "INSERT INTO $_ (k, v) VALUES (7, 'there')" }
 	'by_key_bare', 'everywhere_bare', 'one_node_bare');
 on_coordinator(q(INSERT INTO by_other VALUES (1, 7, 'there')));
@@ -202,8 +110,6 @@ gives($coordinator, q(SELECT update_or_create(NULL::by_other, '{"k": 7, "d": 1}'
 	'("(1,7,set)",f)', 'update_or_create locks a row with it');
 gives($workers[0], q(SELECT get_or_create(NULL::by_other, '{"k": 7, "d": 2}')), '("(2,7,)",t)',
 	'get_or_create creates a row with it');
-is($coordinator->safe_psql('postgres', 'SELECT count(*) FROM by_key_bare'), 1,
-	'what was refused has written nothing');
 
 # ---------------------------------------------------------------------------
 # What a session knows of a table follows what Citus makes of it.
@@ -221,11 +127,11 @@ sub in_session
 is(in_session(q(SELECT created FROM get_or_create(NULL::plain, '{"k": 1}'))), 't',
 	'a plain table is no matter of Citus');
 in_session(q(SELECT create_distributed_table('plain', 'k')));
-is(in_session(q(SELECT created FROM get_or_create(NULL::plain, '{"k": 2}'))), '',
-	'once it is distributed, its keys cannot be locked');
+is(in_session(q(SELECT created FROM get_or_create(NULL::plain, '{"v": "2"}'))), '',
+	'once it is distributed, a key is kept unique in a shard only');
 in_session(q(SELECT undistribute_table('plain')));
-is(in_session(q(SELECT created FROM get_or_create(NULL::plain, '{"k": 2}'))), 't',
-	'and can be when it is a plain table again');
+is(in_session(q(SELECT created FROM get_or_create(NULL::plain, '{"v": "2"}'))), 't',
+	'and anywhere when it is a plain table again');
 $session->quit;
 
 # ---------------------------------------------------------------------------
@@ -244,7 +150,7 @@ for my $table ('by_key', 'everywhere', 'one_node', 'here')
 			'postgres', "SELECT count(*), count(DISTINCT k) FROM $table WHERE k >= 100"),
 		"$calls|$calls", "there is one row of $table for each key");
 }
-for my $table ('by_key_bare', 'everywhere_bare', 'one_node_bare')
+for my $table ('everywhere_bare')
 {
 	at_once((qq(SELECT get_or_create(NULL::$table, '{"k": 1}');\n)) x 3);
 	is($coordinator->safe_psql('postgres', "SELECT count(*) < 2 FROM $table WHERE k = 1"),
@@ -263,7 +169,6 @@ SELECT count(*) FROM $table WHERE k = 50;
 \\echo looked
 ));
 	$coordinator->psql('postgres', qq(SELECT get_or_create(NULL::$table, '{"k": 50}')));
-	$coordinator->psql('postgres', "INSERT INTO $table VALUES (50)") if $table =~ /bare/;
 	$repeatable->query_until(qr/done/, qq(
 SELECT created FROM get_or_create(NULL::$table, '{"k": 50}');
 COMMIT;
@@ -392,22 +297,20 @@ for my $accounts ('hashed', 'copied', 'single', 'local')
 	gives($coordinator, "$pay)", 'f', "a transfer without request is booked beside $accounts");
 	gives($workers[0], "$pay, request_id => 'second')", 'f', "a worker books a request beside $accounts");
 	gives($workers[1], "$pay, request_id => 'first')", 't', "another one replays the first beside $accounts");
-	refused($workers[0], "SELECT reverse_transfer(NULL::$accounts, '${accounts}_journal', 1)",
-		'cannot be reversed here', "a worker does not reverse beside $accounts");
+	gives($workers[0],
+		"SELECT amount FROM reverse_transfer(NULL::$accounts, '${accounts}_journal', 1, 0.25)",
+		'0.25', "a worker reverses beside $accounts");
+	gives($coordinator,
+		"SELECT amount FROM reverse_transfer(NULL::$accounts, '${accounts}_journal', 1)",
+		'0.75', "the coordinator reverses beside $accounts what is left");
+	fails($workers[1], "SELECT reverse_transfer(NULL::$accounts, '${accounts}_journal', 1)",
+		'RF006', "and another worker finds nothing left beside $accounts");
 	for my $change ("UPDATE ${accounts}_journal SET amount = 2", "DELETE FROM ${accounts}_journal",
 		"TRUNCATE ${accounts}_journal")
 	{
 		($status, $out, $err) = $coordinator->psql('postgres', "\\set VERBOSITY sqlstate\n$change");
 		like($err, qr/55000/, "$change is refused");
 	}
-}
-refused($coordinator, "SELECT reverse_transfer(NULL::single, 'single_journal', 1)",
-	'cannot be reversed here', 'nor does the coordinator in a single shard');
-for my $accounts ('hashed', 'copied', 'local')
-{
-	gives($coordinator,
-		"SELECT amount FROM reverse_transfer(NULL::$accounts, '${accounts}_journal', 1)",
-		'1', "the coordinator reverses beside $accounts");
 }
 
 # A journal that Citus does not know, beside accounts that it does, and the
@@ -463,7 +366,7 @@ for my $node ($coordinator, $workers[0])
 	($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nDELETE FROM by_request");
 	like($err, qr/55000/, 'a journal by request_id is guarded') if $node->safe_psql('postgres', 'SELECT count(*) FROM by_request');
 	refused($node, "SELECT reverse_transfer(NULL::hashed, 'by_request', 1)",
-		'cannot be reversed here', 'no reversals in a journal by request_id');
+		'cannot be reversed', 'no reversals in a journal by request_id');
 }
 on_coordinator('CREATE TABLE before AS SELECT * FROM hashed');
 for my $journal ('by_request', 'hashed_journal')
@@ -472,7 +375,8 @@ for my $journal ('by_request', 'hashed_journal')
 	  map { "SELECT replayed FROM transfer(NULL::hashed, 3, 4, 0.01, journal => '$journal', request_id => 'same $_');\n" }
 	  1 .. $calls;
 
-	at_once(("\\set VERBOSITY sqlstate\n$script") x 3);
+	my @results = at_once(("\\set VERBOSITY sqlstate\n$script") x 3);
+	is(join('', map { $_->{err} } @results), '', "three nodes make the same requests in $journal without errors");
 	is( $coordinator->safe_psql('postgres', "SELECT count(*), count(DISTINCT request_id) FROM $journal WHERE request_id LIKE 'same%'"),
 		"$calls|$calls", "three nodes book each request once in $journal");
 	gives($_, "SELECT replayed FROM transfer(NULL::hashed, 3, 4, 0.01, journal => '$journal', request_id => 'same 1')",
