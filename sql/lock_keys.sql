@@ -153,6 +153,42 @@ BEGIN
   END LOOP;
 END $$;
 SELECT count(*) FROM lk_locks;
+-- what the functions call on the node that has the rows, over Citus
+BEGIN;
+SELECT lock_keys_here('{"lk": [{"k": "a"}, {"k": "b"}]}');
+SELECT count(*) FROM lk_locks;
+SELECT lock_keys('{"lk": [{"k": "b"}, {"k": "a"}]}');
+SELECT count(*) FROM lk_locks;
+ROLLBACK;
+SELECT lock_keys_here(NULL);
+SELECT lock_keys_here('[]');
+CREATE ROLE regress_lk_reader;
+CREATE ROLE regress_lk_writer;
+CREATE ROLE regress_lk_blind;
+CREATE TABLE lk_moves (k text, n integer) PARTITION BY LIST (n);
+GRANT SELECT ON lk, lk_moves TO regress_lk_reader;
+GRANT SELECT (k), INSERT (k) ON lk TO regress_lk_writer;
+GRANT SELECT (k), UPDATE (n) ON lk, lk_moves TO regress_lk_writer;
+GRANT INSERT ON lk TO regress_lk_blind;
+\set VERBOSITY sqlstate
+SET ROLE regress_lk_reader;
+SELECT lock_keys_here('{"lk": [{"k": "a"}]}');
+SELECT lock_keys_here('{"lk_moves": [{"k": "a"}]}');
+SET ROLE regress_lk_blind;
+SELECT lock_keys_here('{"lk": [{"k": "a"}]}');
+SET ROLE regress_lk_writer;
+SELECT lock_keys_here('{"lk": [{"k": "a"}]}');
+SELECT lock_keys_here('{"lk": [{"n": 1}]}');
+SELECT lock_keys_here('{"lk_moves": [{"k": "a"}]}');
+RESET ROLE;
+REVOKE INSERT (k) ON lk FROM regress_lk_writer;
+SET ROLE regress_lk_writer;
+SELECT lock_keys_here('{"lk": [{"k": "a"}]}');
+RESET ROLE;
+\set VERBOSITY default
+DROP TABLE lk_moves;
+DROP OWNED BY regress_lk_reader, regress_lk_writer, regress_lk_blind;
+DROP ROLE regress_lk_reader, regress_lk_writer, regress_lk_blind;
 DROP SEQUENCE lk_seq;
 DROP VIEW lk_locks;
 DROP TABLE "Lk S".lk, "Lk S"."T ""1""", lk;

@@ -31,7 +31,7 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SET LOCAL search_path = "racefree batches", :racefree, :pgtap;
 
-SELECT plan(60);
+SELECT plan(66);
 
 -- ---------------------------------------------------------------------------
 -- The functions and the view
@@ -45,6 +45,7 @@ INSERT INTO contract VALUES
  'target anyelement, rows jsonb, key name[],'
  ' OUT ordinality bigint, OUT object anyelement, OUT created boolean'),
 ('lock_keys', 'jsonb', 'keys jsonb'),
+('lock_keys_here', 'jsonb', 'keys jsonb'),
 ('lock_rows', 'anyelement,anycompatiblearray,text,text,name',
  'target anyelement, ids anycompatiblearray,'
  ' mode text DEFAULT ''no key update''::text,'
