@@ -7,7 +7,7 @@
  * The statement takes the ids as an array, not as rows of values: an array goes
  * to where the rows are.  postgres_fdw sends "id = ANY (...)" to the remote
  * server, but of a join with local rows it fetches, and locks, the whole remote
- * table.
+ * table.  Citus locks rows of several shards only one by one; see run.c.
  *
  * What the calls allocate lives in the caller's memory context, which the
  * executor resets.

@@ -4,7 +4,8 @@
  *	  get_or_create_many() and update_or_create_many().
  *
  * Each does for many rows what the single function does for one, with a number
- * of statements that does not depend on the number of rows.  Locks are taken in
+ * of statements that does not depend on the number of rows (but on tables of
+ * Citus; see run.c).  Locks are taken in
  * one order by all calls, for one row or many, so that none of them deadlock
  * with each other:
  *
@@ -307,11 +308,12 @@ lock_rows_by_key(UpsertMany *call, GroupList *list)
 
 	while (groups_next_pattern(call->groups, list, &pattern))
 	{
+		const ColumnValues *key = &pattern.groups[0]->key;
 		Rows *rows = groups_rows(call->groups, pattern, NULL, false);
-		RowSet locked = run_rows_lock(call->target, rows,
-									  &pattern.groups[0]->key, NULL,
-									  ROWS_BY_NUMBER);
+		RowSet locked;
 
+		promises_check_row_lock(call->target, key);
+		locked = run_rows_lock(call->target, rows, key, NULL, ROWS_BY_NUMBER);
 		groups_take_rows(call->groups, locked, GROUP_LOCKED);
 		groups_free_list(&pattern);
 	}
@@ -608,6 +610,29 @@ check_all_created_once(const UpsertMany *call, GroupList *inserted,
 }
 
 /*
+ * Check that one row at most is created for each key of which the row is missing,
+ * whoever asks; see promises.c.
+ */
+static void
+check_promises(const UpsertMany *call)
+{
+	GroupList missing;
+
+	if (target_spread(call->target)->kind == SPREAD_NOT)
+		return;
+	missing = groups_select(call->groups, GROUP_MISSING);
+	for (int g = 0; g < missing.ngroups; g++)
+	{
+		ErrorContextCallback callback;
+
+		groups_push_error_context(&callback, missing.groups[g]);
+		promises_check_key(call->target, &missing.groups[g]->key);
+		error_context_stack = callback.previous;
+	}
+	groups_free_list(&missing);
+}
+
+/*
  * Insert the rows that are missing.  "since" is the command of the first such
  * INSERT.
  */
@@ -690,12 +715,15 @@ find_or_create_all(UpsertMany *call)
 	for (;;)
 	{
 		look_again(call, since);
+		check_promises(call);
 		if (call->update)
 			update_found_rows(call);
 		if (!any_in_state(call, GROUP_MISSING))
 			return;
 		if (arbiter_gave_up(&yields))
 			error_not_all_created(call);
+		/* An update may have found that more are gone. */
+		check_promises(call);
 
 		if (since == InvalidCommandId &&
 			inserts_can_create_others(call->target))
@@ -766,7 +794,6 @@ upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 	arguments_require(fcinfo, ARG_KEY, "key");
 	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, ARG_TARGET),
 							  update ? RowExclusiveLock : AccessShareLock);
-	promises_check_batch(call.target, function);
 	call.groups = groups_parse(call.target, PG_GETARG_JSONB_P(ARG_ROWS),
 							   PG_GETARG_ARRAYTYPE_P(ARG_KEY), update);
 	run_begin();

@@ -259,11 +259,19 @@ groups_select(const KeyGroups *groups, KeyGroupState state)
 /*
  * The groups without a row, in the order in which the input first names them, so
  * that serial numbers of new rows follow the input.  Their keys are locked.
+ *
+ * Where Citus manages the table, sessions on other nodes do not see these locks,
+ * and meet at the unique index.  Two of them that insert the same keys in
+ * different orders would deadlock, so there it is the canonical order.
  */
 GroupList
 groups_select_insertable(const KeyGroups *groups)
 {
-	GroupList list = make_group_list(groups->ngroups);
+	GroupList list;
+
+	if (target_spread(groups->target)->kind != SPREAD_NOT)
+		return groups_select(groups, GROUP_MISSING);
+	list = make_group_list(groups->ngroups);
 
 	for (int r = 0; r < groups->ninput; r++)
 	{

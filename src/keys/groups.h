@@ -95,7 +95,7 @@ extern char *groups_describe(const KeyGroups *groups, const KeyGroup *group);
 
 /* The groups in that state. */
 extern GroupList groups_select(const KeyGroups *groups, KeyGroupState state);
-/* The groups without a row, in the order of the input; their keys are locked. */
+/* The groups without a row, in the order to insert; their keys are locked. */
 extern GroupList groups_select_insertable(const KeyGroups *groups);
 /* Move the groups that "belongs" returns true for to a list of their own. */
 extern GroupList groups_split(GroupList *list,

@@ -157,7 +157,7 @@ beside_check_guarded(Relation rel)
 /* Check what the tables are to each other, where Citus manages any. */
 void
 beside_check(const Accounts *accounts, const Journal *journal,
-			 const Holds *holds, bool many)
+			 const Holds *holds)
 {
 	bool any = beside_is_spread(accounts->table) ||
 			   (journal != NULL && beside_is_spread(journal->table)) ||
@@ -166,10 +166,6 @@ beside_check(const Accounts *accounts, const Journal *journal,
 	if (!any)
 		return;
 	beside_check_accounts(accounts);
-	if (many)
-		promises_check_batch(accounts->table, "transfer_many()");
-	if (many && journal != NULL)
-		promises_check_batch(journal->table, "transfer_many()");
 	if (target_fires(accounts->table, OWN_BALANCE_GUARD))
 		beside_check_guarded(target_relation(accounts->table));
 	if (journal != NULL)
@@ -186,16 +182,21 @@ beside_check(const Accounts *accounts, const Journal *journal,
  * ----------
  */
 
-/* Check that a transfer without a request has a place in the journal. */
-static void
-beside_check_unnamed(const Journal *journal)
+/* Return true if a transfer has a place in the journal by its request only. */
+bool
+beside_wants_requests(const Journal *journal)
 {
 	const Spread *spread = target_spread(journal->table);
 
-	if (spread->kind != SPREAD_BY_COLUMN ||
-		!journal_has(journal, JOURNAL_REQUEST_ID) ||
-		spread->column != journal->columns[JOURNAL_REQUEST_ID])
-		return;
+	return spread->kind == SPREAD_BY_COLUMN &&
+		   journal_has(journal, JOURNAL_REQUEST_ID) &&
+		   spread->column == journal->columns[JOURNAL_REQUEST_ID];
+}
+
+/* Report that a transfer without a request has no place in the journal. */
+pg_noreturn static void
+beside_error_unnamed(const Journal *journal)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("a transfer without a request cannot be booked in journal "
@@ -257,8 +258,8 @@ beside_check_claim(const Journal *journal, const Claim *claim)
 		return;
 	if (claim->nreversed > 0)
 		beside_check_reversal(journal);
-	if (claim->nrequests == 0)
-		beside_check_unnamed(journal);
+	if (claim->any_unnamed)
+		beside_error_unnamed(journal);
 	for (int i = 0; i < claim->nrequests; i++)
 		promises_check_key(journal->table,
 						   journal_key(journal, JOURNAL_REQUEST_ID,

@@ -19,7 +19,9 @@
  * a whole or not at all.  Journal and holds may be NULL.
  */
 extern void beside_check(const Accounts *accounts, const Journal *journal,
-						 const Holds *holds, bool many);
+						 const Holds *holds);
+/* Return true if a transfer has a place in the journal by its request only. */
+extern bool beside_wants_requests(const Journal *journal);
 /* Check that each request of the claim is booked once, whoever asks. */
 extern void beside_check_claim(const Journal *journal, const Claim *claim);
 /* Check that a table can have the guards of a guarded journal. */

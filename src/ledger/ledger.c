@@ -114,8 +114,7 @@ ledger_open(const LedgerArgs *args)
 	accounts_set_match(&ledger->accounts, args->must_match);
 	ledger_check_batch(ledger);
 	ledger_open_journal(ledger, args);
-	beside_check(&ledger->accounts, ledger->journal, ledger->holds,
-				 ledger->many);
+	beside_check(&ledger->accounts, ledger->journal, ledger->holds);
 	ledger->guarded = guarded_check(&ledger->accounts, ledger->journal,
 									ledger->holds);
 	rules_resolve(&ledger->rules, &ledger->accounts,
@@ -143,6 +142,20 @@ ledger_close(Ledger *ledger)
  * ----------
  */
 
+/* Return true if a transfer that is tried has no request. */
+static bool
+ledger_any_unnamed(const Ledger *ledger)
+{
+	for (int i = 0; i < ledger->ntransfers; i++)
+	{
+		const Transfer *transfer = &ledger->transfers[i];
+
+		if (transfer->fate == TRANSFER_OK && !transfer->asked.has_request)
+			return true;
+	}
+	return false;
+}
+
 /* Lock the requests and entries, and find what was booked before. */
 static void
 ledger_claim(Ledger *ledger)
@@ -160,6 +173,8 @@ ledger_claim(Ledger *ledger)
 		reversed[i] = ledger->originals[i].id;
 	claim.requests = requests;
 	claim.reversed = reversed;
+	claim.any_unnamed = beside_wants_requests(ledger->journal) &&
+						ledger_any_unnamed(ledger);
 	requests_claim(ledger->journal, &claim);
 	for (int i = 0; i < ledger->nrequests; i++)
 		ledger->requests[i].booked = claim.booked[i];

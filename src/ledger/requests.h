@@ -20,7 +20,8 @@ typedef struct Claim
 	int nrequests;
 	const int64 *reversed; /* ids of entries to be reversed, all different */
 	int nreversed;
-	bool alone; /* the call is about one transfer, and wants whole rows */
+	bool alone;		  /* the call is about one transfer, and wants whole rows */
+	bool any_unnamed; /* where that matters: a transfer has no request */
 
 	/* Filled in: the entries of requests, NULL for those not booked before. */
 	JournalEntry **booked;

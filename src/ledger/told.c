@@ -32,7 +32,8 @@
 /*
  * Return true if the accounts' rows can be asked which transaction wrote them.
  * Partitions and children may be foreign tables, which do not know; nor need
- * other table access methods.
+ * other table access methods, and what the rows on other nodes of Citus know
+ * are transactions of these.
  */
 static bool
 told_rows_know_writer(const Accounts *accounts)
@@ -40,6 +41,7 @@ told_rows_know_writer(const Accounts *accounts)
 	Form_pg_class form = target_relation(accounts->table)->rd_rel;
 
 	return form->relkind == RELKIND_RELATION && !form->relhassubclass &&
+		   target_spread(accounts->table)->kind == SPREAD_NOT &&
 		   form->relam == HEAP_TABLE_AM_OID &&
 		   OidIsValid(get_array_type(accounts->id.type)) &&
 		   privileges_may_select_all(accounts->table);

@@ -2,7 +2,8 @@
  *
  * rows.c
  *	  Rows of values that statements see as a relation: a named tuplestore, as
- *	  triggers see transition tables.
+ *	  triggers see transition tables.  Where Citus manages the table, they
+ *	  become parameters.
  *
  * Rows live in the memory context that was current at rows_begin(), and spill
  * to disk beyond work_mem.
@@ -15,7 +16,10 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
@@ -235,6 +239,127 @@ rows_free(Rows *rows)
 }
 
 /* ----------
+ * Rows as parameters
+ *
+ * Citus does not know a statement's relation of rows, and sends parameters to
+ * where the table's rows are.
+ * ----------
+ */
+
+/*
+ * The type of an array of values of a column's type, or InvalidOid where unnest()
+ * would not give back the values: it takes arrays and rows apart, too.
+ */
+Oid
+rows_array_type(Oid type)
+{
+	Oid base = getBaseType(type);
+
+	return type_is_rowtype(base) || type_is_array(base) ? InvalidOid
+														: get_array_type(base);
+}
+
+/* Return true if the values of each column can be put into an array. */
+bool
+rows_fit_arrays(const Rows *rows)
+{
+	TupleDesc tupdesc = rows->relation.md.tupdesc;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		if (!OidIsValid(rows_array_type(TupleDescAttr(tupdesc, i)->atttypid)))
+			return false;
+	}
+	return true;
+}
+
+/* Read the values of a row, which the slot does not keep. */
+static void
+rows_read_one(TupleTableSlot *slot, Datum *values, bool *nulls)
+{
+	TupleDesc tupdesc = slot->tts_tupleDescriptor;
+
+	slot_getallattrs(slot);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+
+		nulls[i] = slot->tts_isnull[i];
+		values[i] = nulls[i] ? (Datum) 0
+							 : datumCopy(slot->tts_values[i], att->attbyval,
+										 att->attlen);
+	}
+}
+
+/* Read the values, in the current context; "tupdesc" is that of the rows. */
+RowValues
+rows_read(Rows *rows)
+{
+	TupleDesc tupdesc = rows->relation.md.tupdesc;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(tupdesc,
+													&TTSOpsMinimalTuple);
+	Size n = (Size) rows->nrows * tupdesc->natts;
+	RowValues result = {.nrows = rows->nrows,
+						.ncolumns = tupdesc->natts,
+						.tupdesc = tupdesc};
+
+	result.values = MemoryContextAllocHuge(CurrentMemoryContext,
+										   sizeof(Datum) * (n + 1));
+	result.nulls = MemoryContextAllocHuge(CurrentMemoryContext,
+										  sizeof(bool) * (n + 1));
+	tuplestore_rescan(rows->relation.reldata);
+	for (int i = 0; i < rows->nrows; i++)
+	{
+		Size first = (Size) i * tupdesc->natts;
+
+		if (!tuplestore_gettupleslot(rows->relation.reldata, true, false, slot))
+			elog(ERROR, "could not read a row of values");
+		rows_read_one(slot, &result.values[first], &result.nulls[first]);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return result;
+}
+
+/* An array of the values of one column. */
+static Datum
+rows_make_array(const RowValues *values, int column)
+{
+	Oid type = getBaseType(TupleDescAttr(values->tupdesc, column)->atttypid);
+	Datum *elements = MemoryContextAllocHuge(CurrentMemoryContext,
+											 sizeof(Datum) * values->nrows);
+	bool *nulls = palloc_extended(sizeof(bool) * values->nrows,
+								  MCXT_ALLOC_HUGE);
+	int dims[1] = {values->nrows};
+	int lbs[1] = {1};
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+
+	for (int i = 0; i < values->nrows; i++)
+	{
+		Size place = (Size) i * values->ncolumns + column;
+
+		elements[i] = values->values[place];
+		nulls[i] = values->nulls[place];
+	}
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, dims, lbs,
+											  type, typlen, typbyval,
+											  typalign));
+}
+
+/* An array of the values of each column. */
+Datum *
+rows_make_arrays(const RowValues *values)
+{
+	Datum *arrays = palloc(sizeof(Datum) * values->ncolumns);
+
+	for (int column = 0; column < values->ncolumns; column++)
+		arrays[column] = rows_make_array(values, column);
+	return arrays;
+}
+
+/* ----------
  * Which row an INSERT or UPDATE is at
  *
  * An error in one of many rows should name the row.  The executor does not say
@@ -303,6 +428,24 @@ rows_error_context(void *arg)
 }
 
 /*
+ * Begin to give errors the context of the row that is at its turn, which the
+ * caller sets.
+ */
+void
+rows_begin_own_turns(RowsTurns *turns, Rows *rows, RowErrorContext context,
+					 void *arg)
+{
+	turns->rows = rows;
+	turns->turn = 0;
+	turns->context = context;
+	turns->arg = arg;
+	turns->callback.callback = rows_error_context;
+	turns->callback.arg = turns;
+	turns->callback.previous = error_context_stack;
+	error_context_stack = &turns->callback;
+}
+
+/*
  * Begin to count the rows that a statement reads, and to give errors the
  * context of the row that it is at.  The result has the statement's parameter.
  * No more rows can be added.
@@ -316,14 +459,7 @@ rows_begin_turns(RowsTurns *turns, Rows *rows, RowErrorContext context,
 	params->paramFetch = rows_fetch_param;
 	params->paramFetchArg = turns;
 	rows_put_end(rows);
-	turns->rows = rows;
-	turns->turn = 0;
-	turns->context = context;
-	turns->arg = arg;
-	turns->callback.callback = rows_error_context;
-	turns->callback.arg = turns;
-	turns->callback.previous = error_context_stack;
-	error_context_stack = &turns->callback;
+	rows_begin_own_turns(turns, rows, context, arg);
 	return params;
 }
 

@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "executor/spi.h"
+#include "utils/memutils.h"
 
 #include "run/rowset.h"
 #include "table/tuples.h"
@@ -74,6 +75,36 @@ rowset_number(const RowSet *set, uint64 i)
 	n = rowset_position(set, i, set->rows->tupdesc->natts, &isnull);
 	Assert(!isnull);
 	return DatumGetInt32(n);
+}
+
+/*
+ * Add the rows of another set, which is freed, to those of a set like it, which
+ * may have none yet.
+ */
+void
+rowset_append(RowSet *set, RowSet *more)
+{
+	MemoryContext old;
+
+	if (set->rows == NULL)
+	{
+		set->rows = more->rows;
+		set->nrows = more->nrows;
+		return;
+	}
+	if (more->nrows > 0)
+	{
+		/* The context that SPI frees with the set. */
+		old = MemoryContextSwitchTo(GetMemoryChunkContext(set->rows->vals));
+		set->rows->vals = repalloc_huge(set->rows->vals,
+										sizeof(HeapTuple) *
+											(set->nrows + more->nrows));
+		for (uint64 i = 0; i < more->nrows; i++)
+			set->rows->vals[set->nrows++] = heap_copytuple(more->rows->vals[i]);
+		set->rows->numvals = set->nrows;
+		MemoryContextSwitchTo(old);
+	}
+	rowset_free(more);
 }
 
 /* Free the rows. */

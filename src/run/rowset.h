@@ -51,6 +51,8 @@ extern Datum rowset_position(const RowSet *set, uint64 i, int position,
 							 bool *isnull);
 /* The number of the row of values, of a row in a numbered set. */
 extern int rowset_number(const RowSet *set, uint64 i);
+/* Add the rows of another set, which is freed, to those of a set like it. */
+extern void rowset_append(RowSet *set, RowSet *more);
 /* Free the rows. */
 extern void rowset_free(RowSet *set);
 

@@ -16,6 +16,8 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -24,6 +26,7 @@
 #include "run/rows_private.h"
 #include "run/run.h"
 #include "run/statements.h"
+#include "table/ids.h"
 #include "table/indexes.h"
 #include "table/traits.h"
 
@@ -494,6 +497,48 @@ run_lock_keys(const Target *target, const ColumnValues *route, Datum keys)
  * ----------
  */
 
+/* qsort comparator: ids. */
+static int
+run_compare_ids(const void *a, const void *b, void *column)
+{
+	return ids_compare(column, *(const Datum *) a, *(const Datum *) b);
+}
+
+/*
+ * Lock rows that are on several nodes by a statement for each id, in the order
+ * of the ids, which is that of the primary key.
+ */
+static RowSet
+run_lock_ids_singly(const Target *target, StatementSpec *spec)
+{
+	ArrayType *array = DatumGetArrayTypeP(spec->value);
+	RowSet set = {.table = target, .whole = true};
+	IdColumn column;
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+	Datum *ids;
+	int n;
+
+	ids_of_column(&column, target, spec->key->attnums[0]);
+	get_typlenbyvalalign(column.type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, column.type, typlen, typbyval, typalign, &ids,
+					  NULL, &n);
+	qsort_arg(ids, n, sizeof(Datum), run_compare_ids, &column);
+	for (int i = 0; i < n; i++)
+	{
+		RowSet some;
+
+		if (i > 0 && ids_compare(&column, ids[i - 1], ids[i]) == 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		spec->value = PointerGetDatum(ids_make_array(&column, &ids[i], 1));
+		some = run_with_params(target, spec, VIEW_OWN);
+		rowset_append(&set, &some);
+	}
+	return set;
+}
+
 /* Lock the rows whose id is in the array, in primary key order. */
 RowSet
 run_lock_ids(const Target *target, AttrNumber id, LockClauseStrength strength,
@@ -507,6 +552,8 @@ run_lock_ids(const Target *target, AttrNumber id, LockClauseStrength strength,
 						  .wait = wait,
 						  .value = ids};
 
+	if (target_spread(target)->kind == SPREAD_BY_COLUMN)
+		return run_lock_ids_singly(target, &spec);
 	return run_with_params(target, &spec, VIEW_OWN);
 }
 
@@ -552,6 +599,167 @@ run_limit(const StatementSpec *spec, int nrows)
 	return limit == STMT_ROWS_AND_ONE ? (long) nrows + 1 : limit;
 }
 
+/* ----------
+ * Many rows of a table that Citus manages
+ *
+ * Citus knows no statement that reads a relation of ours.  It sends parameters
+ * to where the table's rows are: arrays, one for each column.  Two kinds of
+ * statements are run for each row instead:
+ *
+ *	- An INSERT.  Citus would give the rows in the order of the shards.
+ *	- A lock of rows that are on several nodes.  Citus locks those of one shard
+ *	  only, and locks must be taken in one order by all calls.
+ *
+ * All this is in the transaction of the call, which is what costs: the nodes
+ * commit once.
+ * ----------
+ */
+
+/* How a statement over rows is given them. */
+static RowsCarrier
+run_carrier(const Target *target, const Rows *rows, StatementKind kind)
+{
+	switch (kind)
+	{
+		case STMT_MANY_INSERT:
+		case STMT_MANY_INSERT_OR_YIELD:
+		case STMT_MANY_INSERT_OVERRIDING:
+			return ROWS_SINGLY;
+		case STMT_MANY_LOCK:
+		case STMT_MANY_LOCK_KEYS:
+		case STMT_MANY_LOCK_IDS:
+			if (target_spread(target)->kind == SPREAD_BY_COLUMN)
+				return ROWS_SINGLY;
+			break;
+		default:
+			break;
+	}
+	return rows_fit_arrays(rows) ? ROWS_ARRAYS : ROWS_SINGLY;
+}
+
+/* The columns of the primary key, and where a row of values has them. */
+typedef struct KeyOrder
+{
+	const RowValues *rows;
+	IdColumn columns[INDEX_MAX_KEYS];
+	int ncolumns;
+} KeyOrder;
+
+/* qsort comparator: rows by the primary keys that they come with at the end. */
+static int
+run_compare_rows(const void *a, const void *b, void *arg)
+{
+	const KeyOrder *order = arg;
+	int end = order->rows->ncolumns;
+	const Datum *left = &order->rows->values[(Size) * (const int *) a * end];
+	const Datum *right = &order->rows->values[(Size) * (const int *) b * end];
+
+	for (int i = 0; i < order->ncolumns; i++)
+	{
+		int place = end - order->ncolumns + i;
+		int result = ids_compare(&order->columns[i], left[place], right[place]);
+
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/*
+ * The order in which the statement is run for the rows: as they come, or by the
+ * primary key for those that come with one, all of it.
+ */
+static int *
+run_order(const Target *target, const StatementSpec *spec,
+		  const RowValues *rows)
+{
+	int *places = MemoryContextAllocHuge(CurrentMemoryContext,
+										 sizeof(int) * rows->nrows);
+	KeyOrder order = {.rows = rows};
+	const AttrNumber *columns;
+
+	for (int i = 0; i < rows->nrows; i++)
+		places[i] = i;
+	if (spec->kind != STMT_MANY_LOCK)
+		return places;
+	order.ncolumns = indexes_primary_key(target, &columns);
+	for (int i = 0; i < order.ncolumns; i++)
+		ids_of_column(&order.columns[i], target, columns[i]);
+	qsort_arg(places, rows->nrows, sizeof(int), run_compare_rows, &order);
+	return places;
+}
+
+/* Run a statement for each row of values, and add the rows that it gives. */
+static void
+run_singly(const Target *target, Rows *rows, const StatementSpec *spec,
+		   View view, RowSet *set, RowErrorContext context, void *arg)
+{
+	RowValues values = rows_read(rows);
+	int *places = run_order(target, spec, &values);
+	char *nulls = palloc(values.ncolumns);
+	RowsTurns turns;
+
+	rows_begin_own_turns(&turns, rows, context, arg);
+	for (int i = 0; i < values.nrows; i++)
+	{
+		Size first = (Size) places[i] * values.ncolumns;
+		RowSet some = {.table = target};
+
+		CHECK_FOR_INTERRUPTS();
+		turns.turn = places[i] + 1;
+		for (int c = 0; c < values.ncolumns; c++)
+			nulls[c] = values.nulls[first + c] ? 'n' : ' ';
+		some.nrows = run_statement(target, spec, &values.values[first], nulls,
+								   view, run_limit(spec, 1));
+		some.rows = SPI_tuptable;
+		rowset_append(set, &some);
+	}
+	rows_end_turns(&turns);
+}
+
+/* Run a statement over rows of values that are given as arrays. */
+static void
+run_arrays(const Target *target, Rows *rows, const StatementSpec *spec,
+		   View view, RowSet *set)
+{
+	RowValues values = rows_read(rows);
+
+	set->nrows = run_statement(target, spec, rows_make_arrays(&values), NULL,
+							   view, run_limit(spec, values.nrows));
+	set->rows = SPI_tuptable;
+}
+
+/*
+ * Run a statement over rows of values, one at least, on a table that Citus
+ * manages, and free these.  "set" is empty, and gets the rows.
+ */
+static void
+run_over_citus(const Target *target, Rows *rows, StatementSpec *spec, View view,
+			   RowSet *set, RowErrorContext context, void *arg)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "racefree rows of values",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+
+	spec->carrier = run_carrier(target, rows, spec->kind);
+	if (spec->carrier == ROWS_SINGLY)
+	{
+		spec->size = 0;
+		run_singly(target, rows, spec, view, set, context, arg);
+	}
+	else
+		run_arrays(target, rows, spec, view, set);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	rows_free(rows);
+}
+
+/* ----------
+ * Many rows of any table
+ * ----------
+ */
+
 /* Run a SELECT over rows of values, and free these. */
 static RowSet
 run_select_rows(const Target *target, Rows *rows, StatementSpec *spec,
@@ -569,6 +777,11 @@ run_select_rows(const Target *target, Rows *rows, StatementSpec *spec,
 		return set;
 	}
 	spec->size = run_size(nrows);
+	if (target_spread(target)->kind != SPREAD_NOT)
+	{
+		run_over_citus(target, rows, spec, view, &set, NULL, NULL);
+		return set;
+	}
 	rows_register(rows);
 	set.nrows = run_statement(target, spec, NULL, NULL, view,
 							  run_limit(spec, nrows));
@@ -655,6 +868,11 @@ run_write_rows(const Target *target, Rows *rows, StatementSpec *spec,
 		return set;
 	}
 	spec->size = run_size(nrows);
+	if (target_spread(target)->kind != SPREAD_NOT)
+	{
+		run_over_citus(target, rows, spec, VIEW_OWN, &set, context, arg);
+		return set;
+	}
 	rows_register(rows);
 	plan = plan_fetch(target, spec);
 	options.params = rows_begin_turns(&turns, rows, context, arg);

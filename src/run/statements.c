@@ -374,22 +374,158 @@ build_scan(Statement *stmt, const StatementSpec *spec)
  *
  * The table is "t", the rows are "r".  Those of one statement have NULLs in
  * the same columns of their keys.
+ *
+ * The texts shown are those over rows that are stored.  Rows given as arrays are
+ * "r" just so.  Where they are given singly, there is no "r": its columns are
+ * parameters, and nothing is ordered.
  * ----------
  */
 
-/* t.a = r.k1 */
-static void
-append_rows_equality(Statement *stmt, AttrNumber attnum, const char *value)
+/* Return true if the rows of values have the column of bits. */
+static bool
+rows_have_flags(const StatementSpec *spec)
 {
-	sql_append_sure_equality(stmt, attnum,
-							 psprintf("t.%s", sql_column(stmt, attnum)), value,
-							 target_column(stmt->target, attnum)->atttypid);
+	for (int i = 0; spec->partial != NULL && i < spec->data->ncolumns; i++)
+	{
+		if (spec->partial[i])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The value of a row in a column, of which rows.h names the kind: r.k1 or, where
+ * each row is given by itself, $2.
+ */
+static const char *
+rows_value(const StatementSpec *spec, char kind, int number)
+{
+	int place = 1 + number;
+
+	if (kind == 'n')
+		return spec->carrier == ROWS_SINGLY ? "$1" : "r.n";
+	if (kind == 'g' && spec->carrier != ROWS_SINGLY)
+		return "r.g";
+	if (spec->carrier != ROWS_SINGLY)
+		return psprintf("r.%c%d", kind, number);
+	if (kind != 'k')
+		place += spec->key->ncolumns;
+	if (kind != 'k' && kind != 'd' && spec->data != NULL)
+		place += spec->data->ncolumns;
+	return psprintf("$%d", place);
+}
+
+/* Declare a parameter for a column of the rows of values. */
+static void
+rows_declare(Statement *stmt, const StatementSpec *spec, Oid type)
+{
+	(void) sql_param(stmt, spec->carrier == ROWS_ARRAYS ? rows_array_type(type)
+														: type);
+}
+
+/* The same for a column of the table. */
+static void
+rows_declare_columns(Statement *stmt, const StatementSpec *spec, int ncolumns,
+					 const AttrNumber *attnums)
+{
+	for (int i = 0; i < ncolumns; i++)
+		rows_declare(stmt, spec,
+					 target_column(stmt->target, attnums[i])->atttypid);
+}
+
+/*
+ * Declare a parameter for each column of the rows of values, in the order in
+ * which rooms add the columns.
+ */
+static void
+rows_declare_all(Statement *stmt, const StatementSpec *spec)
+{
+	const AttrNumber *columns;
+	int ncolumns;
+
+	rows_declare(stmt, spec, INT4OID);
+	rows_declare_columns(stmt, spec, spec->key->ncolumns, spec->key->attnums);
+	if (spec->data != NULL)
+		rows_declare_columns(stmt, spec, spec->data->ncolumns,
+							 spec->data->attnums);
+	if (rows_have_flags(spec))
+		rows_declare(stmt, spec, BYTEAOID);
+	if (spec->kind == STMT_MANY_LOCK)
+	{
+		ncolumns = indexes_primary_key(stmt->target, &columns);
+		rows_declare_columns(stmt, spec, ncolumns, columns);
+	}
+}
+
+/* Append names of columns of the rows of values. */
+static void
+rows_append_names(Statement *stmt, char kind, int ncolumns)
+{
+	for (int i = 0; i < ncolumns; i++)
+		appendStringInfo(&stmt->text, ", %c%d", kind, i + 1);
+}
+
+/*
+ * racefree_batch r
+ *
+ * or, where the rows are given as arrays,
+ *
+ * ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) r(n, k1)
+ */
+static void
+append_rows(Statement *stmt, const StatementSpec *spec)
+{
+	const AttrNumber *columns;
+
+	Assert(spec->carrier != ROWS_SINGLY);
+	if (spec->carrier == ROWS_STORED)
+	{
+		sql_append(stmt, ROWS_RELATION " r");
+		return;
+	}
+	sql_append(stmt, "ROWS FROM (");
+	for (int i = 0; i < stmt->nparams; i++)
+		appendStringInfo(&stmt->text, "%spg_catalog.unnest($%d)",
+						 i == 0 ? "" : ", ", i + 1);
+	sql_append(stmt, ") r(n");
+	rows_append_names(stmt, 'k', spec->key->ncolumns);
+	if (spec->data != NULL)
+		rows_append_names(stmt, 'd', spec->data->ncolumns);
+	if (rows_have_flags(spec))
+		sql_append(stmt, ", g");
+	if (spec->kind == STMT_MANY_LOCK)
+		rows_append_names(stmt, 'p',
+						  indexes_primary_key(stmt->target, &columns));
+	sql_append(stmt, ")");
+}
+
+/*
+ * t.a = r.k1
+ *
+ * Of a value that is given by itself, Citus finds the shard, but not behind
+ * IS TRUE.
+ */
+static void
+append_rows_equality(Statement *stmt, const StatementSpec *spec,
+					 AttrNumber attnum, const char *value)
+{
+	Oid type = target_column(stmt->target, attnum)->atttypid;
+	const char *name = psprintf("t.%s", sql_column(stmt, attnum));
+
+	if (spec->carrier == ROWS_SINGLY)
+		sql_append_equality(stmt, attnum, name, value, getBaseType(type));
+	else if (spec->carrier == ROWS_ARRAYS)
+		sql_append_sure_equality(stmt, attnum, name, value, getBaseType(type));
+	else
+		sql_append_sure_equality(stmt, attnum, name, value, type);
 }
 
 /* WHERE t.a = r.k1 AND t.b IS NOT DISTINCT FROM NULL */
 static void
-append_rows_where(Statement *stmt, const ColumnValues *key)
+append_rows_where(Statement *stmt, const StatementSpec *spec)
 {
+	const ColumnValues *key = spec->key;
+
 	for (int i = 0; i < key->ncolumns; i++)
 	{
 		AttrNumber attnum = key->attnums[i];
@@ -401,7 +537,8 @@ append_rows_where(Statement *stmt, const ColumnValues *key)
 			sql_append_is_null(stmt,
 							   psprintf("t.%s", sql_column(stmt, attnum)));
 		else
-			append_rows_equality(stmt, attnum, psprintf("r.k%d", i + 1));
+			append_rows_equality(stmt, spec, attnum,
+								 rows_value(spec, 'k', i + 1));
 	}
 }
 
@@ -411,7 +548,12 @@ append_rows_select(Statement *stmt, const StatementSpec *spec)
 {
 	sql_append(stmt, "SELECT ");
 	sql_append_columns(stmt, spec->result, "t.");
-	sql_append(stmt, ", r.n FROM " ROWS_RELATION " r, ");
+	appendStringInfo(&stmt->text, ", %s FROM ", rows_value(spec, 'n', 0));
+	if (spec->carrier != ROWS_SINGLY)
+	{
+		append_rows(stmt, spec);
+		sql_append(stmt, ", ");
+	}
 	sql_append_table(stmt);
 	sql_append(stmt, " t");
 }
@@ -423,7 +565,7 @@ static void
 build_many_look(Statement *stmt, const StatementSpec *spec)
 {
 	append_rows_select(stmt, spec);
-	append_rows_where(stmt, spec->key);
+	append_rows_where(stmt, spec);
 }
 
 /*
@@ -432,12 +574,18 @@ build_many_look(Statement *stmt, const StatementSpec *spec)
  *
  * OFFSET keeps the planner from pulling up the subquery and joining with the
  * whole table.  By its costs, that is cheaper than one index scan for each row
- * until the table is much larger than the number of rows.
+ * until the table is much larger than the number of rows.  (Citus takes no such
+ * subquery.)
  */
 static void
 build_many_probe(Statement *stmt, const StatementSpec *spec)
 {
 	Assert(spec->key->ncolumns == 1 && spec->by_index);
+	if (spec->carrier != ROWS_STORED)
+	{
+		build_many_look(stmt, spec);
+		return;
+	}
 	sql_append(stmt, "SELECT ");
 	sql_append_columns(stmt, spec->result, "t.");
 	sql_append(stmt, ", r.n FROM " ROWS_RELATION " r, LATERAL (SELECT ");
@@ -445,7 +593,7 @@ build_many_probe(Statement *stmt, const StatementSpec *spec)
 	sql_append(stmt, " FROM ");
 	sql_append_table(stmt);
 	sql_append(stmt, " t");
-	append_rows_where(stmt, spec->key);
+	append_rows_where(stmt, spec);
 	sql_append(stmt, " OFFSET 0) t");
 }
 
@@ -458,8 +606,9 @@ build_many_lock_ids(Statement *stmt, const StatementSpec *spec)
 {
 	Assert(spec->key->ncolumns == 1);
 	append_rows_select(stmt, spec);
-	append_rows_where(stmt, spec->key);
-	append_lock_order(stmt, spec->key->attnums[0], "t.");
+	append_rows_where(stmt, spec);
+	if (spec->carrier != ROWS_SINGLY)
+		append_lock_order(stmt, spec->key->attnums[0], "t.");
 	sql_append(stmt, " FOR NO KEY UPDATE OF t");
 }
 
@@ -471,19 +620,24 @@ static void
 build_many_lock_keys(Statement *stmt, const StatementSpec *spec)
 {
 	append_rows_select(stmt, spec);
-	append_rows_where(stmt, spec->key);
-	sql_append(stmt, " ORDER BY r.n FOR NO KEY UPDATE OF t");
+	append_rows_where(stmt, spec);
+	if (spec->carrier != ROWS_SINGLY)
+		sql_append(stmt, " ORDER BY r.n");
+	sql_append(stmt, " FOR NO KEY UPDATE OF t");
 }
 
 /* AND (t.a = r.k1 OR t.a IS NOT DISTINCT FROM NULL AND r.k1 IS NOT ...) */
 static void
-append_rows_still_match(Statement *stmt, AttrNumber attnum, const char *value)
+append_rows_still_match(Statement *stmt, const StatementSpec *spec,
+						AttrNumber attnum, const char *value)
 {
 	const char *name = psprintf("t.%s", sql_column(stmt, attnum));
+	Oid type = target_column(stmt->target, attnum)->atttypid;
 
 	sql_append(stmt, " AND (");
 	sql_append_equality(stmt, attnum, name, value,
-						target_column(stmt->target, attnum)->atttypid);
+						spec->carrier == ROWS_STORED ? type
+													 : getBaseType(type));
 	sql_append(stmt, " OR ");
 	sql_append_is_null(stmt, name);
 	sql_append(stmt, " AND ");
@@ -518,20 +672,23 @@ build_many_lock(Statement *stmt, const StatementSpec *spec)
 	for (int i = 0; i < ncolumns; i++)
 	{
 		sql_append(stmt, i == 0 ? " WHERE " : " AND ");
-		append_rows_equality(stmt, columns[i], psprintf("r.p%d", i + 1));
+		append_rows_equality(stmt, spec, columns[i],
+							 rows_value(spec, 'p', i + 1));
 	}
 	for (int i = 0; i < key->ncolumns; i++)
-		append_rows_still_match(stmt, key->attnums[i],
-								psprintf("r.k%d", i + 1));
-	append_lock_order(stmt, InvalidAttrNumber, "t.");
+		append_rows_still_match(stmt, spec, key->attnums[i],
+								rows_value(spec, 'k', i + 1));
+	if (spec->carrier != ROWS_SINGLY)
+		append_lock_order(stmt, InvalidAttrNumber, "t.");
 	sql_append(stmt, " FOR NO KEY UPDATE OF t");
 }
 
-/* (a, b) SELECT r.k1, r.d1 */
+/* (a, b) [ OVERRIDING SYSTEM VALUE ] */
 static void
-append_insert_select(Statement *stmt, const ColumnValues *key,
-					 const ColumnValues *data, bool overriding)
+append_insert_columns(Statement *stmt, const StatementSpec *spec)
 {
+	const ColumnValues *key = spec->key;
+	const ColumnValues *data = spec->data;
 	const char *sep = " (";
 
 	for (int i = 0; i < key->ncolumns; i++, sep = ", ")
@@ -542,14 +699,22 @@ append_insert_select(Statement *stmt, const ColumnValues *key,
 						 sql_column(stmt, data->attnums[i]));
 	if (key->ncolumns + data->ncolumns > 0)
 		sql_append(stmt, ")");
-	if (overriding)
+	if (spec->kind == STMT_MANY_INSERT_OVERRIDING)
 		sql_append(stmt, " OVERRIDING SYSTEM VALUE");
-	sql_append(stmt, " SELECT");
-	sep = " ";
-	for (int i = 0; i < key->ncolumns; i++, sep = ", ")
-		appendStringInfo(&stmt->text, "%sr.k%d", sep, i + 1);
-	for (int i = 0; i < data->ncolumns; i++, sep = ", ")
-		appendStringInfo(&stmt->text, "%sr.d%d", sep, i + 1);
+}
+
+/* r.k1, r.d1 */
+static void
+append_insert_values_of_rows(Statement *stmt, const StatementSpec *spec)
+{
+	const char *sep = "";
+
+	for (int i = 0; i < spec->key->ncolumns; i++, sep = ", ")
+		appendStringInfo(&stmt->text, "%s%s", sep,
+						 rows_value(spec, 'k', i + 1));
+	for (int i = 0; i < spec->data->ncolumns; i++, sep = ", ")
+		appendStringInfo(&stmt->text, "%s%s", sep,
+						 rows_value(spec, 'd', i + 1));
 }
 
 /*
@@ -558,20 +723,61 @@ append_insert_select(Statement *stmt, const ColumnValues *key,
  *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  *
  * The rows go in, and come back, in the order in which they were added.  The
- * condition is that of rows_append_turn().
+ * condition is that of rows_append_turn().  Where rows are given singly, it is
+ *
+ * INSERT INTO schema.table (a, b) [ OVERRIDING SYSTEM VALUE ] VALUES ($2, $3)
+ *		[ ON CONFLICT (a) DO NOTHING ] RETURNING a, b, c
  */
 static void
 build_many_insert(Statement *stmt, const StatementSpec *spec)
 {
 	sql_append(stmt, "INSERT INTO ");
 	sql_append_table(stmt);
-	append_insert_select(stmt, spec->key, spec->data,
-						 spec->kind == STMT_MANY_INSERT_OVERRIDING);
-	sql_append(stmt, " FROM " ROWS_RELATION " r WHERE ");
-	rows_append_turn(stmt);
+	append_insert_columns(stmt, spec);
+	Assert(spec->carrier != ROWS_ARRAYS);
+	if (spec->carrier == ROWS_STORED)
+	{
+		sql_append(stmt, " SELECT ");
+		append_insert_values_of_rows(stmt, spec);
+		sql_append(stmt, " FROM " ROWS_RELATION " r WHERE ");
+		rows_append_turn(stmt);
+	}
+	else if (spec->key->ncolumns + spec->data->ncolumns == 0)
+		sql_append(stmt, " DEFAULT VALUES");
+	else
+	{
+		sql_append(stmt, " VALUES (");
+		append_insert_values_of_rows(stmt, spec);
+		sql_append(stmt, ")");
+	}
 	if (spec->kind == STMT_MANY_INSERT_OR_YIELD)
 		(void) arbiter_clause(stmt->target, &stmt->text, spec->key);
 	append_returning(stmt, spec->result, "");
+}
+
+/* FROM racefree_batch r WHERE t.a = r.k1 AND the condition of turns */
+static void
+append_rows_of_write(Statement *stmt, const StatementSpec *spec,
+					 const char *from)
+{
+	if (spec->carrier != ROWS_SINGLY)
+	{
+		sql_append(stmt, from);
+		append_rows(stmt, spec);
+	}
+	append_rows_where(stmt, spec);
+	if (spec->carrier != ROWS_STORED)
+		return;
+	sql_append(stmt, spec->key->ncolumns > 0 ? " AND " : " WHERE ");
+	rows_append_turn(stmt);
+}
+
+/* RETURNING t.a, t.b, r.n */
+static void
+append_returning_number(Statement *stmt, const StatementSpec *spec)
+{
+	append_returning(stmt, spec->result, "t.");
+	appendStringInfo(&stmt->text, ", %s", rows_value(spec, 'n', 0));
 }
 
 /*
@@ -598,19 +804,17 @@ build_many_update(Statement *stmt, const StatementSpec *spec)
 		sql_append(stmt, i == 0 ? " SET " : ", ");
 		if (spec->partial != NULL && spec->partial[i])
 			appendStringInfo(&stmt->text,
-							 "%s = CASE WHEN pg_catalog.get_bit(r.g, %d)"
-							 " OPERATOR(pg_catalog.=) 1 THEN r.d%d"
+							 "%s = CASE WHEN pg_catalog.get_bit(%s, %d)"
+							 " OPERATOR(pg_catalog.=) 1 THEN %s"
 							 " ELSE t.%s END",
-							 name, i, i + 1, name);
+							 name, rows_value(spec, 'g', 1), i,
+							 rows_value(spec, 'd', i + 1), name);
 		else
-			appendStringInfo(&stmt->text, "%s = r.d%d", name, i + 1);
+			appendStringInfo(&stmt->text, "%s = %s", name,
+							 rows_value(spec, 'd', i + 1));
 	}
-	sql_append(stmt, " FROM " ROWS_RELATION " r");
-	append_rows_where(stmt, spec->key);
-	sql_append(stmt, spec->key->ncolumns > 0 ? " AND " : " WHERE ");
-	rows_append_turn(stmt);
-	append_returning(stmt, spec->result, "t.");
-	sql_append(stmt, ", r.n");
+	append_rows_of_write(stmt, spec, " FROM ");
+	append_returning_number(stmt, spec);
 }
 
 /*
@@ -625,12 +829,9 @@ build_many_delete(Statement *stmt, const StatementSpec *spec)
 	Assert(spec->key->ncolumns > 0);
 	sql_append(stmt, "DELETE FROM ");
 	sql_append_table(stmt);
-	sql_append(stmt, " t USING " ROWS_RELATION " r");
-	append_rows_where(stmt, spec->key);
-	sql_append(stmt, " AND ");
-	rows_append_turn(stmt);
-	append_returning(stmt, spec->result, "t.");
-	sql_append(stmt, ", r.n");
+	sql_append(stmt, " t");
+	append_rows_of_write(stmt, spec, " USING ");
+	append_returning_number(stmt, spec);
 }
 
 /* ----------
@@ -721,6 +922,10 @@ statement_build(Statement *stmt, const Target *target,
 		max_params += spec->data->ncolumns;
 	if (spec->query != NULL)
 		max_params += spec->query->nparams;
+	if (spec->carrier != ROWS_STORED)
+		max_params += 1 + INDEX_MAX_KEYS;
 	sql_begin(stmt, target, max_params);
+	if (spec->carrier != ROWS_STORED)
+		rows_declare_all(stmt, spec);
 	statement_info(spec->kind)->build(stmt, spec);
 }

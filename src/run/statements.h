@@ -15,6 +15,7 @@
 #include "nodes/lockoptions.h"
 #include "nodes/nodes.h"
 
+#include "run/rows_private.h"
 #include "run/sql.h"
 
 typedef enum StatementKind
@@ -67,6 +68,7 @@ typedef struct StatementSpec
 	LockClauseStrength strength; /* STMT_LOCK_IDS */
 	LockWaitPolicy wait;		 /* STMT_LOCK_IDS */
 	const bool *partial;		 /* STMT_MANY_UPDATE: not given by every row */
+	RowsCarrier carrier;		 /* STMT_MANY_*: how rows are given */
 	int size;					 /* STMT_MANY_*: order of magnitude */
 	const ColumnValues *result;	 /* columns to give, instead of all */
 	const SqlQuery *query;		 /* STMT_QUERY */

@@ -177,8 +177,9 @@ promises_check_row_lock(const Target *target, const ColumnValues *key)
 }
 
 /*
- * Check that rows, found by a column, can be locked in order by one statement:
- * Citus locks those of one shard only.
+ * Check that rows, found by a column, can be locked in the order of the primary
+ * key: those on several nodes are locked one by one, and Citus must know the
+ * shard of each.
  */
 void
 promises_check_row_locks(const Target *target, AttrNumber attnum, int nrows)
@@ -186,7 +187,8 @@ promises_check_row_locks(const Target *target, AttrNumber attnum, int nrows)
 	const Spread *spread = target_spread(target);
 
 	if (spread->kind != SPREAD_BY_COLUMN ||
-		(nrows <= 1 && attnum == spread->column))
+		(attnum == spread->column &&
+		 (nrows <= 1 || indexes_in_key_order(target, attnum))))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -195,21 +197,10 @@ promises_check_row_locks(const Target *target, AttrNumber attnum, int nrows)
 					promises_table_name(target)),
 			 errdetail("Citus distributes the table by column \"%s\".",
 					   promises_column_name(target, spread)),
-			 errhint("Lock them one by one, each by a SELECT that names a value "
-					 "of that column, in the order of the primary key.")));
-}
-
-/* Check that a function can work on many rows of the table at once. */
-void
-promises_check_batch(const Target *target, const char *function)
-{
-	if (target_spread(target)->kind == SPREAD_NOT)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s cannot work on table \"%s\", which Citus manages",
-					function, promises_table_name(target)),
-			 errhint("Call the function for one at a time.")));
+			 errhint("Name them by that column, which the primary key must "
+					 "begin with, or lock them one by one, each by a SELECT "
+					 "that names a value of that column, in the order of the "
+					 "primary key.")));
 }
 
 /*

@@ -31,8 +31,6 @@ extern void promises_check_row_lock(const Target *target,
 /* Check that so many rows, found by a column, can be locked in order. */
 extern void promises_check_row_locks(const Target *target, AttrNumber attnum,
 									 int nrows);
-/* Check that a function can work on many rows of the table at once. */
-extern void promises_check_batch(const Target *target, const char *function);
 /* Check that a trigger sees all rows that have the same key as one. */
 extern void promises_check_key_guard(const Target *target,
 									 const ColumnValues *key,
