@@ -717,15 +717,25 @@ run_singly(const Target *target, Rows *rows, const StatementSpec *spec,
 	rows_end_turns(&turns);
 }
 
-/* Run a statement over rows of values that are given as arrays. */
+/*
+ * Run a statement over rows of values that are given as arrays.
+ *
+ * It touches several shards.  Citus would ask these at once, by several
+ * connections to a node, and then refuse a later statement of the transaction
+ * that writes to a reference table.  Calls for one row never have that effect.
+ */
 static void
 run_arrays(const Target *target, Rows *rows, const StatementSpec *spec,
 		   View view, RowSet *set)
 {
 	RowValues values = rows_read(rows);
+	Datum *arrays = rows_make_arrays(&values);
+	int level = settings_begin();
 
-	set->nrows = run_statement(target, spec, rows_make_arrays(&values), NULL,
-							   view, run_limit(spec, values.nrows));
+	settings_set("citus.multi_shard_modify_mode", "sequential");
+	set->nrows = run_statement(target, spec, arrays, NULL, view,
+							   run_limit(spec, values.nrows));
+	settings_end(level);
 	set->rows = SPI_tuptable;
 }
 
