@@ -68,14 +68,6 @@ for my $node ($coordinator, $workers[0])
 		refused($node, "SELECT update_or_create(NULL::$table, $key, '{\"v\": \"a\"}')",
 			$not_unique, "update_or_create does not create a row of $table");
 	}
-	for my $table ('by_key', 'by_key_bare', 'everywhere', 'one_node', 'here_bare')
-	{
-		for my $function ('get_or_create_many', 'update_or_create_many')
-		{
-			refused($node, "SELECT $function(NULL::$table, '[{\"k\": 1}]', '{k}')",
-				"$function\\(\\) cannot work on table", "$function refuses $table");
-		}
-	}
 	for my $table ('by_key', 'by_key_bare', 'one_node', 'one_node_bare', 'here', 'here_bare')
 	{
 		gives($node, "SELECT lock_keys('{\"$table\": [{\"k\": 1}, {\"k\": 2}]}')", '',
@@ -243,19 +235,14 @@ for my $node ($coordinator, $workers[0])
 		gives($node,
 			"SELECT (from_account).balance, (to_account).balance FROM transfer(NULL::$accounts, 1, 2, 1)",
 			"$balance.00|" . (200 - $balance) . '.00', "transfer between accounts of $accounts");
-		refused($node, "SELECT transfer_many(NULL::$accounts, ARRAY[1], ARRAY[2], ARRAY[1.0])",
-			'transfer_many\(\) cannot work on table', "transfer_many refuses $accounts");
 	}
 	refused($node, q(SELECT transfer(NULL::tenants, 1, 2, 1, id_column => 'id')),
 		'cannot be found by their ids alone', 'transfer refuses accounts that are distributed otherwise');
-	for my $accounts ('copied', 'single', 'local')
+	for my $accounts ('hashed', 'copied', 'single', 'local')
 	{
 		gives($node, "SELECT id FROM lock_rows(NULL::$accounts, ARRAY[2, 1])", "2\n1",
 			"lock_rows locks rows of $accounts");
 	}
-	refused($node, 'SELECT lock_rows(NULL::hashed, ARRAY[2, 1])', 'cannot lock rows of table "hashed" in order',
-		'lock_rows refuses several rows of hashed');
-	gives($node, 'SELECT id FROM lock_rows(NULL::hashed, ARRAY[2])', '2', 'lock_rows locks one row of hashed');
 }
 
 # ---------------------------------------------------------------------------
