@@ -16,6 +16,11 @@
  * New rows come last, in the order of the input: since their keys are locked,
  * no call waits for another one's.
  *
+ * Where Citus manages the table, sessions on other nodes do not see the locks of
+ * keys, and wait for each other's new rows instead.  So there new rows are locked
+ * in the place of keys: they come first, in the order of the keys, and rows that
+ * are there after them.
+ *
  * Rows with NULLs in different columns of their keys need different
  * statements (IS NULL): they are looked for, and updated, one pattern of NULLs
  * after the other.  Where there is a primary key, they are locked by that.
@@ -69,6 +74,7 @@ typedef struct UpsertMany
 {
 	const char *function; /* for messages: "get_or_create_many()" */
 	bool update;
+	bool inserts_first; /* before rows are locked and set */
 	Target *target;
 	KeyGroups *groups;
 } UpsertMany;
@@ -687,6 +693,22 @@ inserts_can_create_others(const Target *target)
 		   target_runs_user_code_on_insert(target);
 }
 
+/* Return true if rows that were found are to be updated now. */
+static bool
+updates_now(const UpsertMany *call)
+{
+	return call->update &&
+		   !(call->inserts_first && any_in_state(call, GROUP_MISSING));
+}
+
+/* Return true if every group has its row, updated if asked. */
+static bool
+is_done(const UpsertMany *call)
+{
+	return !any_in_state(call, GROUP_MISSING) &&
+		   !(call->inserts_first && any_in_state(call, GROUP_FOUND));
+}
+
 /*
  * See to it that every group has a row: find it, update it if asked, or create
  * it.  Locks are taken in the order that the file's header gives.
@@ -717,9 +739,9 @@ find_or_create_all(UpsertMany *call)
 	{
 		look_again(call, since);
 		check_promises(call);
-		if (call->update)
+		if (updates_now(call))
 			update_found_rows(call);
-		if (!any_in_state(call, GROUP_MISSING))
+		if (is_done(call))
 			return;
 		if (arbiter_gave_up(&yields))
 			error_not_all_created(call);
@@ -732,7 +754,7 @@ find_or_create_all(UpsertMany *call)
 		racefree_injection_point("racefree-upsert-many-missing");
 		insert_missing_rows(call, arbiter_yields(&yields), since);
 		racefree_injection_point("racefree-upsert-many-inserted");
-		if (!any_in_state(call, GROUP_MISSING))
+		if (is_done(call))
 			return;
 		arbiter_again(&yields, call->target, groups_key(call->groups));
 	}
@@ -795,6 +817,8 @@ upsert_many(FunctionCallInfo fcinfo, bool update, const char *function)
 	arguments_require(fcinfo, ARG_KEY, "key");
 	call.target = target_open(get_fn_expr_argtype(fcinfo->flinfo, ARG_TARGET),
 							  update ? RowExclusiveLock : AccessShareLock);
+	call.inserts_first = update &&
+						 target_spread(call.target)->kind != SPREAD_NOT;
 	call.groups = groups_parse(call.target, PG_GETARG_JSONB_P(ARG_ROWS),
 							   PG_GETARG_ARRAYTYPE_P(ARG_KEY), update);
 	run_begin();

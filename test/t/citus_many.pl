@@ -317,9 +317,11 @@ for my $kind (@kinds)
 
 		for my $round (1 .. $calls / 6)
 		{
-			my $rows = join ', ', map { sprintf '{"k": %d, "v": "%d"}', 1000 * $round + $_, $client } shuffled($size, $client);
+			my $rows = join ', ', map { sprintf '{"k": %d, "v": "%d"}', 1000 * $round + $_, $client } (shuffled($size, $client))[ 0 .. $size - 5 ];
 
-			$script .= "SELECT created FROM get_or_create_many(NULL::bare_$kind, '[$rows]', '{k}');\n";
+			my $function = $client % 3 == $round % 3 ? 'get_or_create_many' : 'update_or_create_many';
+
+			$script .= "SELECT created FROM $function(NULL::bare_$kind, '[$rows]', '{k}');\n";
 		}
 		push @scripts, $script;
 	}
@@ -327,7 +329,7 @@ for my $kind (@kinds)
 	my $created = () = join('', map { $_->{out} } @results) =~ /^t$/mg;
 	my $n = $size * int($calls / 6);
 
-	is(join('', map { $_->{err} } @results), '', "nine clients get rows of a $kind table without errors");
+	is(join('', map { $_->{err} } @results), '', "nine clients get and set rows of a $kind table without errors");
 	is($created, $n, 'each row was created by one of them');
 	gives($coordinator, "SELECT count(*), count(DISTINCT k) FROM bare_$kind WHERE k > 1000", "$n|$n", "there is one row for each key of a $kind table");
 }
