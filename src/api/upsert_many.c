@@ -617,8 +617,7 @@ check_all_created_once(const UpsertMany *call, GroupList *inserted,
 
 /*
  * Check that one row at most is created for each key of which the row is missing,
- * whoever asks; see promises.c.  The locks of lock_groups() do not see to that
- * where other nodes do not see them.
+ * whoever asks; see promises.c.
  */
 static void
 check_promises(const UpsertMany *call)
@@ -633,7 +632,7 @@ check_promises(const UpsertMany *call)
 		ErrorContextCallback callback;
 
 		groups_push_error_context(&callback, missing.groups[g]);
-		promises_check_unique_key(call->target, &missing.groups[g]->key);
+		promises_check_key(call->target, &missing.groups[g]->key);
 		error_context_stack = callback.previous;
 	}
 	groups_free_list(&missing);

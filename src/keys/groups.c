@@ -24,8 +24,10 @@
 #include "base/errors.h"
 #include "keys/groups.h"
 #include "keys/input.h"
+#include "keys/routed.h"
 #include "table/defaults.h"
 #include "table/indexes.h"
+#include "table/promises.h"
 #include "table/traits.h"
 
 struct KeyGroups
@@ -477,6 +479,53 @@ groups_fill_defaults(KeyGroups *groups, GroupList list, GroupColumns *columns)
  */
 
 /*
+ * Return true if the lock of the group's key is one on another node, as it is in
+ * a call for one row: no unique index spares it.
+ */
+static bool
+is_locked_elsewhere(const KeyGroup *group, const void *arg)
+{
+	const KeyGroups *groups = arg;
+	const ColumnValues *key = &group->key;
+
+	return !indexes_unique_key(groups->target, key->ncolumns, key->attnums,
+							   key->nulls) &&
+		   promises_key_is_routed(groups->target, key);
+}
+
+/*
+ * Lock the keys of groups where Citus has their rows.  The result is the other
+ * groups on the list.
+ */
+static GroupList
+lock_keys_elsewhere(KeyGroups *groups, GroupList list)
+{
+	GroupList rest = make_group_list(list.ngroups);
+	GroupList routed;
+	RoutedKey *keys;
+
+	memcpy(rest.groups, list.groups, sizeof(KeyGroup *) * list.ngroups);
+	rest.ngroups = list.ngroups;
+	if (promises_at_home(groups->target))
+		return rest;
+	routed = groups_split(&rest, is_locked_elsewhere, groups);
+	keys = MemoryContextAllocHuge(CurrentMemoryContext,
+								  sizeof(RoutedKey) * (routed.ngroups + 1));
+	for (int g = 0; g < routed.ngroups; g++)
+	{
+		KeyGroup *group = own_group(groups, routed.groups[g]);
+
+		group->key_locked = true;
+		keys[g].target = groups->target;
+		keys[g].key = &group->key;
+	}
+	routed_acquire(keys, routed.ngroups);
+	pfree(keys);
+	groups_free_list(&routed);
+	return rest;
+}
+
+/*
  * Lock the keys of the groups on the list, all at once, unless all of them are
  * held already.  With "whole", lock the table's keys as a whole instead.
  *
@@ -486,11 +535,13 @@ groups_fill_defaults(KeyGroups *groups, GroupList list, GroupColumns *columns)
 void
 groups_lock_keys(KeyGroups *groups, GroupList list, bool whole)
 {
-	KeyLock *locks = MemoryContextAllocHuge(CurrentMemoryContext,
-											sizeof(KeyLock) *
-												(list.ngroups + 1));
+	KeyLock *locks;
 	Oid root;
 
+	if (target_spread(groups->target)->kind != SPREAD_NOT)
+		list = lock_keys_elsewhere(groups, list);
+	locks = MemoryContextAllocHuge(CurrentMemoryContext,
+								   sizeof(KeyLock) * (list.ngroups + 1));
 	/* The root is known for certain only while it is held. */
 	target_hold_root(groups->target);
 	root = target_lock_root(groups->target);

@@ -204,27 +204,6 @@ promises_check_row_locks(const Target *target, AttrNumber attnum, int nrows)
 }
 
 /*
- * Check that one row at most is created with the key where the caller has no
- * lock that sessions on other nodes see: a unique index decides which row is the
- * one.
- */
-void
-promises_check_unique_key(const Target *target, const ColumnValues *key)
-{
-	if (promises_at_home(target) ||
-		indexes_unique_key(target, key->ncolumns, key->attnums, key->nulls))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot keep the keys of many rows unique in table \"%s\", "
-					"which Citus distributes",
-					promises_table_name(target)),
-			 errdetail("No unique index covers the key %s.",
-					   values_describe(target, key)),
-			 errhint("Create a unique index on columns of the key.")));
-}
-
-/*
  * Check that a trigger sees all rows that have the same key as one: on a shard,
  * rows of other shards are not there, so none of them may have the key.
  */

@@ -22,9 +22,6 @@ extern bool promises_key_is_routed(const Target *target,
 								   const ColumnValues *key);
 /* Check that one row at most is created with the key, whoever asks. */
 extern void promises_check_key(const Target *target, const ColumnValues *key);
-/* Check that a unique index decides which row of the key is the one. */
-extern void promises_check_unique_key(const Target *target,
-									  const ColumnValues *key);
 /* Check that a lock of the key is seen wherever it is asked for. */
 extern void promises_check_key_lock(const Target *target,
 									const ColumnValues *key);
