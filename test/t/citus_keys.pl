@@ -262,15 +262,20 @@ my @locking = at_once(map { "SELECT lock_keys('$orders[$_ % 2]');\n" x (1 + $cal
 is(join('', map { $_->{err} } @locking), '', 'calls of lock_keys on three nodes do not deadlock');
 
 # Who takes them in two calls may deadlock, and Citus sees it.
-my @crossing = at_once('', map { qq(
-\\set VERBOSITY sqlstate
-BEGIN;
-SELECT lock_keys('{"hashed": [{"k": $_->[0]}]}');
-SELECT pg_sleep(1);
-SELECT lock_keys('{"hashed": [{"k": $_->[1]}]}');
-COMMIT;
-) } [ 1, 2 ], [ 2, 1 ]);
-is(join('', map { $_->{err} =~ s/.*ERROR:  //r } @crossing), "40P01\n", 'a deadlock over nodes is resolved');
+my $one = session_with($workers[0], q(SELECT lock_keys('{"hashed": [{"k": 1}]}')));
+my $crossed = { out => '', err => '' };
+my $crossing = start_psql($workers[1], $crossed,
+	map { ('-c', $_) } 'BEGIN', q(SELECT lock_keys('{"hashed": [{"k": 2}]}')),
+	q(SELECT lock_keys('{"hashed": [{"k": 1}]}')), '\echo :SQLSTATE', 'ROLLBACK');
+wait_until(owner_of(shard_of('hashed', 1)), 'SELECT count(*) > 0 FROM racefree_locks WHERE NOT granted', 'call that waits');
+my $states = $one->query_until(qr/done/, q(SELECT lock_keys('{"hashed": [{"k": 2}]}');
+\echo :SQLSTATE
+ROLLBACK;
+\echo done
+)) . '+';
+$one->quit;
+$crossing->finish;
+is(join('', sort "$states$crossed->{out}" =~ /\b(00000|40P01)\b/g), '0000040P01', 'a deadlock over nodes is resolved');
 
 # ---------------------------------------------------------------------------
 # Isolation levels whose snapshots are older than the lock.
