@@ -224,6 +224,23 @@ for my $table ('hashed', 'single', 'local', 'parts')
 		"f\n", "who waits for a key of $table gets the row");
 }
 
+# A key of a partition is one of the whole table.
+is( ask_meanwhile($workers[1], session_with($workers[0], q(SELECT lock_keys('{"parts_0": [{"k": 951}]}'))),
+		'COMMIT', calls('get_or_create', 'parts', 951)),
+	"t\n", 'who asks for a key waits for who has locked it in a partition');
+
+# The connection on which a key was locked is lost, and with it the lock: then
+# nothing is written.
+my $lost = 952;
+my ($from) = grep { $_ != owner_of(shard_of('hashed', $lost)) } @workers;
+my $losing = session_with($from, qq(SELECT lock_keys('{"hashed": [{"k": $lost}]}')));
+owner_of(shard_of('hashed', $lost))->safe_psql('postgres',
+	'SELECT pg_terminate_backend(pid) FROM racefree_locks WHERE key_hash IS NOT NULL');
+like($losing->query_until(qr/done/, "INSERT INTO hashed VALUES ($lost);\n\\echo :SQLSTATE\nCOMMIT;\n\\echo done\n"),
+	qr/^08/m, 'a lock that is lost with its connection ends the transaction');
+$losing->quit;
+gives($coordinator, "SELECT count(*) FROM hashed WHERE k = $lost", '0', 'which has written nothing');
+
 # Gone with the savepoint, and not before.
 my $savepoint = session_with($workers[0], 'SAVEPOINT s', q(SELECT lock_keys('{"hashed": [{"k": 960}]}')),
 	'ROLLBACK TO s');
