@@ -245,7 +245,10 @@ lock_keys_of_tables(FunctionCallInfo fcinfo, bool here)
 		else if (token == WJB_VALUE)
 			add_locks_of_table(&list, table, &value);
 	}
-	keylock_acquire(list.locks, list.nlocks);
+	if (here)
+		keylock_acquire_part(list.locks, list.nlocks);
+	else
+		keylock_acquire(list.locks, list.nlocks);
 	if (list.open != NIL)
 		acquire_routed(&list);
 }

@@ -256,9 +256,9 @@ keylock_count(Oid root, int nkeys)
 	return count->nkeys;
 }
 
-/* Take the locks on one table's keys, which are sorted. */
+/* Take the locks on one table's keys, which are sorted; see below. */
 static void
-keylock_acquire_of_table(const KeyLock *locks, int nlocks)
+keylock_acquire_of_table(const KeyLock *locks, int nlocks, bool singly)
 {
 	Oid root = locks[0].root;
 	int nkeys = 1;
@@ -273,7 +273,8 @@ keylock_acquire_of_table(const KeyLock *locks, int nlocks)
 	}
 	if (keylock_is_held(root, KEYLOCK_WHOLE))
 		return;
-	if (locks[0].hash == KEYLOCK_WHOLE || nkeys > MAX_KEYS_PER_CALL)
+	if (locks[0].hash == KEYLOCK_WHOLE ||
+		(nkeys > MAX_KEYS_PER_CALL && !singly))
 	{
 		(void) keylock_take(root, KEYLOCK_WHOLE, ExclusiveLock, true);
 		return;
@@ -310,8 +311,8 @@ keylock_acquire_of_table(const KeyLock *locks, int nlocks)
  * Rows that the former holders committed are visible only to snapshots that are
  * taken after this returns.
  */
-void
-keylock_acquire(KeyLock *locks, int nlocks)
+static void
+keylock_acquire_all(KeyLock *locks, int nlocks, bool singly)
 {
 	int start = 0;
 
@@ -321,9 +322,27 @@ keylock_acquire(KeyLock *locks, int nlocks)
 	{
 		if (i < nlocks && locks[i].root == locks[start].root)
 			continue;
-		keylock_acquire_of_table(&locks[start], i - start);
+		keylock_acquire_of_table(&locks[start], i - start, singly);
 		start = i;
 	}
+}
+
+/* Take the locks, for one call. */
+void
+keylock_acquire(KeyLock *locks, int nlocks)
+{
+	keylock_acquire_all(locks, nlocks, false);
+}
+
+/*
+ * The same for a part of a call, which takes the locks of other parts before and
+ * after: many keys are no reason to wait for a table's key space as a whole, of
+ * which the call holds keys already.
+ */
+void
+keylock_acquire_part(KeyLock *locks, int nlocks)
+{
+	keylock_acquire_all(locks, nlocks, true);
 }
 
 /*

@@ -37,6 +37,8 @@ extern KeyLock keylock_of(const Target *target, const ColumnValues *key);
 
 /* Take locks, which are sorted in place, until the (sub)transaction ends. */
 extern void keylock_acquire(KeyLock *locks, int nlocks);
+/* The same for a part of a call's locks. */
+extern void keylock_acquire_part(KeyLock *locks, int nlocks);
 /* Return true if this transaction holds all of these locks. */
 extern bool keylock_all_held(const KeyLock *locks, int nlocks);
 

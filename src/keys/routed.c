@@ -25,7 +25,7 @@
  *
  * All sessions take these locks in the order of the numbers of the shards, which
  * are the same on all nodes, unlike the OIDs of tables; within a shard, in the
- * order of keylock_acquire().
+ * order of keylock_acquire_part().
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -118,7 +118,7 @@ routed_acquire_here(const RoutedKey *keys, int nkeys)
 	target_hold_root(keys[0].target);
 	for (int i = 0; i < nkeys; i++)
 		locks[i] = keylock_of(keys[0].target, keys[i].key);
-	keylock_acquire(locks, nkeys);
+	keylock_acquire_part(locks, nkeys);
 	pfree(locks);
 }
 
