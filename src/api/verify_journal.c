@@ -8,6 +8,10 @@
  * what the query that called us sees, so that transfers that are made
  * concurrently do not matter.
  *
+ * That is so on one server.  Where Citus manages the journal, the order of the
+ * ids is that of the entries for one node only; see verify_nodes.c.  There is
+ * no snapshot over nodes: while transfers are made, some are seen in part.
+ *
  * What the call allocates lives in the memory context of run_begin(), and goes
  * with run_end().
  *
@@ -28,6 +32,7 @@
 
 #include "api/arguments.h"
 #include "api/verify_holds.h"
+#include "api/verify_nodes.h"
 #include "base/errors.h"
 #include "ledger/accounts.h"
 #include "ledger/journal.h"
@@ -81,6 +86,7 @@ typedef struct AccountState
 	TimestampTz time;
 	Numeric balance; /* in the last entry that has one */
 	Numeric held;	 /* by holds that are open; NULL if there were none */
+	Stretch *last;	 /* of its entries, where several nodes number them */
 } AccountState;
 
 /*
@@ -133,6 +139,7 @@ typedef struct Verification
 	states_hash *states;
 	MemoryContext context; /* holds the states' ids and balances */
 	Numeric opening;	   /* of each account; NULL if it is not given */
+	bool by_nodes;		   /* several nodes may number the entries */
 	Holds holds_space;
 	Holds *holds; /* NULL if nothing can be held now */
 	OpenHolds *open;
@@ -201,6 +208,7 @@ verify_find_state(Verification *verification, Datum id, bool *found)
 	state->has_time = false;
 	state->balance = NULL;
 	state->held = NULL;
+	state->last = NULL;
 	return state;
 }
 
@@ -249,6 +257,29 @@ verify_side_state(Verification *verification, const JournalEntry *entry,
 							 found);
 }
 
+/*
+ * Keep what an entry says of an account, where several nodes number the entries:
+ * which one it follows from shows when all are read.  The clocks of the nodes
+ * may differ, too.
+ */
+static void
+verify_keep_side(Verification *verification, const JournalEntry *entry,
+				 AccountState *state, Numeric balance, Numeric change)
+{
+	if (!stretch_is_of_node(state->last, entry))
+		state->has_time = false;
+	verify_check_time(verification, entry, state);
+	state->has_entry = entry->has_id;
+	state->entry = entry->id;
+	if (balance == NULL)
+		verify_report(verification, &state->id,
+					  entry->has_id ? &entry->id : NULL, "balance_gap", NULL,
+					  NULL);
+	else
+		state->last = stretch_add(state->last, entry, balance, change,
+								  verification->context);
+}
+
 /* Check that an entry follows from the one before, of the account on a side. */
 static void
 verify_check_side(Verification *verification, const JournalEntry *entry,
@@ -268,6 +299,14 @@ verify_check_side(Verification *verification, const JournalEntry *entry,
 		return;
 	}
 	state = verify_side_state(verification, entry, side, &found);
+	if (verification->by_nodes)
+	{
+		verify_keep_side(verification, entry, state, balance,
+						 side == PAYEE
+							 ? amount
+							 : money_minus(int64_to_numeric(0), amount));
+		return;
+	}
 	verify_check_time(verification, entry, state);
 	state->has_entry = entry->has_id;
 	state->entry = entry->id;
@@ -387,6 +426,44 @@ verify_check_held(Verification *verification, const Datum *id,
 					  "held_differs", expected, held);
 }
 
+/* What verify_report() needs to know of an account. */
+typedef struct AccountReport
+{
+	Verification *verification;
+	const AccountState *state;
+} AccountReport;
+
+/* Report what is wrong with an entry of an account. */
+static void
+verify_report_stretch(const int64 *entry, const char *problem, Numeric expected,
+					  Numeric found, void *arg)
+{
+	const AccountReport *report = arg;
+
+	verify_report(report->verification, &report->state->id, entry, problem,
+				  expected, found);
+}
+
+/*
+ * Check the entries of an account that several nodes have numbered, which has
+ * that balance, or NULL, and find what it should have.
+ */
+static void
+verify_join(Verification *verification, AccountState *state, Numeric balance)
+{
+	AccountReport report = {verification, state};
+	StretchEnd end;
+
+	if (state->last == NULL)
+		return;
+	end = stretches_join(state->last, verification->opening, balance,
+						 verify_report_stretch, &report);
+	state->has_entry = end.has_entry;
+	state->entry = end.entry;
+	if (end.balance != NULL)
+		verify_keep(verification, &state->balance, end.balance);
+}
+
 /* Check that an account has what its last entry and its holds say. */
 static void
 verify_check_account(const RowSet *set, uint64 i, void *arg)
@@ -420,6 +497,8 @@ verify_check_account(const RowSet *set, uint64 i, void *arg)
 	if (state->seen)
 		verify_report(verification, &state->id, NULL, "several_accounts", NULL,
 					  balance);
+	else
+		verify_join(verification, state, balance);
 	state->seen = true;
 	if (balance == NULL || state->balance == NULL ||
 		money_compare(balance, state->balance) != 0)
@@ -470,9 +549,12 @@ verify_report_missing(Verification *verification)
 	qsort_arg(missing, nmissing, sizeof(AccountState *), verify_compare_states,
 			  &verification->keys);
 	for (int i = 0; i < nmissing; i++)
+	{
+		verify_join(verification, missing[i], NULL);
 		verify_report(verification, &missing[i]->id,
 					  missing[i]->has_entry ? &missing[i]->entry : NULL,
 					  "account_missing", missing[i]->balance, NULL);
+	}
 	pfree(missing);
 }
 
@@ -582,6 +664,7 @@ verify_open(Verification *verification, FunctionCallInfo fcinfo)
 	verify_check_row_security(accounts->table);
 
 	verification->opening = verify_read_opening(fcinfo, journal);
+	verification->by_nodes = target_spread(journal->table)->kind != SPREAD_NOT;
 	verification->result = (ReturnSetInfo *) fcinfo->resultinfo;
 }
 

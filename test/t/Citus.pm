@@ -15,9 +15,14 @@ our @EXPORT_OK = qw(start_citus on_coordinator gives refused fails start_psql at
 my @nodes;
 
 # Start the nodes, with racefree, and return them; the coordinator is the first.
-# Skip the test where the server has no Citus among its extensions.
+# Skip the test where the server has no Citus among its extensions.  "conf" is
+# appended to the configuration of each; "port" is called with a node, and
+# returns the port at which others reach it.
 sub start_citus
 {
+	my (%options) = @_;
+	my $port = $options{port} || sub { $_[0]->port };
+
 	@nodes = map { PostgreSQL::Test::Cluster->new($_) }
 	  ('coordinator', 'worker_1', 'worker_2');
 	my ($coordinator, @workers) = @nodes;
@@ -42,14 +47,14 @@ citus.node_conninfo = 'sslmode=prefer'
 citus.shard_count = 8
 max_prepared_transactions = 100
 max_connections = 200
-));
+) . ($options{conf} // ''));
 		$node->start;
 		$node->safe_psql('postgres', 'CREATE EXTENSION citus');
 	}
 	$coordinator->safe_psql(
 		'postgres', join ';',
 		"SELECT citus_set_coordinator_host('127.0.0.1', " . $coordinator->port . ')',
-		(map { "SELECT citus_add_node('127.0.0.1', " . $_->port . ')' } @workers),
+		(map { "SELECT citus_add_node('127.0.0.1', " . $port->($_) . ')' } @workers),
 		'CREATE EXTENSION racefree');
 	return @nodes;
 }

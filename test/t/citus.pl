@@ -375,4 +375,65 @@ is( $coordinator->safe_psql('postgres',
 is($coordinator->safe_psql('postgres', 'SELECT sum(balance) FROM hashed'), '2000.00',
 	'no money was made or lost');
 
+# ---------------------------------------------------------------------------
+# Entries that several nodes have numbered, each from a range of its own.
+
+on_coordinator(
+	'CREATE TABLE numbered (id integer PRIMARY KEY, balance numeric(12,2) NOT NULL)',
+	"SELECT create_distributed_table('numbered', 'id')",
+	'INSERT INTO numbered SELECT i, 100 FROM generate_series(1, 4) AS i',
+	'CREATE TABLE numbered_entry (id bigserial, request_id text PRIMARY KEY, from_id integer, to_id integer,
+		amount numeric(12,2), from_balance numeric(12,2), to_balance numeric(12,2), created_at timestamptz DEFAULT clock_timestamp())',
+	"SELECT create_distributed_table('numbered_entry', 'request_id')");
+my $requests = 0;
+
+# Pay on nodes, one after the other.
+sub pay_on
+{
+	my ($from, $to, @on) = @_;
+
+	$nodes[$_]->safe_psql('postgres', "SELECT transfer(NULL::numbered, $from, $to, 10,
+		journal => 'numbered_entry', request_id => '@{[ ++$requests ]}')") for @on;
+	return;
+}
+
+# What is found, with the opening balance that is given.
+sub found
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($opening, $expected, $name) = @_;
+
+	gives($_, "SELECT account_id, problem, expected, found
+		FROM verify_journal('numbered_entry', NULL::numbered, opening => $opening) ORDER BY 1, 2, 4",
+		$expected, "verify_journal: $name") for $coordinator, $workers[1];
+	return;
+}
+
+# The last entry is not the one with the greatest id.
+pay_on(1, 2, 2, 0, 1, 0);
+pay_on(2, 1, 1, 2);
+found(100, '', 'ids are in no order');
+# These accounts have again what they had.
+pay_on(3, 4, 2, 1);
+pay_on(4, 3, 0, 1);
+found($_, '', 'ids are in no order, and a history that ends where it began') for 'NULL', 100;
+is($coordinator->safe_psql('postgres', 'SELECT count(DISTINCT id >> 48) FROM numbered_entry'), 3,
+	'three nodes have numbered the entries');
+found(90, join("\n", map { "$_|opening_differs|90|100.00" } 1 .. 4), 'another opening');
+
+# What is wrong is found.
+on_coordinator('UPDATE numbered SET balance = balance + 1 WHERE id IN (1, 3)');
+found('NULL', "1|balance_differs|80.00|81.00\n3|balance_differs||101.00", 'balances that were changed');
+found(100, "1|balance_differs|80.00|81.00\n3|balance_differs|100|101.00", 'balances that were changed, with the opening');
+on_coordinator('UPDATE numbered SET balance = balance - 1 WHERE id IN (1, 3)',
+	"UPDATE numbered_entry SET to_balance = 109 WHERE request_id = '1'");
+found(100, "2|balance_gap||109.00\n2|opening_differs|100|110.00", 'an entry that was changed');
+on_coordinator("UPDATE numbered_entry SET to_balance = NULL WHERE request_id = '1'");
+found(100, "2|balance_gap||\n2|opening_differs|100|110.00", 'an entry without a balance');
+on_coordinator("UPDATE numbered_entry SET to_balance = 110 WHERE request_id = '1'",
+	"DELETE FROM numbered_entry WHERE request_id = '2'");
+found(100, "1|balance_gap||70.00\n2|balance_gap||130.00", 'an entry that is missing');
+on_coordinator('DELETE FROM numbered WHERE id = 4');
+found(100, "1|balance_gap||70.00\n2|balance_gap||130.00\n4|account_missing|100|", 'an account that is missing');
+
 done_testing();
