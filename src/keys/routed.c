@@ -12,8 +12,8 @@
  * which it will write to the shard.  On the node itself, Citus runs the query in
  * this session.
  *
- *	1. Pin the shard, so that it is not moved between the lock and the INSERT:
- *	   the lock would be left behind, and another session get it anew.
+ *	1. Pin the shards, so that none is moved between the lock and the INSERT: the
+ *	   lock would be left behind, and another session get it anew.
  *	2. Send the keys to the shard's node, where lock_keys_here() takes the locks.
  *	   There, they are locks on keys of the table as that node knows it, the same
  *	   that are taken for a local table of that node.
@@ -127,7 +127,7 @@ static void
 routed_acquire_of_shard(const RoutedKey *keys, int nkeys)
 {
 	Target *target = keys[0].target;
-	int64 shard;
+	int64 shard = keys[0].shard;
 	int32 node;
 
 	if (promises_at_home(target))
@@ -135,7 +135,6 @@ routed_acquire_of_shard(const RoutedKey *keys, int nkeys)
 		routed_acquire_here(keys, nkeys);
 		return;
 	}
-	shard = shards_pin(target, keys[0].key);
 	node = run_lock_keys(target, shards_route(target, keys[0].key),
 						 routed_json(keys, nkeys));
 	if (!spread_shard_is_on(shard, node))
@@ -155,6 +154,43 @@ routed_compare(const void *a, const void *b)
 	return left->shard < right->shard ? -1 : left->shard > right->shard;
 }
 
+/* The number of keys, of those from the first on, that are in one shard. */
+static int
+routed_count_alike(const RoutedKey *keys, int nkeys)
+{
+	int n = 1;
+
+	while (n < nkeys && keys[n].shard == keys[0].shard)
+		n++;
+	return n;
+}
+
+/*
+ * Sort the keys by their shards, and pin these.  Return false if a shard was
+ * split while we waited, so that keys of it are in others.
+ */
+static bool
+routed_pin(RoutedKey *keys, int nkeys)
+{
+	for (int i = 0; i < nkeys; i++)
+	{
+		Assert(target_spread(keys[i].target)->kind != SPREAD_NOT);
+		keys[i].shard = shards_find(keys[i].target, keys[i].key);
+	}
+	qsort(keys, nkeys, sizeof(RoutedKey), routed_compare);
+	for (int i = 0; i < nkeys; i += routed_count_alike(&keys[i], nkeys - i))
+	{
+		if (!promises_at_home(keys[i].target))
+			shards_pin(keys[i].target, keys[i].shard);
+	}
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (keys[i].shard != shards_find(keys[i].target, keys[i].key))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Lock keys where their shards are.
  *
@@ -164,21 +200,15 @@ routed_compare(const void *a, const void *b)
 void
 routed_acquire(RoutedKey *keys, int nkeys)
 {
-	int start = 0;
+	int n;
 
-	for (int i = 0; i < nkeys; i++)
-	{
-		Assert(target_spread(keys[i].target)->kind != SPREAD_NOT);
-		keys[i].shard = shards_find(keys[i].target, keys[i].key);
-	}
-	qsort(keys, nkeys, sizeof(RoutedKey), routed_compare);
-	for (int i = 1; i <= nkeys; i++)
+	while (!routed_pin(keys, nkeys))
+		CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < nkeys; i += n)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (i < nkeys && keys[i].shard == keys[start].shard)
-			continue;
-		routed_acquire_of_shard(&keys[start], i - start);
-		start = i;
+		n = routed_count_alike(&keys[i], nkeys - i);
+		routed_acquire_of_shard(&keys[i], n);
 	}
 }
 

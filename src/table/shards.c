@@ -138,23 +138,13 @@ shards_find(const Target *target, const ColumnValues *key)
 }
 
 /*
- * Keep the key's shard where it is until the transaction ends.  The shard can
- * have been split while we waited: then its parts have other numbers, and the
- * caller has to begin anew.
+ * Keep a shard of the table where it is until the transaction ends.  Afterwards,
+ * the table is as it is known by then: if the shard was split while we waited,
+ * shards_find() gives another number for its keys.
  */
-int64
-shards_pin(Target *target, const ColumnValues *key)
+void
+shards_pin(Target *target, int64 shard)
 {
-	int64 number = shards_find(target, key);
-
-	spread_pin_shard(target_relation(target), number);
+	spread_pin_shard(target_relation(target), shard);
 	target_lock(target, AccessShareLock);
-	if (!shards_are_one(target, key) || shards_find(target, key) != number)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not lock a key of table \"%s\" due to concurrent "
-						"split of its shard",
-						RelationGetRelationName(target_relation(target))),
-				 errhint("The transaction might succeed if retried.")));
-	return number;
 }

@@ -22,7 +22,7 @@ extern ColumnValues *shards_route(const Target *target,
 								  const ColumnValues *key);
 /* The number of the shard. */
 extern int64 shards_find(const Target *target, const ColumnValues *key);
-/* Keep it where it is until the transaction ends, and return its number. */
-extern int64 shards_pin(Target *target, const ColumnValues *key);
+/* Keep a shard where it is until the transaction ends, unless it was split. */
+extern void shards_pin(Target *target, int64 shard);
 
 #endif /* RACEFREE_SHARDS_H */
