@@ -303,6 +303,34 @@ gives($coordinator, "SELECT * FROM loose", '1|a', 'what was refused has written 
 gives($coordinator, "SELECT count(*) FROM entry_by_request WHERE request_id = 'no'", '0', 'and booked nothing');
 
 # ---------------------------------------------------------------------------
+# At REPEATABLE READ, a row that the transaction does not see yet.
+
+for my $call (q(get_or_create_many(NULL::bare_TABLE, '[{"k": 50}, {"k": 51}]', '{k}')),
+	q(update_or_create_many(NULL::bare_TABLE, '[{"k": 50, "v": "b"}, {"k": 51, "v": "b"}]', '{k}')))
+{
+	for my $kind (@kinds)
+	{
+		my $session = $coordinator->background_psql('postgres', on_error_stop => 0);
+		my $query = $call =~ s/TABLE/$kind/r;
+
+		clear('bare', $kind);
+		$session->query_until(qr/looked/, qq(
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM bare_$kind WHERE k = 50;
+\\echo looked
+));
+		on_coordinator("INSERT INTO bare_$kind VALUES (50, 'a')");
+		like($session->query_until(qr/done/, qq(
+SELECT 'given' FROM $query;
+\\echo :SQLSTATE done
+COMMIT;
+)), qr/^40001 done/, "at REPEATABLE READ, a newer row of a $kind table is a serialization failure");
+		$session->quit;
+		gives($coordinator, "SELECT * FROM bare_$kind", '50|a', 'and no row is made or set');
+	}
+}
+
+# ---------------------------------------------------------------------------
 # Nine clients on three nodes.
 
 # The numbers from 1, in an order of the client's own.
