@@ -430,7 +430,10 @@ for my $journal ('hashed', 'by_request', 'copied', 'single')
 	my $n = 10 * int($calls / 12);
 	my $made = () = $statuses =~ /^ok$/mg;
 
-	is($errors, '', "batches repeated from three nodes in $journal accounts end well");
+	# Citus takes sessions of the coordinator that wait for requests for one, and
+	# so may see a circle where there is none.
+	$errors =~ s/^.*ERROR:  40P01\n//mg;
+	is($errors, '', "batches repeated from three nodes in $journal accounts end well, or ask again");
 	$statuses =~ s/^(ok|replayed)\n//mg;
 	is($statuses, '', 'all are made or replayed');
 	is($made, $n, 'each transfer once');
