@@ -610,8 +610,8 @@ run_limit(const StatementSpec *spec, int nrows)
  *	- A lock of rows that are on several nodes.  Citus locks those of one shard
  *	  only, and locks must be taken in one order by all calls.
  *
- * All this is in the transaction of the call, which is what costs: the nodes
- * commit once.
+ * So is any statement over values that no array can carry.  What costs most of
+ * all is a commit on several nodes, and there is one for the batch.
  * ----------
  */
 
