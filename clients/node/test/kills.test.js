@@ -8,7 +8,18 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const path = require('node:path');
 const racefree = require('..');
-const { sleep, accounts, value, sum, unexplained, noServer, Cluster, Proxy, unhandled } = require('./help');
+const {
+  sleep,
+  accounts,
+  value,
+  sum,
+  unexplained,
+  hasHolds,
+  noServer,
+  Cluster,
+  Proxy,
+  unhandled,
+} = require('./help');
 
 const { RacefreeError, ConnectionLost, InsufficientFunds } = racefree;
 const skip = noServer();
@@ -61,18 +72,25 @@ function direct(t) {
 // "make" is given a number that no other call has.
 async function load(disturb, make) {
   const calls = [];
+
+  await repeat(disturb, async (from) => {
+    const n = number++;
+
+    try {
+      calls.push({ n, result: await make(from, n) });
+    } catch (error) {
+      calls.push({ n, error });
+    }
+  });
+  return calls;
+}
+
+// The same, of callers that note their calls themselves.
+async function repeat(disturb, make) {
   let going = true;
 
   async function caller(from) {
-    while (going) {
-      const n = number++;
-
-      try {
-        calls.push({ n, result: await make(from, n) });
-      } catch (error) {
-        calls.push({ n, error });
-      }
-    }
+    while (going) await make(from);
   }
 
   const all = Promise.all(Array.from({ length: callers }, (_, i) => caller(i + 1)));
@@ -84,16 +102,16 @@ async function load(disturb, make) {
     going = false;
     await all;
   }
-  return calls;
 }
 
 // Account 65 is paid by all others: often more than one of them has.
 const pay = (rf) => (from, n) =>
   rf.transfer({ from, to: callers + 1, amount: n % 10 === 0 ? 100000 : 1, details: { n } });
 
-async function judge(pool, calls) {
+// What each call was told is what is booked.
+async function compare(pool, calls) {
   const { rows } = await pool.query(
-    "SELECT details->>'n' AS n, count(*)::int AS entries, min(id)::text AS id FROM payment GROUP BY 1",
+    "SELECT details->>'n' AS n, count(*)::int AS entries, min(id)::text AS id FROM payment WHERE details IS NOT NULL GROUP BY 1",
   );
   const booked = new Map(rows.map(({ n, entries, id }) => [Number(n), { entries, id }]));
   const count = { fulfilled: 0, replayed: 0, refused: 0, uncertain: 0, lost: 0 };
@@ -113,13 +131,85 @@ async function judge(pool, calls) {
       else assert.ok(!booked.has(n), `${n} was rejected`);
     }
   }
+  assert.deepEqual(await unexplained(pool), []);
+  return { booked, count };
+}
+
+async function judge(pool, calls) {
+  const { booked, count } = await compare(pool, calls);
+
   assert.equal(
     await value(pool, 'SELECT balance - 1000 FROM account WHERE id = $1', [callers + 1]),
     `${booked.size}.00`,
   );
   assert.equal(await sum(pool), `${(callers + 1) * 1000}.00`);
-  assert.deepEqual(await unexplained(pool), []);
   return count;
+}
+
+// One after the other: money is held, then posted in parts, as a whole, or let go.
+const holding = (rf, calls) => async (from) => {
+  const make = async (kind, given) => {
+    const n = number++;
+
+    try {
+      const result = await rf[kind]({ ...given, details: { n } });
+
+      calls.push({ n, result });
+      return result;
+    } catch (error) {
+      calls.push({ n, error });
+    }
+  };
+  const hold = await make('hold', { from, to: callers + 1, amount: 3 });
+
+  if (!hold) return;
+  const { entryId } = hold;
+
+  switch (Number(entryId) % 4) {
+    case 0:
+      await make('void', { entryId });
+      break;
+    case 1:
+      await make('post', { entryId, amount: 2 });
+      break;
+    case 2:
+      await make('post', { entryId, amount: 1, final: false });
+      await make('post', { entryId });
+      break;
+  }
+};
+
+// What was held, moved and let go, by the answers and by the tables.
+async function judgeHolds(pool, calls) {
+  const { booked, count } = await compare(pool, calls);
+  const { rows } = await pool.query(
+    // Without details: what a last post has left of a hold.
+    `SELECT kind, count(*)::int AS entries, sum(amount)::float AS amount FROM payment
+      WHERE details IS NOT NULL GROUP BY kind`,
+  );
+  const of = Object.fromEntries(rows.map(({ kind, ...entries }) => [kind, entries]));
+
+  assert.equal(
+    rows.reduce((entries, row) => entries + row.entries, 0),
+    booked.size,
+  );
+  assert.equal(
+    Number(await value(pool, 'SELECT balance - 1000 FROM account WHERE id = $1', [callers + 1])),
+    of.post.amount,
+  );
+  assert.equal(await sum(pool), `${(callers + 1) * 1000}.00`);
+  // What is held of an account is what is left of its holds.
+  assert.deepEqual(
+    (
+      await pool.query(
+        `SELECT a.id, a.held, h.amount FROM account AS a
+           LEFT JOIN (SELECT from_id, sum(amount) AS amount FROM payment_holds GROUP BY 1) AS h ON h.from_id = a.id
+          WHERE a.held <> coalesce(h.amount, 0)`,
+      )
+    ).rows,
+    [],
+  );
+  return { ...count, ...of };
 }
 
 test('the server is killed with all its processes', async (t) => {
@@ -192,6 +282,54 @@ test('sessions are terminated, connections are cut, answers are lost', async (t)
   t.diagnostic(JSON.stringify({ ...count, ...rf.stats() }));
   assert.equal(count.lost, 0);
   // Some were committed when their answer was lost.
+  assert.ok(count.replayed > 0);
+  await rf.close();
+});
+
+test('servers and connections are killed while money is held, posted and let go', async (t) => {
+  if (!(await fresh(t))) return;
+  if (!(await hasHolds(admin))) return t.skip("the server's racefree has no holds yet");
+
+  await admin.query('DROP TABLE payment');
+  await admin.query('ALTER TABLE account ADD held numeric(12,2) NOT NULL DEFAULT 0');
+  await admin.query(
+    "SELECT create_journal('public.payment', NULL::account, opening => 1000, held_column => 'held')",
+  );
+
+  const { proxy, pool } = await proxied(t, { application_name: 'victim' });
+  const rf = racefree(pool, { ...scope, lanes: 2 });
+  const calls = [];
+
+  await assert.rejects(rf.transfer({ from: 1, to: 1, amount: 1 }));
+  await repeat(
+    async () => {
+      for (let i = 0; i < rounds; i++) {
+        for (let j = 0; j < 4; j++) {
+          await sleep(Math.random() * 50);
+          await admin.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'",
+          );
+          await pause();
+          proxy.cut();
+          await pause();
+          await proxy.lose('SELECT ');
+          await pause();
+        }
+        await pause();
+        await cluster.kill();
+        await pause();
+        await cluster.start();
+      }
+    },
+    holding(rf, calls),
+  );
+
+  const count = await judgeHolds(admin, calls);
+
+  t.diagnostic(JSON.stringify({ ...count, ...rf.stats() }));
+  assert.equal(count.lost, 0);
+  // Of each kind there were some, and some were committed when their answer was lost.
+  assert.ok(count.hold.entries > 0 && count.post.entries > 0 && count.void.entries > 0);
   assert.ok(count.replayed > 0);
   await rf.close();
 });
