@@ -24,6 +24,7 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/flush.h"
 #include "keys/keylock.h"
 #include "run/run.h"
 #include "table/columns.h"
@@ -178,14 +179,16 @@ check_unique_key(const Target *root, const ColumnValues *key,
 
 	if (found && !visible)
 		error_serialization(target_relation(root));
-	if (found)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("duplicate key value violates key guard \"%s\"",
-						trigger->tg_trigger->tgname),
-				 errdetail("Key %s already exists.",
-						   values_describe(root, key)),
-				 errtable(trigger->tg_relation)));
+	if (!found)
+		return;
+	/* A crash must not undo the row that we tell of. */
+	flush_all_commits();
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("duplicate key value violates key guard \"%s\"",
+					trigger->tg_trigger->tgname),
+			 errdetail("Key %s already exists.", values_describe(root, key)),
+			 errtable(trigger->tg_relation)));
 }
 
 /* Lock the key, and check that no other row of the tree has it. */

@@ -27,7 +27,7 @@ use Server qw(kill_server);
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
 my $node;
 my $tables = q(
-DROP TABLE IF EXISTS account, journal, test, dropped;
+DROP TABLE IF EXISTS account, journal, test, dropped, pot, pot_journal, pot_journal_holds, sole, guarded;
 CREATE TABLE dropped ();
 CREATE TABLE account (id integer PRIMARY KEY, balance numeric(12,2), note text);
 INSERT INTO account SELECT i, 100 FROM generate_series(1, 6) AS i;
@@ -37,6 +37,14 @@ SELECT create_journal('journal', NULL::account, request_id_type => 'text',
 SELECT (to_account).id FROM transfer(NULL::account, 6, 5, 1,
 	journal => 'journal', request_id => 'first');
 GRANT SELECT (id, balance, note), UPDATE ON account TO clerk;
+CREATE TABLE pot (id integer PRIMARY KEY, balance numeric(12,2), held numeric(12,2) DEFAULT 0);
+INSERT INTO pot VALUES (1, 100), (2, 100);
+SELECT create_journal('pot_journal', NULL::pot, held_column => 'held', foreign_keys => false);
+SELECT entry_id FROM hold_transfer(NULL::pot, 1, 2, 10, 'pot_journal');
+CREATE TABLE sole (str text UNIQUE);
+CREATE TABLE guarded (str text);
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON guarded
+	FOR EACH ROW EXECUTE FUNCTION key_guard('str');
 );
 my $set_up = qq(
 CREATE EXTENSION racefree;
@@ -196,6 +204,11 @@ sub cancel
 my $on = 'SET racefree.early_lock_release = on';
 my $wait = 'SET synchronous_commit = on';
 my $pay = 'SELECT (from_account).id FROM transfer(NULL::account, 1, 2, 1)';
+my $write = "UPDATE account SET note = 'x' WHERE id = 1";
+my $replay =
+  "SELECT replayed FROM transfer(NULL::account, 6, 5, 1, journal => 'journal', request_id => 'first')";
+my $void =
+  "SELECT replayed FROM pot_journal AS j, void_transfer(NULL::pot, 'pot_journal', j.id) WHERE j.kind = 'hold'";
 
 # [ what is done, statements, whether locks are gone before the wait ends ]
 my @commits = (
@@ -203,7 +216,7 @@ my @commits = (
 	[ 'a transfer, by default', [ $wait, $pay ], 0 ],
 	[
 		'a transfer in a transaction',
-		[ $on, $wait, 'BEGIN', $pay, "UPDATE account SET note = 'x' WHERE id = 1", 'COMMIT' ],
+		[ $on, $wait, 'BEGIN', $pay, $write, 'COMMIT' ],
 		1
 	],
 	[
@@ -225,14 +238,47 @@ my @commits = (
 		1
 	],
 	[
+		'a hold and another write',
+		[
+			$on, $wait, 'BEGIN', $write,
+			"SELECT replayed FROM hold_transfer(NULL::pot, 1, 2, 1, 'pot_journal')",
+			'COMMIT'
+		],
+		1
+	],
+	[
+		'what lets go of a hold, and another write',
+		[ $on, $wait, 'BEGIN', $write, $void, 'COMMIT' ], 1
+	],
+	[
+		'a replay and another write',
+		[ $on, $wait, 'BEGIN', $write, $replay, 'COMMIT' ], 0
+	],
+	[
+		'a transfer and a notification',
+		[ $on, $wait, 'BEGIN', $pay, 'NOTIFY paid', 'COMMIT' ], 1
+	],
+	[
+		'a transfer in a transaction that another one is chained to',
+		[ $on, $wait, 'BEGIN', $pay, 'COMMIT AND CHAIN', 'ROLLBACK' ], 1
+	],
+	[
+		'another write in a transaction that is chained to one',
+		[
+			$on, $wait, 'BEGIN', 'SET LOCAL synchronous_commit = local', $pay,
+			'COMMIT AND CHAIN', $write, 'COMMIT'
+		],
+		0
+	],
+	[
 		'another write',
-		[ $on, $wait, "UPDATE account SET note = 'x' WHERE id = 1" ], 0
+		[ $on, $wait, $write ], 0
 	],
 	[
 		'a refused transfer and another write',
 		[
 			$on, $wait, 'BEGIN',
-			"UPDATE account SET note = 'x' WHERE id = 1",
+			$write,
 			'SAVEPOINT s', 'SET LOCAL synchronous_commit = local',
 			'SELECT transfer(NULL::account, 3, 4, 1000000)',
 			'ROLLBACK TO s', 'COMMIT'
@@ -243,7 +289,7 @@ my @commits = (
 		'a transfer that was rolled back to a savepoint',
 		[
 			$on, $wait, 'BEGIN',
-			"UPDATE account SET note = 'x' WHERE id = 1",
+			$write,
 			'SAVEPOINT s', $pay, 'SAVEPOINT t', $pay, 'ROLLBACK TO s', 'COMMIT'
 		],
 		0
@@ -301,6 +347,14 @@ my @commits = (
 		1
 	],
 	[
+		'another write of a procedure that has committed',
+		[
+			$on,
+			"DO \$\$BEGIN PERFORM transfer(NULL::account, 1, 2, 1); COMMIT; SET LOCAL synchronous_commit = on; UPDATE account SET note = 'x' WHERE id = 1; END\$\$"
+		],
+		0
+	],
+	[
 		'a transfer beside a parallel query',
 		[
 			$on,
@@ -327,7 +381,7 @@ my @commits = (
 			'SELECT (to_account).id FROM transfer(NULL::account, 5, 6, 1)',
 			'SET LOCAL synchronous_commit = local',
 			"PREPARE TRANSACTION 'prepared'",
-			"UPDATE account SET note = 'x' WHERE id = 1"
+			$write
 		],
 		0
 	],
@@ -403,7 +457,7 @@ start_other();
 	like(result($first), qr/40001/, 'the other transaction fails at its end');
 	give($first, 'SHOW synchronous_commit');
 	is(result($first), 'on', 'synchronous_commit is as it was after a failure');
-	give($first, "UPDATE account SET note = 'x' WHERE id = 1");
+	give($first, $write);
 	released_while_waiting($first, 0, 'the next commit');
 	cancel($first);
 	quit($first);
@@ -488,7 +542,7 @@ $node->safe_psql('postgres',
 # What is told of it
 
 # [ what is told, the writer's statements, what another session asks then, what it
-# is told, whether it asks before the writer commits ]
+# is told, what it waits for if it asks before the writer commits ]
 my $empty =
   "SELECT replayed FROM transfer(NULL::account, 3, 4, 100, journal => 'journal', request_id => 'held')";
 my $create = q(SELECT created FROM get_or_create(NULL::test, '{"str": "held"}'));
@@ -581,13 +635,40 @@ my @answers = (
 	[
 		'a row that was found when its key was locked',
 		[ 'BEGIN', $create, $pay, 'COMMIT' ],
-		$create, qr/^f$/, 'waits for the key'
+		$create, qr/^f$/, 'advisory'
 	],
 	[
 		'rows that were found when their keys were locked',
 		[ 'BEGIN', $create, $pay, 'COMMIT' ],
 		q(SELECT created FROM get_or_create_many(NULL::test, '[{"str": "held"}]', '{str}')),
-		qr/^f$/, 'waits for the key'
+		qr/^f$/, 'advisory'
+	],
+	[
+		'a row that was found when it had been inserted by hand',
+		[ 'BEGIN', "INSERT INTO sole VALUES ('held')", $pay, 'COMMIT' ],
+		q(SELECT created FROM get_or_create(NULL::sole, '{"str": "held"}')),
+		qr/^f$/, 'transactionid'
+	],
+	[
+		'a row that a key_guard has found',
+		[ 'BEGIN', "INSERT INTO guarded VALUES ('held')", $pay, 'COMMIT' ],
+		"INSERT INTO guarded VALUES ('held')",
+		qr/23505/, 'advisory'
+	],
+	[
+		'a hold that is settled',
+		[ 'BEGIN', $void, $pay, 'COMMIT' ],
+		$void, qr/RF010/
+	],
+	[
+		'a hold that is there, and no funds',
+		[
+			'BEGIN',
+			"SELECT replayed FROM hold_transfer(NULL::pot, 1, 2, 80, 'pot_journal')",
+			$pay, 'COMMIT'
+		],
+		"SELECT replayed FROM hold_transfer(NULL::pot, 1, 2, 80, 'pot_journal')",
+		qr/RF001/
 	]);
 
 # Tables as if nothing had been, for long.
@@ -603,7 +684,7 @@ sub forget
 sub ask_while_held
 {
 	my ($answer, $writer_settings, $reader_settings, $event) = @_;
-	my ($what, $write, $question, $told, $key) = @$answer;
+	my ($what, $write, $question, $told, $awaits) = @$answer;
 	my @statements = @$write;
 	my ($writer, $reader, $last_xid);
 
@@ -615,14 +696,14 @@ sub ask_while_held
 	$reader = start('reader', @$reader_settings);
 	result($writer);
 	result($reader);
-	if ($key)
+	if ($awaits)
 	{
 		my $commit = pop @statements;
 
 		give($writer, @statements);
 		result($writer);
 		give($reader, $question);
-		waits($reader, 'advisory') or die "the reader did not wait: $reader->{out}";
+		waits($reader, $awaits) or die "the reader did not wait: $reader->{out}";
 		@statements = ($commit);
 	}
 	return ($writer, $reader, sub {
@@ -632,7 +713,7 @@ sub ask_while_held
 			"SELECT count(*) > 0 FROM account WHERE xmin::text::bigint > $last_xid
 			 UNION ALL SELECT true FROM account HAVING count(*) = 5 ORDER BY 1 DESC LIMIT 1")
 		  or die 'the changes of the writer are not seen';
-		give($reader, $question) if !$key;
+		give($reader, $question) if !$awaits;
 		return waits($reader, $event);
 	});
 }
