@@ -19,6 +19,7 @@
 #include "base/compat.h"
 #include "ledger/ledger_private.h"
 #include "table/indexes.h"
+#include "table/shards.h"
 
 /* The place of a party in id order. */
 static int
@@ -203,13 +204,22 @@ by_row_update_if_sound(Ledger *ledger, Party *party, Side side, Numeric change)
 	return true;
 }
 
-/* Return true if two UPDATEs can do what the rules ask for. */
+/*
+ * Return true if two UPDATEs can do what the rules ask for.
+ *
+ * Where Citus has the accounts on several nodes, they are locked first.  Citus
+ * commits in two phases if it sees that a transaction changes rows on a second
+ * node; but it does not see that if the transaction is connected to that node
+ * already, for a request's lock or a query of the user's, and has not read the
+ * shard.  Then it sends each node a COMMIT, of which one can get lost.
+ */
 static bool
 by_row_can_be_sound(const Ledger *ledger, Numeric amount)
 {
 	const Accounts *accounts = &ledger->accounts;
 
 	return !ledger->rules.up_to &&
+		   target_spread(accounts->table)->kind != SPREAD_BY_COLUMN &&
 		   indexes_in_key_order(accounts->table, accounts->id.attnum) &&
 		   accounts_match_is_stable(accounts) &&
 		   indexes_unique(accounts->table, accounts->id.attnum) &&
@@ -326,12 +336,40 @@ by_row_lock_pair(Ledger *ledger)
 	}
 }
 
+/*
+ * Keep the accounts' rows where Citus has them until the transaction ends.  A row
+ * that is moved to another node between its lock and its UPDATE is not locked
+ * there.  Nothing else is locked yet, so a move is waited for with empty hands.
+ */
+static void
+by_row_pin(Ledger *ledger)
+{
+	Target *table = ledger->accounts.table;
+
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		ColumnValues key = by_row_key(ledger, &ledger->parties[i]);
+		int64 shard;
+
+		if (!shards_are_one(table, &key))
+			return;
+		/* Anew, if the shard was split while we waited. */
+		do
+		{
+			shard = shards_find(table, &key);
+			shards_pin(table, shard);
+		} while (shards_find(table, &key) != shard);
+	}
+}
+
 /* Lock the rows that are needed and were not updated already. */
 static void
 by_row_lock(Ledger *ledger)
 {
 	const Accounts *accounts = &ledger->accounts;
 
+	if (target_spread(accounts->table)->kind == SPREAD_BY_COLUMN)
+		by_row_pin(ledger);
 	if (ledger->nparties == NUM_SIDES && ledger->parties[0].needed &&
 		ledger->parties[1].needed &&
 		!indexes_in_key_order(accounts->table, accounts->id.attnum))
