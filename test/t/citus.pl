@@ -335,6 +335,22 @@ SET client_min_messages = notice;
 SELECT transfer(NULL::hashed, $from, $to, 1, journal => 'hashed_journal', request_id => 'third')));
 like($err, qr/PREPARE TRANSACTION/, 'accounts and entry are committed in two phases');
 
+# So are accounts of two nodes if the block has read another shard of the second:
+# Citus would not see that by itself.
+my ($read, $payer, $payee) = split /\|/, $coordinator->safe_psql('postgres', q(
+WITH place AS MATERIALIZED (SELECT id, shardid, nodeport FROM hashed, pg_dist_placement
+	JOIN pg_dist_node USING (groupid) WHERE shardid = get_shard_id_for_distribution_column('hashed', id))
+SELECT r.id, a.id, b.id FROM place AS r, place AS a, place AS b
+	WHERE r.nodeport = b.nodeport AND r.shardid <> b.shardid AND a.nodeport <> b.nodeport AND a.id < b.id LIMIT 1));
+($status, $out, $err) = $coordinator->psql('postgres', qq(
+SET citus.log_remote_commands = on;
+SET client_min_messages = notice;
+BEGIN;
+SELECT FROM hashed WHERE id = $read;
+SELECT transfer(NULL::hashed, $payer, $payee, 1);
+COMMIT));
+like($err, qr/PREPARE TRANSACTION/, 'accounts of a node that was read before are committed in two phases');
+
 # By request_id, for all nodes.
 refused($coordinator, "SELECT create_journal('x', NULL::hashed, foreign_keys => false, distribute_by => 'id')",
 	'cannot be distributed by column "id"', 'create_journal distributes by request_id only');
