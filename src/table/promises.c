@@ -144,19 +144,6 @@ promises_check_key_lock(const Target *target, const ColumnValues *key)
 				 : 0));
 }
 
-/* Return true if the column by which the table is distributed is among these. */
-static bool
-promises_has_column(const Spread *spread, int ncolumns,
-					const AttrNumber *attnums)
-{
-	for (int i = 0; i < ncolumns; i++)
-	{
-		if (attnums[i] == spread->column)
-			return true;
-	}
-	return false;
-}
-
 /* Check that the row with the key can be locked: Citus must know its shard. */
 void
 promises_check_row_lock(const Target *target, const ColumnValues *key)
@@ -164,7 +151,7 @@ promises_check_row_lock(const Target *target, const ColumnValues *key)
 	const Spread *spread = target_spread(target);
 
 	if (spread->kind != SPREAD_BY_COLUMN ||
-		promises_has_column(spread, key->ncolumns, key->attnums))
+		values_find_column(key, spread->column) >= 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -214,7 +201,7 @@ promises_check_key_guard(const Target *target, const ColumnValues *key,
 	const Spread *whole = target_shard_of(target);
 
 	if (whole->kind != SPREAD_BY_COLUMN ||
-		promises_has_column(whole, key->ncolumns, key->attnums))
+		values_find_column(key, whole->column) >= 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -48,18 +48,6 @@ shards_list(const Target *target)
 	return *kept;
 }
 
-/* The place of the distribution column in the key, or -1. */
-static int
-shards_place(const Spread *spread, const ColumnValues *key)
-{
-	for (int i = 0; i < key->ncolumns; i++)
-	{
-		if (key->attnums[i] == spread->column)
-			return i;
-	}
-	return -1;
-}
-
 /*
  * Return true if all rows that can have the key are in one shard on one node.
  *
@@ -76,7 +64,7 @@ shards_are_one(const Target *target, const ColumnValues *key)
 		return true;
 	if (spread->kind != SPREAD_BY_COLUMN || !spread->one_copy)
 		return false;
-	place = shards_place(spread, key);
+	place = values_find_column(key, spread->column);
 	return place >= 0 && !key->nulls[place] &&
 		   columns_has_hash(target, spread->column);
 }
@@ -86,7 +74,7 @@ ColumnValues *
 shards_route(const Target *target, const ColumnValues *key)
 {
 	const Spread *spread = target_spread(target);
-	int place = shards_place(spread, key);
+	int place = values_find_column(key, spread->column);
 
 	Assert(shards_are_one(target, key));
 	if (spread->kind != SPREAD_BY_COLUMN)
@@ -102,7 +90,7 @@ shards_hash(const Target *target, const ColumnValues *key)
 	TypeCacheEntry *type = columns_type(target, spread->column,
 										TYPECACHE_HASH_PROC_FINFO);
 	Oid collation = target_column(target, spread->column)->attcollation;
-	int place = shards_place(spread, key);
+	int place = values_find_column(key, spread->column);
 
 	return DatumGetInt32(FunctionCall1Coll(&type->hash_proc_finfo, collation,
 										   key->values[place]));

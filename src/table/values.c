@@ -56,6 +56,18 @@ values_find_duplicate(const ColumnValues *columns)
 	return InvalidAttrNumber;
 }
 
+/* The place of a column in the list, or -1. */
+int
+values_find_column(const ColumnValues *columns, AttrNumber attnum)
+{
+	for (int i = 0; i < columns->ncolumns; i++)
+	{
+		if (columns->attnums[i] == attnum)
+			return i;
+	}
+	return -1;
+}
+
 /*
  * Columns to be filled in by values_set().  The struct and its arrays are one
  * chunk of memory: the arrays are in the order of their alignment.

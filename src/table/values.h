@@ -40,6 +40,8 @@ extern ColumnValues *values_one(AttrNumber attnum, Datum value, bool isnull);
 extern void values_sort(ColumnValues *columns);
 /* The first column that a sorted list has twice, or InvalidAttrNumber. */
 extern AttrNumber values_find_duplicate(const ColumnValues *columns);
+/* The place of a column in the list, or -1. */
+extern int values_find_column(const ColumnValues *columns, AttrNumber attnum);
 /* The columns of both lists; a column of both has the second list's value. */
 extern ColumnValues *values_merge(const ColumnValues *a, const ColumnValues *b);
 /* The values that a list has for the columns of another one. */
