@@ -22,7 +22,8 @@
 #   django   a Python that has Django and psycopg2; mypy; the source of that
 #            Django, which has tests of its own; what "web" needs, and a Chromium
 #   web      a Python that has Django, psycopg2 and gunicorn
-#   languages   the drivers in doc/from-your-language.md, those that there are
+#   languages   the drivers in doc/from-your-language.md, those that there are;
+#            for JavaScript npm's, where there is npm and it reaches its registry
 #   rails    Ruby with Active Record, pg and minitest
 #   sqlalchemy   a Python that has SQLAlchemy with psycopg2 and asyncpg, and mypy
 #
@@ -54,6 +55,7 @@ need()
 		install_missing "$@"
 		[[ " $* " != *" test "* ]] || provide_pgbouncer
 		[[ " $* " != *" node "* ]] || provide_node_packages
+		[[ " $* " != *" languages "* ]] || provide_npm_packages
 		[[ " $* " != *" django "* ]] || provide_django_source
 	fi
 	: "${PG_CONFIG:=pg_config}"
@@ -517,6 +519,34 @@ unpack_node_packages()
 	done
 	# Under sudo, the checkout is not root's.
 	chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
+)
+
+# Debian has no packages of these.  Whatever goes wrong, the tests run without
+# them.
+provide_npm_packages()
+{
+	local wanted=${unpacked%/*}/clients/languages/test/package.json scratch
+
+	! cmp -s "$wanted" "$unpacked/npm/package.json" || return 0
+	if ! npm view pg version --fetch-retries=0 --fetch-timeout=10000 >/dev/null 2>&1; then
+		say "no npm, or it does not reach its registry: examples in JavaScript are skipped"
+		return 0
+	fi
+	say "installing drivers for Node.js with npm (takes half a minute)"
+	scratch=$(mktemp -d)
+	install_npm_packages "$wanted" >"$scratch/log" 2>&1 || tail -n 20 "$scratch/log"
+	rm -rf "$scratch"
+}
+
+# What is there is whole.
+install_npm_packages()
+(
+	rm -rf "$unpacked/npm" "$unpacked/npm.new"
+	mkdir -p "$unpacked/npm.new" && cp "$1" "$unpacked/npm.new/" && cd "$unpacked/npm.new" || return
+	npm install --ignore-scripts --no-package-lock --no-audit --no-fund --no-update-notifier &&
+		mv "$unpacked/npm.new" "$unpacked/npm" &&
+		# Under sudo, the checkout is not root's.
+		chown -R "$(find "${unpacked%/*}" -maxdepth 0 -printf '%U')" "$unpacked"
 )
 
 # Django's tests are in its source package only.  Whatever goes wrong, the

@@ -168,6 +168,14 @@ sandbox_offer_node_packages()
 	export NODE_PATH=$sandbox/nodejs${NODE_PATH:+:$NODE_PATH}
 }
 
+# Behind those of Debian, which the client is tested with.
+sandbox_offer_npm_packages()
+{
+	[ -e "$unpacked/npm" ] || return 0
+	cp -R "$unpacked/npm" npm
+	export NODE_PATH=${NODE_PATH:+$NODE_PATH:}$sandbox/npm/node_modules
+}
+
 sandbox_offer_django_source()
 {
 	[ -e "$unpacked/django" ] || return 0

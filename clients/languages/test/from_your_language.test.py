@@ -58,6 +58,27 @@ def script(name, program, what, *check):
     return prepare
 
 
+def node(package, name=None):
+    return script("example.js", "node", f"{name or package} for Node.js", "-e", f"require('{package}')")
+
+
+def prisma(folder, code):
+    Path(folder, "example.js").write_text(code)
+    where = "require.resolve('prisma/package.json')"
+    need("Node.js 20, which Prisma wants", "node", "-e", "parseInt(process.versions.node) >= 20 || process.exit(1)")
+    need("Prisma for Node.js", "node", "-e", where)
+    # Prisma does not look for packages in NODE_PATH.
+    Path(folder, "node_modules").symlink_to(Path(run("node", "-p", where).stdout).parents[1])
+    schema = Path(folder, "schema.prisma")
+    schema.write_text(re.search(r"^```prisma\n(.*?)^```$", TEXT, re.M | re.S).group(1))
+    # The engine makes migrations, of which there are none: any file will do, and none is downloaded.
+    environment = {**os.environ, "PRISMA_SCHEMA_ENGINE_BINARY": str(schema), "CHECKPOINT_DISABLE": "1"}
+    made = run("node", "node_modules/prisma/build/index.js", "generate", "--schema", schema.name,
+               cwd=folder, env=environment)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return ["node", "example.js"]
+
+
 def java(folder, code):
     Path(folder, "Example.java").write_text(code)
     jar = "/usr/share/java/postgresql.jar"
@@ -127,7 +148,16 @@ DRIVERS = {
     "psycopg": python("psycopg"),
     "asyncpg": python("asyncpg"),
     "sqlalchemy": python("sqlalchemy"),
-    "pg": script("example.js", "node", "pg for Node.js", "-e", "require('pg')"),
+    "pg": node("pg"),
+    "postgres": node("postgres", "postgres.js"),
+    "pg-promise": node("pg-promise"),
+    "knex": node("knex"),
+    "sequelize": node("sequelize", "Sequelize"),
+    "typeorm": node("typeorm", "TypeORM"),
+    "drizzle": node("drizzle-orm", "Drizzle"),
+    "kysely": node("kysely", "Kysely"),
+    "mikro-orm": node("@mikro-orm/postgresql", "MikroORM"),
+    "prisma": prisma,
     "ruby-pg": script("example.rb", RUBY, "pg for Ruby", "-e", "require 'pg'"),
     "activerecord": script("example.rb", RUBY, "Active Record", "-e", "require 'active_record'; require 'pg'"),
     "jdbc": java,
