@@ -175,6 +175,7 @@ def psql(database, sql):
 
 def check(driver, code):
     """Raise what is wrong with an example."""
+    assert driver in DRIVERS, "no such driver"
     with tempfile.TemporaryDirectory() as folder:
         command = DRIVERS[driver](folder, code)
         psql("postgres", f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
