@@ -59,7 +59,7 @@ def script(name, program, what, *check):
 
 
 def node(package, name=None):
-    return script("example.js", "node", f"{name or package} for Node.js", "-e", f"require('{package}')")
+    return script("example.js", "node", f"{name or package} for Node.js", "-e", f"require.resolve('{package}')")
 
 
 def prisma(folder, code):
