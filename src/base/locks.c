@@ -50,3 +50,15 @@ locks_acquire(const LOCKTAG *tag, LOCKMODE lockmode, bool wait)
 	CurrentResourceOwner = owner;
 	return result != LOCKACQUIRE_NOT_AVAIL;
 }
+
+/* Give a lock back that locks_acquire() took in this (sub)transaction. */
+void
+locks_release(const LOCKTAG *tag, LOCKMODE lockmode)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+
+	/* After an error, the end of the (sub)transaction resets the owner. */
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	(void) LockRelease(tag, lockmode, false);
+	CurrentResourceOwner = owner;
+}

@@ -16,5 +16,7 @@
 extern void locks_acquire_table(Oid relid, LOCKMODE lockmode);
 /* Take the lock; return false if it is not free and "wait" is not set. */
 extern bool locks_acquire(const LOCKTAG *tag, LOCKMODE lockmode, bool wait);
+/* Give a lock back before that, which only turns do. */
+extern void locks_release(const LOCKTAG *tag, LOCKMODE lockmode);
 
 #endif /* RACEFREE_LOCKS_H */

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "keys/turns.h"
 #include "ledger/ledger_private.h"
 #include "table/indexes.h"
 #include "table/shards.h"
@@ -40,6 +41,23 @@ by_row_key(const Ledger *ledger, Party *party)
 
 	Assert(!party->account.id_null);
 	return key;
+}
+
+/* Wait for turns at the rows that are needed. */
+static void
+by_row_begin_turns(const Ledger *ledger, Turns *turns)
+{
+	Datum ids[MAX_TURNS];
+	int n = 0;
+
+	for (int i = 0; i < ledger->nparties; i++)
+	{
+		if (ledger->parties[i].needed)
+			ids[n++] = ledger->parties[i].account.id;
+	}
+	Assert(n <= MAX_TURNS);
+	turns_begin(turns, ledger->accounts.table, ledger->accounts.id.attnum, ids,
+				n);
 }
 
 /* Keep the row of a party, and take what it says of the account. */
@@ -238,17 +256,24 @@ by_row_update_pair(Ledger *ledger, const Numeric *changes)
 	Side first = &ledger->parties[0] == transfer->sides[PAYER] ? PAYER : PAYEE;
 	Side second = first == PAYER ? PAYEE : PAYER;
 	Account *account = &transfer->sides[first]->account;
+	Turns turns;
+	bool sound;
 
 	Assert(ledger->nparties == NUM_SIDES);
-	if (!by_row_update_if_sound(ledger, transfer->sides[first], first,
-								changes[first]))
-		return false;
+	by_row_begin_turns(ledger, &turns);
+	sound = by_row_update_if_sound(ledger, transfer->sides[first], first,
+								   changes[first]);
+	turns_end(&turns, 0);
 	racefree_injection_point("racefree-accounts-half-stored");
-	if (by_row_update_if_sound(ledger, transfer->sides[second], second,
-							   changes[second]))
-		return true;
-	account->balance = money_minus(account->balance, changes[first]);
-	return false;
+	if (sound)
+	{
+		sound = by_row_update_if_sound(ledger, transfer->sides[second], second,
+									   changes[second]);
+		if (!sound)
+			account->balance = money_minus(account->balance, changes[first]);
+	}
+	turns_end(&turns, 1);
+	return sound;
 }
 
 /*
@@ -367,9 +392,12 @@ static void
 by_row_lock(Ledger *ledger)
 {
 	const Accounts *accounts = &ledger->accounts;
+	Turns turns;
+	int n = 0;
 
 	if (target_spread(accounts->table)->kind == SPREAD_BY_COLUMN)
 		by_row_pin(ledger);
+	by_row_begin_turns(ledger, &turns);
 	if (ledger->nparties == NUM_SIDES && ledger->parties[0].needed &&
 		ledger->parties[1].needed &&
 		!indexes_in_key_order(accounts->table, accounts->id.attnum))
@@ -380,9 +408,12 @@ by_row_lock(Ledger *ledger)
 
 		Assert(i == 0 || ids_compare(&accounts->id, party[-1].account.id,
 									 party->account.id) < 0);
-		if (party->needed && !party->account.found)
+		if (!party->needed)
+			continue;
+		if (!party->account.found)
 			ledger_lock_again(ledger, party, by_row_lock_party,
 							  by_row_party_exists);
+		turns_end(&turns, n++);
 	}
 }
 

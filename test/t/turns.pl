@@ -1,0 +1,242 @@
+# Copyright (c) 2026, the racefree developers
+
+# Who waits where for a hot account.  Sessions that have met one take turns, of
+# which there are four; which one a session takes, its process ID decides.  So of
+# many sessions no more than four wait for the row itself, and the others for
+# advisory locks, however they end.
+
+use strict;
+use warnings;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $timeout = $PostgreSQL::Test::Utils::timeout_default;
+my $nturns = 4;
+my $nsessions = 14;
+
+my $node = PostgreSQL::Test::Cluster->new('turns');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q(
+autovacuum = off
+log_statement = none
+statement_timeout = 60s
+));
+$node->start;
+$node->safe_psql(
+	'postgres', q(
+CREATE EXTENSION racefree;
+CREATE ROLE clerk;
+CREATE TABLE account (id bigint PRIMARY KEY, balance numeric NOT NULL);
+INSERT INTO account SELECT i, 1000 FROM generate_series(1, 40) AS i;
+CREATE TABLE hidden (LIKE account INCLUDING ALL);
+INSERT INTO hidden TABLE account;
+ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_rows ON hidden USING (true);
+GRANT ALL ON hidden TO clerk;
+CREATE TABLE booked (LIKE account INCLUDING ALL);
+INSERT INTO booked TABLE account;
+SELECT create_journal('entry', NULL::booked);
+CREATE TABLE audited (LIKE account INCLUDING ALL);
+INSERT INTO audited TABLE account;
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER audit BEFORE UPDATE ON audited FOR EACH ROW EXECUTE FUNCTION audit();
+));
+
+# ---------------------------------------------------------------------------
+# Sessions
+
+sub start
+{
+	my ($name) = @_;
+	my $session = { name => $name, in => '', out => '' };
+
+	$session->{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d',
+			$node->connstr('postgres') . " application_name=$name"
+		],
+		'<', \$session->{in}, '>&', \$session->{out},
+		IPC::Run::timeout($timeout));
+	$session->{pid} = run_in($session, 'SELECT pg_backend_pid()');
+	return $session;
+}
+
+# Give a session statements, and do not wait for it.
+sub give
+{
+	my ($session, @statements) = @_;
+
+	$session->{out} = '';
+	$session->{in} .= join('', map { "$_;\n" } @statements) . "\\echo done\n";
+	$session->{run}->pump_nb;
+	return;
+}
+
+# Wait until it has done all, and return what it has said.
+sub result
+{
+	my ($session) = @_;
+
+	$session->{run}->pump until $session->{out} =~ s/done\n\z//;
+	chomp $session->{out};
+	return $session->{out};
+}
+
+sub run_in
+{
+	give(@_);
+	return result($_[0]);
+}
+
+my $holder = start('holder');
+my @sessions = map { start("payer$_") } 1 .. $nsessions;
+
+sub pids
+{
+	return join ', ', map { $_->{pid} } @_;
+}
+
+# Hold the hot account, and give each session a statement that waits for it.
+sub meet
+{
+	my ($table, $statement, @those) = @_;
+
+	run_in($holder, 'BEGIN', "UPDATE $table SET balance = balance WHERE id = 20");
+	give($those[$_], $statement->($_)) for 0 .. $#those;
+	my $waiting = sprintf
+	  'SELECT count(DISTINCT pid) = %d FROM pg_locks WHERE NOT granted AND pid IN (%s)',
+	  scalar @those, pids(@those);
+	$node->poll_query_until('postgres', $waiting) or die 'not all sessions wait';
+	return;
+}
+
+# Let go of it, and return what the sessions have said.
+sub part
+{
+	my (@those) = @_;
+
+	run_in($holder, 'COMMIT');
+	return map { result($_) } @those;
+}
+
+# How many of the sessions wait for the row, and how many for their turns.
+sub waiters
+{
+	my (@those) = @_;
+	my $query = sprintf q(
+SELECT count(*) FILTER (WHERE locktype IN ('transactionid', 'tuple')),
+	count(*) FILTER (WHERE locktype = 'advisory' AND objsubid = 21063)
+FROM pg_locks WHERE NOT granted AND pid IN (%s)), pids(@those);
+
+	return $node->safe_psql('postgres', $query);
+}
+
+# The same, as it is to be.
+sub with_turns
+{
+	my (@those) = @_;
+	my $nrow = $node->safe_psql('postgres',
+		sprintf 'SELECT count(DISTINCT hashint4(pid) & %d) FROM unnest(ARRAY[%s]) AS pid', $nturns - 1, pids(@those));
+
+	return join '|', $nrow, @those - $nrow;
+}
+
+sub without_turns
+{
+	return join '|', scalar @_, 0;
+}
+
+# Half of the payers come before the hot account, and half after it.
+sub pay
+{
+	my ($table, @more) = @_;
+	my $arguments = join ', ', '1', @more;
+
+	return sub {
+		my $payer = $_[0] % 2 ? 21 + $_[0] : 1 + $_[0];
+
+		return "SELECT (from_account).id FROM transfer(NULL::$table, $payer, 20, $arguments)";
+	};
+}
+
+my $payers = join ' ', map { $_ % 2 ? 21 + $_ : 1 + $_ } 0 .. $nsessions - 1;
+
+# ---------------------------------------------------------------------------
+# Who takes turns
+
+meet('account', pay('account'), @sessions);
+is(waiters(@sessions), without_turns(@sessions), 'who has met no hot account waits for the row');
+is(join(' ', part(@sessions)), $payers, 'all transfers were made');
+
+meet('account', pay('account'), @sessions);
+is(waiters(@sessions), with_turns(@sessions), 'who has met one takes turns');
+is(join(' ', part(@sessions)), $payers, 'all transfers were made');
+
+meet('account', pay('account', 'min_balance => NULL', 'must_match => NULL', 'up_to => true'), @sessions);
+is(waiters(@sessions), with_turns(@sessions), 'where rows are locked before they are updated, too');
+is(join(' ', part(@sessions)), $payers, 'all transfers were made');
+
+meet('booked', pay('booked', "journal => 'entry'", 'request_id => gen_random_uuid()'), @sessions);
+is(waiters(@sessions), with_turns(@sessions), 'with a journal, too');
+is(join(' ', part(@sessions)), $payers, 'all transfers were made');
+
+meet('audited', pay('audited'), @sessions);
+is(waiters(@sessions), with_turns(@sessions), 'with triggers, too');
+is(join(' ', part(@sessions)), $payers, 'all transfers were made');
+
+run_in($_, 'SET ROLE clerk') for @sessions;
+meet('hidden', pay('hidden'), @sessions);
+is(waiters(@sessions), without_turns(@sessions), 'not where policies could run code');
+is(join(' ', part(@sessions)), $payers, 'all transfers were made');
+run_in($_, 'RESET ROLE') for @sessions;
+
+my @few = @sessions[ 0 .. 5 ];
+
+run_in($_, 'BEGIN', 'CREATE TEMP TABLE mine (n integer)') for @few;
+meet('account', pay('account'), @few);
+is(waiters(@few), without_turns(@few), 'not in transactions that may have locked rows');
+part(@few);
+run_in($_, 'ROLLBACK') for @few;
+
+run_in($_, 'BEGIN ISOLATION LEVEL REPEATABLE READ') for @few;
+meet('account', pay('account'), @few);
+is(waiters(@few), without_turns(@few), 'not where who waits fails in the end');
+part(@few);
+run_in($_, 'ROLLBACK') for @few;
+
+# ---------------------------------------------------------------------------
+# How turns end
+
+my $held = sprintf
+  "SELECT count(*) FROM pg_locks WHERE objsubid = 21063 AND pid IN (%s)", pids(@sessions);
+
+run_in($_, 'BEGIN', 'SAVEPOINT s') for @sessions;
+meet('account', pay('account'), @sessions);
+is(waiters(@sessions), with_turns(@sessions), 'turns are taken in a block');
+$node->safe_psql('postgres',
+	sprintf 'SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND pid IN (%s)', pids(@sessions));
+is(join(' ', part(@sessions)), join(' ', ('ERROR:  57014') x $nsessions), 'waits are canceled');
+run_in($_, 'ROLLBACK TO s') for @sessions;
+is($node->safe_psql('postgres', $held), '0', 'a savepoint gives turns back');
+run_in($_, 'COMMIT') for @sessions;
+
+# In a block, a turn is over when the row is locked, not with the transaction.
+meet('account', pay('account'), $sessions[0]);
+part($sessions[0]);
+run_in($sessions[0], 'BEGIN', pay('account')->(0));
+is( $node->safe_psql('postgres', $held), '0', 'who has the row has no turn');
+run_in($sessions[0], 'COMMIT');
+
+for my $table ('account', 'booked', 'hidden', 'audited')
+{
+	is($node->safe_psql('postgres', "SELECT sum(balance) FROM $table"), '40000', "the money of $table");
+}
+is($node->safe_psql('postgres', "SELECT count(*) FROM verify_journal('entry', NULL::booked, opening => 1000)"), '0', 'the journal is right');
+
+$_->{in} .= "\\q\n", $_->{run}->finish for $holder, @sessions;
+$node->stop;
+done_testing();
