@@ -30,6 +30,7 @@
 #include "base/flush.h"
 #include "keys/keylock.h"
 #include "keys/routed.h"
+#include "keys/turns.h"
 #include "run/arbiter.h"
 #include "run/run.h"
 #include "table/indexes.h"
@@ -124,6 +125,19 @@ set_row(Upsert *upsert)
 											upsert->update));
 }
 
+/* The same, or only lock it if there is nothing to set; in turn. */
+static bool
+set_row_in_turn(Upsert *upsert)
+{
+	bool found;
+	Turns turns;
+
+	turns_begin(&turns, upsert->target, upsert->key, 1);
+	found = upsert->update->ncolumns == 0 ? lock_row(upsert) : set_row(upsert);
+	turns_end(&turns, 0);
+	return found;
+}
+
 /*
  * Lock the row that has the key, by looking first; see LOCK_ATTEMPTS.  False if
  * there is none.  A row that row security shows but forbids to change is an
@@ -164,7 +178,6 @@ static bool
 update_row(Upsert *upsert)
 {
 	const ColumnValues *key = upsert->key;
-	bool nothing_to_set = upsert->update->ncolumns == 0;
 
 	if (traits_updates_are_plain(upsert->target) &&
 		!traits_has_row_security(upsert->target))
@@ -173,11 +186,11 @@ update_row(Upsert *upsert)
 								key->nulls) &&
 			!look_for_row(upsert, VIEW_OWN))
 			return false;
-		return nothing_to_set ? lock_row(upsert) : set_row(upsert);
+		return set_row_in_turn(upsert);
 	}
 	if (!look_and_lock_row(upsert))
 		return false;
-	if (!nothing_to_set)
+	if (upsert->update->ncolumns > 0)
 		(void) set_row(upsert);
 	return true;
 }

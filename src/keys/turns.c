@@ -47,7 +47,7 @@
 #define TURN_CLASS 21063
 
 /* How many sessions may wait for a row itself; a power of 2. */
-#define NUM_TURNS 4
+#define NUM_TURNS 8
 
 /*
  * To take turns costs little, but more than nothing.  A session takes them for
@@ -76,11 +76,9 @@ turns_wanted(const Target *table)
 
 /* Fill in the tag of the turn of this session at a row; false if it has none. */
 static bool
-turns_tag(LOCKTAG *tag, const Target *table, AttrNumber column, Datum value)
+turns_tag(LOCKTAG *tag, const Target *table, const ColumnValues *key)
 {
-	bool isnull = false;
-	ColumnValues key = {1, &column, &value, &isnull};
-	KeyLock lock = keylock_of(table, &key);
+	KeyLock lock = keylock_of(table, key);
 	uint32 number = hash_bytes_uint32(MyProcPid) % NUM_TURNS;
 
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, lock.root,
@@ -106,8 +104,8 @@ turns_wait(Turns *turns)
 }
 
 void
-turns_begin(Turns *turns, const Target *table, AttrNumber column,
-			const Datum *keys, int nkeys)
+turns_begin(Turns *turns, const Target *table, const ColumnValues *keys,
+			int nkeys)
 {
 	Assert(nkeys <= MAX_TURNS);
 	memset(turns, 0, sizeof(Turns));
@@ -117,7 +115,7 @@ turns_begin(Turns *turns, const Target *table, AttrNumber column,
 		return;
 	turns_left--;
 	for (int i = 0; i < nkeys; i++)
-		turns->held[i] = turns_tag(&turns->tags[i], table, column, keys[i]);
+		turns->held[i] = turns_tag(&turns->tags[i], table, &keys[i]);
 	turns_wait(turns);
 }
 

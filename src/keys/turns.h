@@ -29,10 +29,11 @@ typedef struct Turns
 
 /*
  * Wait for a turn at each of the rows with these keys, which the caller is about
- * to lock, if that is worth it.  No more than MAX_TURNS, each of one column.
+ * to lock, if that is worth it.  No more than MAX_TURNS.  The statement
+ * that locks them must not run other code before it has.
  */
-extern void turns_begin(Turns *turns, const Target *table, AttrNumber column,
-						const Datum *keys, int nkeys);
+extern void turns_begin(Turns *turns, const Target *table,
+						const ColumnValues *keys, int nkeys);
 /* The row of that key is locked, or is not there. */
 extern void turns_end(Turns *turns, int i);
 

@@ -47,17 +47,16 @@ by_row_key(const Ledger *ledger, Party *party)
 static void
 by_row_begin_turns(const Ledger *ledger, Turns *turns)
 {
-	Datum ids[MAX_TURNS];
+	ColumnValues keys[MAX_TURNS];
 	int n = 0;
 
 	for (int i = 0; i < ledger->nparties; i++)
 	{
 		if (ledger->parties[i].needed)
-			ids[n++] = ledger->parties[i].account.id;
+			keys[n++] = by_row_key(ledger, &ledger->parties[i]);
 	}
 	Assert(n <= MAX_TURNS);
-	turns_begin(turns, ledger->accounts.table, ledger->accounts.id.attnum, ids,
-				n);
+	turns_begin(turns, ledger->accounts.table, keys, n);
 }
 
 /* Keep the row of a party, and take what it says of the account. */
