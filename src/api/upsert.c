@@ -130,11 +130,12 @@ static bool
 set_row_in_turn(Upsert *upsert)
 {
 	bool found;
-	Turns turns;
+	Turn turn;
 
-	turns_begin(&turns, upsert->target, upsert->key, 1);
+	turns_begin(&turn, turns_wanted(upsert->target), upsert->target,
+				upsert->key);
 	found = upsert->update->ncolumns == 0 ? lock_row(upsert) : set_row(upsert);
-	turns_end(&turns, 0);
+	turns_end(&turn);
 	return found;
 }
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * locks.c
- *	  Locks that last until the transaction or savepoint ends.
+ *	  Locks that last until the transaction or savepoint ends, or are released.
  *
  * The lock manager gives a lock to the current resource owner, which may be a
  * cursor's.  A cursor that was opened before a savepoint and fails after it
@@ -51,14 +51,15 @@ locks_acquire(const LOCKTAG *tag, LOCKMODE lockmode, bool wait)
 	return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* Give a lock back that locks_acquire() took in this (sub)transaction. */
+/* Release a lock that locks_acquire() took in this (sub)transaction. */
 void
 locks_release(const LOCKTAG *tag, LOCKMODE lockmode)
 {
 	ResourceOwner owner = CurrentResourceOwner;
+	bool was_held PG_USED_FOR_ASSERTS_ONLY;
 
-	/* After an error, the end of the (sub)transaction resets the owner. */
 	CurrentResourceOwner = CurTransactionResourceOwner;
-	(void) LockRelease(tag, lockmode, false);
+	was_held = LockRelease(tag, lockmode, false);
 	CurrentResourceOwner = owner;
+	Assert(was_held);
 }

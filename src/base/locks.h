@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * locks.h
- *	  Locks that last until the transaction or savepoint ends.
+ *	  Locks that last until the transaction or savepoint ends, or are released.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -16,7 +16,7 @@
 extern void locks_acquire_table(Oid relid, LOCKMODE lockmode);
 /* Take the lock; return false if it is not free and "wait" is not set. */
 extern bool locks_acquire(const LOCKTAG *tag, LOCKMODE lockmode, bool wait);
-/* Give a lock back before that, which only turns do. */
+/* Release a lock that locks_acquire() took in this (sub)transaction. */
 extern void locks_release(const LOCKTAG *tag, LOCKMODE lockmode);
 
 #endif /* RACEFREE_LOCKS_H */

@@ -37,24 +37,6 @@
 #include "table/columns.h"
 
 /*
- * Field 4 of the tags of advisory locks.  PostgreSQL's lockfuncs.c uses 1 for
- * locks on one bigint and 2 for locks on two integers; Citus uses small values
- * beginning with 4.  So an application's advisory locks, and those of Citus,
- * are never in the way of ours.
- *
- * If PostgreSQL or Citus should come to use our value, their locks and ours
- * would be the same only where the other three fields agree as well, and
- * sessions would wait for each other needlessly.  Then this value has to be
- * changed, and with it the view racefree_locks, in an update script.  A server
- * with both values loaded at the same time would not keep keys unique, so the
- * update would need a restart.
- */
-typedef enum KeyLockClass
-{
-	KEYLOCK_CLASS_KEY = 21062 /* also in the definition of racefree_locks */
-} KeyLockClass;
-
-/*
  * Escalation thresholds.  The lock manager's memory is shared by all sessions,
  * and by default holds some 14,000 locks.  A call that needs more than
  * MAX_KEYS_PER_CALL keys of a table takes the lock on the table's key space

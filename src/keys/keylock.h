@@ -19,6 +19,25 @@ typedef struct KeyLock
 	uint32 hash; /* of the key, or KEYLOCK_WHOLE */
 } KeyLock;
 
+/*
+ * Field 4 of the tags of advisory locks.  PostgreSQL's lockfuncs.c uses 1 for
+ * locks on one bigint and 2 for locks on two integers; Citus uses small values
+ * beginning with 4.  So an application's advisory locks, and those of Citus,
+ * are never in the way of ours.
+ *
+ * If PostgreSQL or Citus should come to use one of our values, their locks and ours
+ * would be the same only where the other three fields agree as well, and
+ * sessions would wait for each other needlessly.  Then the value has to be
+ * changed, and with that of keys the view racefree_locks, in an update script.  A server
+ * with both values loaded at the same time would not keep keys unique, so the
+ * update would need a restart.
+ */
+typedef enum KeyLockClass
+{
+	KEYLOCK_CLASS_KEY = 21062, /* also in the definition of racefree_locks */
+	KEYLOCK_CLASS_TURN = 21063 /* see turns.c */
+} KeyLockClass;
+
 /* The lock is on the keys of the table as a whole. */
 #define KEYLOCK_WHOLE 0
 

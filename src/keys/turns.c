@@ -3,29 +3,31 @@
  * turns.c
  *	  Turns at rows that many sessions want to lock.
  *
- * PostgreSQL lets those who wait for a row queue at the version of the row that
- * they found.  When that is updated, all of them wake up, one after the other,
- * find the new version locked, and queue there.  So each transaction that
- * changes a hot row costs as many wake-ups as there are sessions that wait, and
- * the more there are, the slower all of them are.
+ * In PostgreSQL, sessions that wait for a row queue at the version of the row
+ * that they found.  When the row is updated, all of them wake up, one after the
+ * other, find the new version locked, and queue there.  So each transaction
+ * that changes a hot row costs as many wake-ups as there are sessions that wait,
+ * and the more there are, the slower all of them are.
  *
- * Sessions that have met a hot row take a turn before the statement that locks
- * it, and give it back as soon as they have the row.  There are NUM_TURNS turns
- * at a row, and a session always waits for the same one of them.  So no more
- * than NUM_TURNS sessions wait for the row itself, and the others sleep until
- * their turn comes.  It is more than one so that a session is ready to go on
- * when the row is free.
+ * A session that has met a hot row takes a turn just before a statement that
+ * locks a row, and gives it back as soon as it has the row.  There are NUM_TURNS
+ * turns at a row.  So no more than NUM_TURNS of these sessions wait for the row
+ * itself, and the others sleep until their turn comes.  It is more than one so
+ * that a session is ready to go on when the row is free.
  *
- * A turn is an advisory lock, whose tag is like that of a key lock, but has the
- * class TURN_CLASS, and the number of the turn in the lowest bits of the hash.
+ * A turn is an advisory lock.  Its tag is like that of a key lock, but has a
+ * class of its own, and the number of the turn in the lowest bits of the hash.
  *
- * Turns decide who waits where, and nothing else: what keeps the rows right are
- * the locks of the rows.  So it does no harm that others lock the rows without a
- * turn.  Rows that share a turn, by their hashes, wait for each other needlessly.
+ * What keeps the rows right are the locks of the rows; turns only decide where
+ * sessions wait.  So it does no harm that others lock the rows without a turn.
  *
- * Calls do not wait for turns in a circle.  Who waits for a turn has locked no
- * row, since its transaction has no id yet; who has locked a row waits for no
- * turn; and turns at several rows are taken in one order.
+ * Turns add no deadlocks.  A session that holds a turn waits for nothing but the
+ * row, so whoever waits for the turn waits for the transaction that has locked
+ * the row, as it would without turns.  Two things see to that: the turn is taken
+ * after the rows before have been locked, in the order of all rows, and not if
+ * the transaction could have locked rows before the call, this one among them.
+ * The exceptions are rows that share a turn since their hashes agree: 30 bits of
+ * them count.
  *
  * Copyright (c) 2026, the racefree developers
  *
@@ -43,95 +45,86 @@
 #include "table/spread.h"
 #include "table/traits.h"
 
-/* Field 4 of the tags, as KEYLOCK_CLASS_KEY is that of key locks. */
-#define TURN_CLASS 21063
-
 /* How many sessions may wait for a row itself; a power of 2. */
-#define NUM_TURNS 8
+#define NUM_TURNS 4
 
 /*
- * To take turns costs little, but more than nothing.  A session takes them for
- * so many calls after it has waited for rows for so long.
+ * A session that has waited for a row for more than TURNS_WAIT_MICROS takes
+ * turns in its next TURNS_AFTER_WAIT calls.  Others do not, since each turn is
+ * a lock more to take.
  */
-#define TURNS_AFTER_WAIT  64
 #define TURNS_WAIT_MICROS 1000
+#define TURNS_AFTER_WAIT  64
 
-/* For how many more calls this session takes turns. */
+/* In how many more calls this session takes turns. */
 static int turns_left = 0;
 
 /*
- * Return true if this transaction is to take turns at the rows of the table.
- *
- * With a snapshot that lasts as long as the transaction, who waits for a row
- * fails in the end anyway.  Rows on other servers are locked there, and give
- * this transaction no id.  Policies can have code that calls us again.
+ * The number of the turn that this session waits for in this call.  It is
+ * another one in each call, so that the sessions do not stay in queues of
+ * different lengths.
  */
-static bool
+static uint32 turns_number = 0;
+
+/*
+ * Return true if a call is to take turns at rows of the table.
+ *
+ * A transaction without an id has locked no rows here, although perhaps on
+ * other servers.  With a snapshot that lasts as long as the transaction, a
+ * session that waits for a row mostly fails after it.  Foreign tables, also as
+ * partitions, and tables of Citus have their rows elsewhere; row security
+ * policies can run code that calls us again.
+ */
+bool
 turns_wanted(const Target *table)
 {
-	return turns_left > 0 && !IsolationUsesXactSnapshot() &&
-		   !TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
-		   traits_is_simple(table) && target_spread(table)->kind == SPREAD_NOT;
+	if (turns_left <= 0 || IsolationUsesXactSnapshot() ||
+		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		!traits_is_simple(table) || target_spread(table)->kind != SPREAD_NOT)
+		return false;
+	if (turns_number == 0)
+		turns_number = hash_bytes_uint32(MyProcPid);
+	turns_number++;
+	turns_left--;
+	return true;
 }
 
-/* Fill in the tag of the turn of this session at a row; false if it has none. */
+/* Fill in the tag of the turn at a row; false if its key has no hash. */
 static bool
 turns_tag(LOCKTAG *tag, const Target *table, const ColumnValues *key)
 {
 	KeyLock lock = keylock_of(table, key);
-	uint32 number = hash_bytes_uint32(MyProcPid) % NUM_TURNS;
+	uint32 hash = lock.hash - lock.hash % NUM_TURNS + turns_number % NUM_TURNS;
 
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, lock.root,
-						 (lock.hash & ~(NUM_TURNS - 1)) | number, TURN_CLASS);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, lock.root, hash,
+						 KEYLOCK_CLASS_TURN);
 	return lock.hash != KEYLOCK_WHOLE;
 }
 
-/* Wait for the turns at the rows, in the order of their tags. */
-static void
-turns_wait(Turns *turns)
+/*
+ * Begin to lock the row with that key; if turns are wanted, wait for one.  After
+ * an error, the end of the (sub)transaction gives it back.
+ */
+void
+turns_begin(Turn *turn, bool wanted, const Target *table,
+			const ColumnValues *key)
 {
-	const LOCKTAG *tags = turns->tags;
-	int first = turns->nrows > 1 &&
-				tags[1].locktag_field3 < tags[0].locktag_field3;
-
-	for (int n = 0; n < turns->nrows; n++)
-	{
-		int i = n == 0 ? first : 1 - first;
-
-		if (turns->held[i])
-			(void) locks_acquire(&tags[i], ExclusiveLock, true);
-	}
+	INSTR_TIME_SET_CURRENT(turn->since);
+	turn->held = wanted && turns_tag(&turn->tag, table, key);
+	if (turn->held)
+		(void) locks_acquire(&turn->tag, ExclusiveLock, true);
 }
 
+/* Give the turn back, if there is one, and see how long it all took. */
 void
-turns_begin(Turns *turns, const Target *table, const ColumnValues *keys,
-			int nkeys)
-{
-	Assert(nkeys <= MAX_TURNS);
-	memset(turns, 0, sizeof(Turns));
-	turns->nrows = nkeys;
-	INSTR_TIME_SET_CURRENT(turns->since);
-	if (!turns_wanted(table))
-		return;
-	turns_left--;
-	for (int i = 0; i < nkeys; i++)
-		turns->held[i] = turns_tag(&turns->tags[i], table, &keys[i]);
-	turns_wait(turns);
-}
-
-void
-turns_end(Turns *turns, int i)
+turns_end(Turn *turn)
 {
 	instr_time now;
 
-	Assert(i < MAX_TURNS && turns->nrows > 0);
-	if (turns->held[i])
-		locks_release(&turns->tags[i], ExclusiveLock);
-	turns->held[i] = false;
-	if (--turns->nrows > 0)
-		return;
+	if (turn->held)
+		locks_release(&turn->tag, ExclusiveLock);
 	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, turns->since);
+	INSTR_TIME_SUBTRACT(now, turn->since);
 	if (INSTR_TIME_GET_MICROSEC(now) > TURNS_WAIT_MICROS)
 		turns_left = TURNS_AFTER_WAIT;
 }

@@ -15,26 +15,27 @@
 
 #include "table/values.h"
 
-/* The rows of one call. */
-#define MAX_TURNS 2
-
-/* The turns of a call; made by turns_begin(), and over one after the other. */
-typedef struct Turns
+/* A row that is about to be locked. */
+typedef struct Turn
 {
-	instr_time since;
-	int nrows;			  /* how many rows are still to be locked */
-	bool held[MAX_TURNS]; /* whether there is a turn for that row */
-	LOCKTAG tags[MAX_TURNS];
-} Turns;
+	instr_time since; /* when that began */
+	bool held;		  /* whether the session has a turn at it */
+	LOCKTAG tag;	  /* of the turn, if it has one */
+} Turn;
 
 /*
- * Wait for a turn at each of the rows with these keys, which the caller is about
- * to lock, if that is worth it.  No more than MAX_TURNS.  The statement
- * that locks them must not run other code before it has.
+ * Return true if a call is to take turns at rows of the table.  To be asked
+ * before the call has locked any of them.
  */
-extern void turns_begin(Turns *turns, const Target *table,
-						const ColumnValues *keys, int nkeys);
-/* The row of that key is locked, or is not there. */
-extern void turns_end(Turns *turns, int i);
+extern bool turns_wanted(const Target *table);
+/*
+ * Begin to lock the row with that key; if turns are wanted, wait for one.  Until
+ * turns_end() the caller locks this row and no other one, by a statement that
+ * runs no other code before it has the row.
+ */
+extern void turns_begin(Turn *turn, bool wanted, const Target *table,
+						const ColumnValues *key);
+/* The row is locked, or was not found. */
+extern void turns_end(Turn *turn);
 
 #endif /* RACEFREE_TURNS_H */

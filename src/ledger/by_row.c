@@ -43,22 +43,6 @@ by_row_key(const Ledger *ledger, Party *party)
 	return key;
 }
 
-/* Wait for turns at the rows that are needed. */
-static void
-by_row_begin_turns(const Ledger *ledger, Turns *turns)
-{
-	ColumnValues keys[MAX_TURNS];
-	int n = 0;
-
-	for (int i = 0; i < ledger->nparties; i++)
-	{
-		if (ledger->parties[i].needed)
-			keys[n++] = by_row_key(ledger, &ledger->parties[i]);
-	}
-	Assert(n <= MAX_TURNS);
-	turns_begin(turns, ledger->accounts.table, keys, n);
-}
-
 /* Keep the row of a party, and take what it says of the account. */
 static void
 by_row_take(Ledger *ledger, Party *party, const RowSet *set, uint64 i)
@@ -207,11 +191,18 @@ by_row_set(Ledger *ledger, Party *party, Numeric balance)
  * and checks them in the documented order.
  */
 static bool
-by_row_update_if_sound(Ledger *ledger, Party *party, Side side, Numeric change)
+by_row_update_if_sound(Ledger *ledger, Party *party, Side side, Numeric change,
+					   bool in_turn)
 {
+	ColumnValues key = by_row_key(ledger, party);
 	Numeric limit;
 	AddBound bound = rules_bound(&ledger->rules, side, change, &limit);
-	RowSet set = by_row_add(ledger, party, change, bound, limit);
+	RowSet set;
+	Turn turn;
+
+	turns_begin(&turn, in_turn, ledger->accounts.table, &key);
+	set = by_row_add(ledger, party, change, bound, limit);
+	turns_end(&turn);
 
 	/* NULL and NaN stay NULL and NaN after adding: let the checks report it. */
 	if (!by_row_take_one(ledger, party, set) || party->account.balance_null ||
@@ -255,24 +246,18 @@ by_row_update_pair(Ledger *ledger, const Numeric *changes)
 	Side first = &ledger->parties[0] == transfer->sides[PAYER] ? PAYER : PAYEE;
 	Side second = first == PAYER ? PAYEE : PAYER;
 	Account *account = &transfer->sides[first]->account;
-	Turns turns;
-	bool sound;
+	bool in_turn = turns_wanted(ledger->accounts.table);
 
 	Assert(ledger->nparties == NUM_SIDES);
-	by_row_begin_turns(ledger, &turns);
-	sound = by_row_update_if_sound(ledger, transfer->sides[first], first,
-								   changes[first]);
-	turns_end(&turns, 0);
+	if (!by_row_update_if_sound(ledger, transfer->sides[first], first,
+								changes[first], in_turn))
+		return false;
 	racefree_injection_point("racefree-accounts-half-stored");
-	if (sound)
-	{
-		sound = by_row_update_if_sound(ledger, transfer->sides[second], second,
-									   changes[second]);
-		if (!sound)
-			account->balance = money_minus(account->balance, changes[first]);
-	}
-	turns_end(&turns, 1);
-	return sound;
+	if (by_row_update_if_sound(ledger, transfer->sides[second], second,
+							   changes[second], in_turn))
+		return true;
+	account->balance = money_minus(account->balance, changes[first]);
+	return false;
 }
 
 /*
@@ -386,17 +371,27 @@ by_row_pin(Ledger *ledger)
 	}
 }
 
+/* Lock the row of a party in turn, and again if it seems to be gone. */
+static void
+by_row_lock_in_turn(Ledger *ledger, Party *party, bool in_turn)
+{
+	ColumnValues key = by_row_key(ledger, party);
+	Turn turn;
+
+	turns_begin(&turn, in_turn, ledger->accounts.table, &key);
+	ledger_lock_again(ledger, party, by_row_lock_party, by_row_party_exists);
+	turns_end(&turn);
+}
+
 /* Lock the rows that are needed and were not updated already. */
 static void
 by_row_lock(Ledger *ledger)
 {
 	const Accounts *accounts = &ledger->accounts;
-	Turns turns;
-	int n = 0;
+	bool in_turn = turns_wanted(accounts->table);
 
 	if (target_spread(accounts->table)->kind == SPREAD_BY_COLUMN)
 		by_row_pin(ledger);
-	by_row_begin_turns(ledger, &turns);
 	if (ledger->nparties == NUM_SIDES && ledger->parties[0].needed &&
 		ledger->parties[1].needed &&
 		!indexes_in_key_order(accounts->table, accounts->id.attnum))
@@ -407,12 +402,8 @@ by_row_lock(Ledger *ledger)
 
 		Assert(i == 0 || ids_compare(&accounts->id, party[-1].account.id,
 									 party->account.id) < 0);
-		if (!party->needed)
-			continue;
-		if (!party->account.found)
-			ledger_lock_again(ledger, party, by_row_lock_party,
-							  by_row_party_exists);
-		turns_end(&turns, n++);
+		if (party->needed && !party->account.found)
+			by_row_lock_in_turn(ledger, party, in_turn);
 	}
 }
 

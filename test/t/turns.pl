@@ -1,9 +1,8 @@
 # Copyright (c) 2026, the racefree developers
 
-# Who waits where for a hot account.  Sessions that have met one take turns, of
-# which there are eight; which one a session takes, its process ID decides.  So of
-# many sessions no more than eight wait for the row itself, and the others for
-# advisory locks, however they end.
+# Who waits where for a hot row.  Sessions that have met one take turns, of which
+# there are four.  So of many sessions no more than four wait for the row itself,
+# and the others for advisory locks, which they give back however they end.
 
 use strict;
 use warnings;
@@ -11,10 +10,9 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
-my $nturns = 8;
+my $nturns = 4;
 my $nsessions = 14;
 
 my $node = PostgreSQL::Test::Cluster->new('turns');
@@ -22,6 +20,7 @@ $node->init;
 $node->append_conf(
 	'postgresql.conf', q(
 autovacuum = off
+max_prepared_transactions = 2
 log_statement = none
 statement_timeout = 60s
 ));
@@ -100,6 +99,17 @@ sub pids
 	return join ', ', map { $_->{pid} } @_;
 }
 
+sub all_wait
+{
+	my (@those) = @_;
+	my $waiting = sprintf
+	  'SELECT count(DISTINCT pid) = %d FROM pg_locks WHERE NOT granted AND pid IN (%s)',
+	  scalar @those, pids(@those);
+
+	$node->poll_query_until('postgres', $waiting) or die 'not all sessions wait';
+	return;
+}
+
 # Hold the hot account, and give each session a statement that waits for it.
 sub meet
 {
@@ -107,10 +117,7 @@ sub meet
 
 	run_in($holder, 'BEGIN', "UPDATE $table SET balance = balance WHERE id = 20");
 	give($those[$_], $statement->($_)) for 0 .. $#those;
-	my $waiting = sprintf
-	  'SELECT count(DISTINCT pid) = %d FROM pg_locks WHERE NOT granted AND pid IN (%s)',
-	  scalar @those, pids(@those);
-	$node->poll_query_until('postgres', $waiting) or die 'not all sessions wait';
+	all_wait(@those);
 	return;
 }
 
@@ -123,31 +130,20 @@ sub part
 	return map { result($_) } @those;
 }
 
-# How many of the sessions wait for the row, and how many for their turns.
-sub waiters
+# Where the sessions wait: in turn if only some wait for the row, and all others
+# for turns; "as ever" if all wait for the row.
+sub waiting
 {
 	my (@those) = @_;
 	my $query = sprintf q(
 SELECT count(*) FILTER (WHERE locktype IN ('transactionid', 'tuple')),
 	count(*) FILTER (WHERE locktype = 'advisory' AND objsubid = 21063)
 FROM pg_locks WHERE NOT granted AND pid IN (%s)), pids(@those);
+	my ($for_row, $for_turn) = split /\|/, $node->safe_psql('postgres', $query);
 
-	return $node->safe_psql('postgres', $query);
-}
-
-# The same, as it is to be.
-sub with_turns
-{
-	my (@those) = @_;
-	my $nrow = $node->safe_psql('postgres',
-		sprintf 'SELECT count(DISTINCT hashint4(pid) & %d) FROM unnest(ARRAY[%s]) AS pid', $nturns - 1, pids(@those));
-
-	return join '|', $nrow, @those - $nrow;
-}
-
-sub without_turns
-{
-	return join '|', scalar @_, 0;
+	return 'as ever' if $for_row == @those && $for_turn == 0;
+	return 'in turn' if $for_row >= 1 && $for_row <= $nturns && $for_row + $for_turn == @those;
+	return "$for_row for the row, $for_turn for turns";
 }
 
 # Half of the payers come before the hot account, and half after it.
@@ -169,28 +165,28 @@ my $payers = join ' ', map { $_ % 2 ? 21 + $_ : 1 + $_ } 0 .. $nsessions - 1;
 # Who takes turns
 
 meet('account', pay('account'), @sessions);
-is(waiters(@sessions), without_turns(@sessions), 'who has met no hot account waits for the row');
+is(waiting(@sessions), 'as ever', 'who has met no hot account waits for the row');
 is(join(' ', part(@sessions)), $payers, 'all transfers were made');
 
 meet('account', pay('account'), @sessions);
-is(waiters(@sessions), with_turns(@sessions), 'who has met one takes turns');
+is(waiting(@sessions), 'in turn', 'who has met one takes turns');
 is(join(' ', part(@sessions)), $payers, 'all transfers were made');
 
 meet('account', pay('account', 'min_balance => NULL', 'must_match => NULL', 'up_to => true'), @sessions);
-is(waiters(@sessions), with_turns(@sessions), 'where rows are locked before they are updated, too');
+is(waiting(@sessions), 'in turn', 'where rows are locked before they are updated, too');
 is(join(' ', part(@sessions)), $payers, 'all transfers were made');
 
 meet('booked', pay('booked', "journal => 'entry'", 'request_id => gen_random_uuid()'), @sessions);
-is(waiters(@sessions), with_turns(@sessions), 'with a journal, too');
+is(waiting(@sessions), 'in turn', 'with a journal, too');
 is(join(' ', part(@sessions)), $payers, 'all transfers were made');
 
 meet('audited', pay('audited'), @sessions);
-is(waiters(@sessions), with_turns(@sessions), 'with triggers, too');
+is(waiting(@sessions), 'in turn', 'with triggers, too');
 is(join(' ', part(@sessions)), $payers, 'all transfers were made');
 
 run_in($_, 'SET ROLE clerk') for @sessions;
 meet('hidden', pay('hidden'), @sessions);
-is(waiters(@sessions), without_turns(@sessions), 'not where policies could run code');
+is(waiting(@sessions), 'as ever', 'not where policies could run code');
 is(join(' ', part(@sessions)), $payers, 'all transfers were made');
 run_in($_, 'RESET ROLE') for @sessions;
 
@@ -200,23 +196,35 @@ my $pay_and_roll_back = sub { return pay('account')->(@_) . '; ROLLBACK' };
 
 run_in($_, 'BEGIN', 'CREATE TEMP TABLE mine (n integer)') for @few;
 meet('account', $pay_and_roll_back, @few);
-is(waiters(@few), without_turns(@few), 'not in transactions that may have locked rows');
+is(waiting(@few), 'as ever', 'not in transactions that may have locked rows');
 part(@few);
 
 run_in($_, 'BEGIN ISOLATION LEVEL REPEATABLE READ') for @few;
 meet('account', $pay_and_roll_back, @few);
-is(waiters(@few), without_turns(@few), 'not where who waits fails in the end');
+is(waiting(@few), 'as ever', 'not where who waits fails in the end');
 part(@few);
 
 my $set = sub {
 	return "SELECT (object).id FROM update_or_create(NULL::account, '{\"id\": 20}', '{\"balance\": 1000}')";
 };
 meet('account', $set, @sessions);
-is(waiters(@sessions), with_turns(@sessions), 'update_or_create takes turns, too');
+is(waiting(@sessions), 'in turn', 'update_or_create takes turns, too');
 is(join(' ', part(@sessions)), join(' ', (20) x $nsessions), 'all have set the row');
 
 meet('audited', sub { return $set->() =~ s/account/audited/r }, @few);
-is(waiters(@few), without_turns(@few), 'not where a trigger could run code');
+is(waiting(@few), 'as ever', 'not where a trigger could run code');
+part(@few);
+
+# Who waits for another row holds no turn at the hot one.
+my @others = @sessions[ 6 .. $nsessions - 1 ];
+
+meet('account', pay('account'), @sessions);
+part(@sessions);
+run_in($holder, 'BEGIN', 'UPDATE account SET balance = balance WHERE id = 1');
+give($_, 'SELECT (from_account).id FROM transfer(NULL::account, 1, 20, 1)') for @few;
+all_wait(@few);
+is(run_in($_, pay('account')->(1)), '22', 'the hot row is free for others') for @others;
+is(waiting(@few), 'in turn', 'while some wait for a row of their own');
 part(@few);
 
 # ---------------------------------------------------------------------------
@@ -227,7 +235,7 @@ my $held = sprintf
 
 run_in($_, 'BEGIN', 'SAVEPOINT s') for @sessions;
 meet('account', pay('account'), @sessions);
-is(waiters(@sessions), with_turns(@sessions), 'turns are taken in a block');
+is(waiting(@sessions), 'in turn', 'turns are taken in a block');
 $node->safe_psql('postgres',
 	sprintf 'SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND pid IN (%s)', pids(@sessions));
 is(join(' ', part(@sessions)), join(' ', ('ERROR:  57014') x $nsessions), 'waits are canceled');
@@ -236,11 +244,17 @@ is($node->safe_psql('postgres', $held), '0', 'a savepoint gives turns back');
 run_in($_, 'COMMIT') for @sessions;
 
 # In a block, a turn is over when the row is locked, not with the transaction.
-meet('account', pay('account'), $sessions[0]);
-part($sessions[0]);
-run_in($sessions[0], 'BEGIN', pay('account')->(0));
-is( $node->safe_psql('postgres', $held), '0', 'who has the row has no turn');
-run_in($sessions[0], 'COMMIT');
+my $session = $sessions[0];
+
+for my $statement (pay('account')->(0), pay('account', 'up_to => true')->(0), pay('audited')->(0), $set->(),
+	q(DO 'BEGIN PERFORM transfer(NULL::account, 1, 20, 1e6); EXCEPTION WHEN OTHERS THEN END'))
+{
+	meet('account', pay('account'), $session);
+	part($session);
+	run_in($session, 'BEGIN', $statement);
+	is($node->safe_psql('postgres', $held), '0', "who has the row has no turn: $statement");
+	is(run_in($session, "PREPARE TRANSACTION 'x'", "ROLLBACK PREPARED 'x'"), '', 'and can prepare the transaction');
+}
 
 for my $table ('booked', 'hidden')
 {
