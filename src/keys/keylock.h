@@ -25,12 +25,12 @@ typedef struct KeyLock
  * beginning with 4.  So an application's advisory locks, and those of Citus,
  * are never in the way of ours.
  *
- * If PostgreSQL or Citus should come to use one of our values, their locks and ours
- * would be the same only where the other three fields agree as well, and
+ * If PostgreSQL or Citus should come to use one of our values, their locks and
+ * ours would be the same only where the other three fields agree as well, and
  * sessions would wait for each other needlessly.  Then the value has to be
- * changed, and with that of keys the view racefree_locks, in an update script.  A server
- * with both values loaded at the same time would not keep keys unique, so the
- * update would need a restart.
+ * changed, and with that of keys the view racefree_locks, in an update script.
+ * A server with both values loaded at the same time would not keep keys unique,
+ * so the update would need a restart.
  */
 typedef enum KeyLockClass
 {
