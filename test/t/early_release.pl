@@ -13,7 +13,6 @@
 
 use strict;
 use warnings;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -23,6 +22,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use HoldWal;
 use Server qw(kill_server);
+use Session qw(give quit result start_session);
 
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
 my $node;
@@ -60,48 +60,7 @@ $tables);
 # them, unless it is to stay.
 sub start
 {
-	my ($name, @statements) = @_;
-	my $session = { name => $name, in => '', out => '' };
-
-	$session->{run} = IPC::Run::start(
-		[
-			'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d',
-			$node->connstr('postgres') . " application_name=$name"
-		],
-		'<', \$session->{in}, '>&', \$session->{out},
-		IPC::Run::timeout($timeout));
-	give($session, @statements);
-	return $session;
-}
-
-# Give a session more to do.
-sub give
-{
-	my ($session, @statements) = @_;
-
-	$session->{out} = '';
-	$session->{in} .= join('', map { "$_;\n" } @statements) . "\\echo done\n";
-	$session->{run}->pump_nb;
-	return;
-}
-
-# Wait until it has done all, and return what it has said.
-sub result
-{
-	my ($session) = @_;
-
-	$session->{run}->pump until $session->{out} =~ s/done\n\z//;
-	chomp $session->{out};
-	return $session->{out};
-}
-
-sub quit
-{
-	my ($session) = @_;
-
-	$session->{in} .= "\\q\n";
-	$session->{run}->finish;
-	return;
+	return start_session($node, @_);
 }
 
 # What a session of that name waits for, by pg_stat_activity.

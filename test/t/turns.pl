@@ -6,12 +6,14 @@
 
 use strict;
 use warnings;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $timeout = $PostgreSQL::Test::Utils::timeout_default;
+use FindBin;
+use lib $FindBin::RealBin;
+use Session qw(give quit result start_session);
+
 my $nturns = 4;
 my $nsessions = 14;
 
@@ -51,38 +53,10 @@ CREATE TRIGGER audit BEFORE UPDATE ON audited FOR EACH ROW EXECUTE FUNCTION audi
 sub start
 {
 	my ($name) = @_;
-	my $session = { name => $name, in => '', out => '' };
+	my $session = start_session($node, $name, 'SELECT pg_backend_pid()');
 
-	$session->{run} = IPC::Run::start(
-		[
-			'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-d',
-			$node->connstr('postgres') . " application_name=$name"
-		],
-		'<', \$session->{in}, '>&', \$session->{out},
-		IPC::Run::timeout($timeout));
-	$session->{pid} = run_in($session, 'SELECT pg_backend_pid()');
+	$session->{pid} = result($session);
 	return $session;
-}
-
-# Give a session statements, and do not wait for it.
-sub give
-{
-	my ($session, @statements) = @_;
-
-	$session->{out} = '';
-	$session->{in} .= join('', map { "$_;\n" } @statements) . "\\echo done\n";
-	$session->{run}->pump_nb;
-	return;
-}
-
-# Wait until it has done all, and return what it has said.
-sub result
-{
-	my ($session) = @_;
-
-	$session->{run}->pump until $session->{out} =~ s/done\n\z//;
-	chomp $session->{out};
-	return $session->{out};
 }
 
 sub run_in
@@ -262,6 +236,6 @@ for my $table ('booked', 'hidden')
 }
 is($node->safe_psql('postgres', "SELECT count(*) FROM verify_journal('entry', NULL::booked, opening => 1000)"), '0', 'the journal is right');
 
-$_->{in} .= "\\q\n", $_->{run}->finish for $holder, @sessions;
+quit($_) for $holder, @sessions;
 $node->stop;
 done_testing();
